@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop: a single-threaded event loop over epoll, timers and child processes.
+ *
+ * Callbacks may add and free any source, their own included: a freed source
+ * is never called again, also not later in the same turn. Nothing blocks but
+ * loop_run(). Timers are CLOCK_MONOTONIC milliseconds.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+#include "cleanup.h"
+#include "error.h"
+
+struct loop;
+struct loop_source;
+
+typedef void (*loop_fd_fn)(struct loop_source *src, int fd, uint32_t events, void *data);
+typedef void (*loop_timer_fn)(struct loop_source *src, void *data);
+typedef void (*loop_signal_fn)(struct loop_source *src, const struct signalfd_siginfo *si,
+			       void *data);
+/* status is waitpid(2)'s. The child is reaped when this is called. */
+typedef void (*loop_child_fn)(struct loop_source *src, pid_t pid, int status, void *data);
+
+struct signalfd_siginfo;
+
+int loop_new(struct loop **out, struct error *err);
+void loop_free(struct loop *loop); /* frees its sources; closes none of the callers' descriptors */
+DEFINE_CLEANUP(struct loop, loop, loop_free)
+#define _cleanup_loop_ _cleanup_(cleanup_loop)
+
+/* events: EPOLLIN | EPOLLOUT, level triggered. The descriptor stays the caller's
+ * and must outlive the source. */
+int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *data,
+		struct loop_source **out, struct error *err);
+int loop_set_events(struct loop_source *src, uint32_t events);
+
+/* Fires once, `ms` from now; loop_set_timer() arms it again. */
+int loop_add_timer(struct loop *loop, uint64_t ms, loop_timer_fn fn, void *data,
+		   struct loop_source **out, struct error *err);
+int loop_set_timer(struct loop_source *src, uint64_t ms);
+
+/* Blocks the signal for the process and delivers it here. */
+int loop_add_signal(struct loop *loop, int signo, loop_signal_fn fn, void *data,
+		    struct loop_source **out, struct error *err);
+
+/* Watches one child by pid. Reaping is the loop's: on SIGCHLD it waits for any
+ * child, calls the watcher of that pid, or else the `orphan` callback. */
+int loop_watch_children(struct loop *loop, loop_child_fn orphan, void *data, struct error *err);
+int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *data,
+		   struct loop_source **out, struct error *err);
+
+/* Runs fn once after the present callback returns. */
+int loop_defer(struct loop *loop, void (*fn)(void *data), void *data);
+
+/* Frees a source (NULL is fine); its callback will not be called again. */
+void loop_source_free(struct loop_source *src);
+
+/* Runs until loop_exit(); returns its value, or a negative errno value. */
+int loop_run(struct loop *loop, struct error *err);
+void loop_exit(struct loop *loop, int value);
+
+uint64_t loop_now_ms(void); /* CLOCK_MONOTONIC */
