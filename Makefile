@@ -22,7 +22,7 @@ WERROR ?= 1
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
 	-Wformat=2 -Wconversion -Wno-sign-conversion -Wno-unused-parameter \
 	-Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
-COMMON := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKIHON_VERSION='"$(VERSION)"' -I. -Ibuild/gen \
+COMMON := -std=gnu17 -Ulinux -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKIHON_VERSION='"$(VERSION)"' -I. -Ibuild/gen \
 	-fno-strict-aliasing -fstack-protector-strong
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
