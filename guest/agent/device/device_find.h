@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * device_find: the devices that storages, devices and interfaces of the agent protocol name, as
+ * things to wait for (uevent.h).
+ *
+ * match_data is a struct device_key. The name that a wait yields is the block device's ("vda")
+ * or the link's ("eth0").
+ */
+#pragma once
+
+#include "pci_path.h"
+#include "uevent.h"
+
+struct device_key {
+	union {
+		struct pci_path pci; /* device_pci_block, device_pci_net */
+		char name[32];       /* device_block: "vdb", "pmem0" */
+		struct {
+			uint32_t id;
+			uint64_t lun;
+		} scsi; /* device_scsi_block */
+	};
+};
+
+/* A virtio (or any other) disk behind that PCI path. */
+extern const struct uevent_matcher device_pci_block;
+/* A network link behind that PCI path. */
+extern const struct uevent_matcher device_pci_net;
+/* A disk by its kernel name: virtio-mmio disks, pmem. */
+extern const struct uevent_matcher device_block;
+/* SCSI address 0:0:id:lun. */
+extern const struct uevent_matcher device_scsi_block;
+
+/* Writes "0 ID LUN" to every /sys/class/scsi_host/HOST/scan. -ENODEV without a host. */
+int device_scsi_scan(const char *sysfs, uint32_t id, uint64_t lun, struct error *err);
