@@ -14,8 +14,8 @@ struct arena_chunk;
 
 struct arena {
 	struct arena_chunk *chunks; /* newest first */
-	size_t used;                /* bytes handed out */
-	size_t limit;               /* most bytes to hand out; 0: no limit */
+	size_t used;                /* bytes taken from the system */
+	size_t limit;               /* most bytes to take; 0: no limit */
 	bool failed;
 };
 
@@ -23,6 +23,11 @@ struct arena {
 	{                                                                                          \
 		0                                                                                  \
 	}
+
+static inline struct arena arena_init(size_t limit)
+{
+	return (struct arena){ NULL, 0, limit, false };
+}
 
 /* Zeroed and aligned for any type; NULL (and failed) on a full memory or past the limit. */
 void *arena_alloc(struct arena *a, size_t size);
@@ -33,6 +38,7 @@ char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(struct arena *a);
+#define _cleanup_arena_ __attribute__((cleanup(arena_free)))
 
 #define arena_new(a, type)          ((type *)arena_alloc((a), sizeof(type)))
 #define arena_new_array(a, n, type) ((type *)arena_array((a), (n), sizeof(type)))

@@ -25,7 +25,7 @@ static inline struct reader reader_init(const void *data, size_t size)
 {
 	const uint8_t *p = data;
 
-	return (struct reader){ p, p + size, false };
+	return (struct reader){p, p + size, false};
 }
 
 static inline size_t reader_left(const struct reader *r)
@@ -52,7 +52,10 @@ struct buffer {
 	bool failed;
 };
 
-#define BUFFER_INIT { 0 }
+#define BUFFER_INIT                                                                                \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 void buffer_free(struct buffer *b);
 #define _cleanup_buffer_ __attribute__((cleanup(buffer_free)))

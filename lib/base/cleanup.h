@@ -41,9 +41,9 @@ static inline void cleanup_closedir(DIR **d)
 		closedir(*d);
 }
 
-#define _cleanup_free_ _cleanup_(cleanup_free)
-#define _cleanup_close_ _cleanup_(cleanup_close)
-#define _cleanup_fclose_ _cleanup_(cleanup_fclose)
+#define _cleanup_free_     _cleanup_(cleanup_free)
+#define _cleanup_close_    _cleanup_(cleanup_close)
+#define _cleanup_fclose_   _cleanup_(cleanup_fclose)
 #define _cleanup_closedir_ _cleanup_(cleanup_closedir)
 
 static inline int steal_fd(int *fd)
@@ -61,16 +61,16 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
-#define steal_ptr(pp)                        \
-	({                                   \
-		__typeof__(*(pp)) _p = *(pp); \
-		*(pp) = NULL;                \
-		_p;                          \
+#define steal_ptr(pp)                                                                              \
+	({                                                                                         \
+		__typeof__(*(pp)) _p = *(pp);                                                      \
+		*(pp) = NULL;                                                                      \
+		_p;                                                                                \
 	})
 
 /* Defines `static inline void cleanup_NAME(TYPE **p)` calling FN(*p). */
-#define DEFINE_CLEANUP(TYPE, NAME, FN)                  \
-	static inline void cleanup_##NAME(TYPE **p)     \
-	{                                               \
-		FN(*p);                                 \
+#define DEFINE_CLEANUP(TYPE, NAME, FN)                                                             \
+	static inline void cleanup_##NAME(TYPE **p)                                                \
+	{                                                                                          \
+		FN(*p);                                                                            \
 	}

@@ -32,7 +32,10 @@ struct error {
 	char text[ERROR_TEXT_MAX]; /* one line, no trailing newline */
 };
 
-#define ERROR_INIT { 0, ERROR_FAILED, "" }
+#define ERROR_INIT                                                                                 \
+	{                                                                                          \
+		0, ERROR_FAILED, ""                                                                \
+	}
 
 /* Sets code (-errnum) and text; returns -errnum. errnum must be positive. */
 int error_set(struct error *err, int errnum, const char *fmt, ...)

@@ -34,7 +34,7 @@ int fs_pread_all(int fd, void *data, size_t size, uint64_t offset); /* -ENODATA 
 
 /* Writes to a temporary name beside `path`, fsyncs, renames: whole or not at all. */
 int fs_write_file_atomic(const char *path, const void *data, size_t size, mode_t mode,
-			 struct error *err);
+                         struct error *err);
 
 /* A file that appears under its name only when committed. */
 struct fs_temp {
@@ -42,7 +42,10 @@ struct fs_temp {
 	char *tmp_path; /* owned */
 	char *path;     /* owned */
 };
-#define FS_TEMP_INIT { -1, NULL, NULL }
+#define FS_TEMP_INIT                                                                               \
+	{                                                                                          \
+		-1, NULL, NULL                                                                     \
+	}
 int fs_temp_open(struct fs_temp *t, const char *path, mode_t mode, struct error *err);
 int fs_temp_commit(struct fs_temp *t, struct error *err); /* fsync, rename, close */
 void fs_temp_abort(struct fs_temp *t);                    /* unlink; fine after commit */

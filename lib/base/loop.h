@@ -19,15 +19,14 @@
 
 struct loop;
 struct loop_source;
+struct signalfd_siginfo;
 
 typedef void (*loop_fd_fn)(struct loop_source *src, int fd, uint32_t events, void *data);
 typedef void (*loop_timer_fn)(struct loop_source *src, void *data);
 typedef void (*loop_signal_fn)(struct loop_source *src, const struct signalfd_siginfo *si,
-			       void *data);
+                               void *data);
 /* status is waitpid(2)'s. The child is reaped when this is called. */
 typedef void (*loop_child_fn)(struct loop_source *src, pid_t pid, int status, void *data);
-
-struct signalfd_siginfo;
 
 int loop_new(struct loop **out, struct error *err);
 void loop_free(struct loop *loop); /* frees its sources; closes none of the callers' descriptors */
@@ -37,23 +36,24 @@ DEFINE_CLEANUP(struct loop, loop, loop_free)
 /* events: EPOLLIN | EPOLLOUT, level triggered. The descriptor stays the caller's
  * and must outlive the source. */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *data,
-		struct loop_source **out, struct error *err);
+                struct loop_source **out, struct error *err);
 int loop_set_events(struct loop_source *src, uint32_t events);
 
 /* Fires once, `ms` from now; loop_set_timer() arms it again. */
 int loop_add_timer(struct loop *loop, uint64_t ms, loop_timer_fn fn, void *data,
-		   struct loop_source **out, struct error *err);
+                   struct loop_source **out, struct error *err);
 int loop_set_timer(struct loop_source *src, uint64_t ms);
 
 /* Blocks the signal for the process and delivers it here. */
 int loop_add_signal(struct loop *loop, int signo, loop_signal_fn fn, void *data,
-		    struct loop_source **out, struct error *err);
+                    struct loop_source **out, struct error *err);
 
-/* Watches one child by pid. Reaping is the loop's: on SIGCHLD it waits for any
- * child, calls the watcher of that pid, or else the `orphan` callback. */
+/* Children. With an `orphan` callback the loop reaps every child (PID 1, subreapers):
+ * the watcher of that pid is called, or else `orphan` with a NULL source. Without one
+ * only watched children are reaped. A child's source is spent once called: free it. */
 int loop_watch_children(struct loop *loop, loop_child_fn orphan, void *data, struct error *err);
 int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *data,
-		   struct loop_source **out, struct error *err);
+                   struct loop_source **out, struct error *err);
 
 /* Runs fn once after the present callback returns. */
 int loop_defer(struct loop *loop, void (*fn)(void *data), void *data);

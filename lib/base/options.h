@@ -30,10 +30,10 @@ struct option {
 	const char *name; /* without the dashes; NULL ends a table */
 	char letter;      /* 0: none */
 	enum option_type type;
-	size_t offset;    /* offsetof() the member of the verb's data that takes it */
-	const char *arg;  /* name of the argument in --help */
+	size_t offset;       /* offsetof() the member of the verb's data that takes it */
+	const char *arg;     /* name of the argument in --help */
 	const char *choices; /* "a|b|c" for OPTION_ENUM */
-	const char *help; /* may hold newlines */
+	const char *help;    /* may hold newlines */
 };
 
 struct verb {
@@ -42,7 +42,7 @@ struct verb {
 	const char *summary; /* one line */
 	const char *details; /* paragraphs for --help, may be NULL */
 	const struct option *options;
-	bool stop_at_first;  /* options end at the first positional (as in `run IMAGE CMD -x`) */
+	bool stop_at_first; /* options end at the first positional (as in `run IMAGE CMD -x`) */
 	unsigned int min_args, max_args; /* positionals; max 0 means none, UINT_MAX no limit */
 	/* argv: positionals only, NULL-terminated. `data` has data_size zeroed
 	 * bytes, defaulted by `defaults` first. Returns the exit status. */
@@ -55,7 +55,7 @@ struct verb {
 struct program {
 	const char *name;
 	const char *summary;
-	const char *details; /* description, exit status, files, examples */
+	const char *details;      /* description, exit status, files, examples */
 	const struct verb *verbs; /* NULL: a program without verbs, see `only` */
 	const struct verb *only;  /* the single action of a program without verbs */
 };

@@ -18,16 +18,16 @@
 #define PROCESS_MAX_FDS 16
 
 struct process_opts {
-	const char *path;        /* program; looked up in PATH when without '/' */
-	char *const *argv;       /* NULL-terminated */
-	char *const *envp;       /* NULL: the caller's environment */
+	const char *path;         /* program; looked up in PATH when without '/' */
+	char *const *argv;        /* NULL-terminated */
+	char *const *envp;        /* NULL: the caller's environment */
 	int fds[PROCESS_MAX_FDS]; /* become 0..n_fds-1 in the child; -1 means /dev/null */
 	unsigned int n_fds;
-	bool drop;               /* setgroups(0), setgid(gid), setuid(uid), no_new_privs */
+	bool drop; /* setgroups(0), setgid(gid), setuid(uid), no_new_privs */
 	uid_t uid;
 	gid_t gid;
-	bool new_group;          /* setpgid(0, 0) */
-	bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL */
+	bool new_group;           /* setpgid(0, 0) */
+	bool die_with_parent;     /* PR_SET_PDEATHSIG SIGKILL */
 	int (*child)(void *data); /* runs just before exec; non-zero errno fails the spawn */
 	void *child_data;
 };
@@ -37,7 +37,7 @@ int process_spawn(const struct process_opts *o, pid_t *pid, struct error *err);
 /* Runs to the end with stdin from /dev/null and collects stdout (at most max_out
  * bytes) and, when err_out is not NULL, stderr. Returns 0 and the wait status. */
 int process_run(char *const *argv, struct buffer *out, struct buffer *err_out, size_t max_out,
-		int *status, struct error *err);
+                int *status, struct error *err);
 
 int process_pidfd_open(pid_t pid);
 int process_pidfd_send(int pidfd, int signo);

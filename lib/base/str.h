@@ -33,7 +33,10 @@ struct strv {
 	size_t n;
 };
 
-#define STRV_INIT { 0 }
+#define STRV_INIT                                                                                  \
+	{                                                                                          \
+		0                                                                                  \
+	}
 
 int strv_add(struct strv *sv, const char *s); /* copies; 0 or -ENOMEM */
 int strv_addf(struct strv *sv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
