@@ -144,7 +144,7 @@ build/fuzz/bin/%:
 -include $(shell find build -name '*.d' 2>/dev/null)
 
 # ---------------------------------------------------------------- targets
-.PHONY: help all host guest tests deps demo check check-full soak bench fmt lint install dist sources clean
+.PHONY: help all host guest tests fuzz test-guests deps demo check check-full soak bench fmt lint install dist sources clean
 help: ## this list
 	@echo "Kihon $(VERSION): build, boot and be the guest of a secure container."
 	@echo; echo "  make TARGET        (newcomers: make demo, then make check)"; echo
@@ -154,6 +154,8 @@ help: ## this list
 host: $(HOST_PROGRAMS) ## host programs (kata-image-tool, kihon, ...)
 guest: $(GUEST_PROGRAMS) ## guest programs, static musl (kihon-agent, kihon-pull, ...)
 tests: $(UNIT_TESTS)
+fuzz: $(FUZZ_TARGETS)
+test-guests: $(TEST_GUESTS)
 all: host guest ## everything that is installed
 deps: ## install the Debian packages that are missing
 	@rootfs/deps.sh
