@@ -17,7 +17,7 @@
  * hands unknown words to pid 1 as arguments and environment, and those are not ours. */
 int init_setup(struct cmdline *cmdline, struct error *err);
 
-/* For struct process_opts.child of every program started by pid 1: pid 1 is exempt from the
- * OOM killer and has a high limit of open files, its children are and have not. Returns 0 or
- * an errno value. `unused` is ignored. */
+/* For struct process_opts.before_drop of every program started by pid 1: pid 1 is exempt from the
+ * OOM killer and has a high limit of open files, its children are and have not. Needs root (after
+ * a change of user /proc/self is root's). Returns 0 or an errno value. `unused` is ignored. */
 int init_child_reset(void *unused);

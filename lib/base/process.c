@@ -83,6 +83,8 @@ static int prepare(const struct process_opts *o, pid_t parent)
 	reset_signals();
 	if (o->new_group && setpgid(0, 0) < 0)
 		return errno;
+	if (o->before_drop && (r = o->before_drop(o->child_data)) != 0)
+		return r;
 	if (o->drop && (r = drop_to(o->uid, o->gid)) != 0)
 		return r;
 	/* After the change of uid, which clears it. */

@@ -28,6 +28,7 @@ struct process_opts {
 	gid_t gid;
 	bool new_group;           /* setpgid(0, 0) */
 	bool die_with_parent;     /* PR_SET_PDEATHSIG SIGKILL */
+	int (*before_drop)(void *data); /* as `child`, while still privileged; may be NULL */
 	int (*child)(void *data); /* runs just before exec; non-zero errno fails the spawn */
 	void *child_data;
 };
