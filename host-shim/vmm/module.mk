@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+# vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
+$(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
