@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+# hypervisor: one interface to what runs a guest, and its back ends. Uses vmm, base; libseccomp.
+$(eval $(call host_library,hypervisor,$(sort $(wildcard host-shim/hypervisor/*.c))))
