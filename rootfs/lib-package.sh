@@ -48,9 +48,20 @@ toolchain_identity() {
 	cat "$rootfs_dir/make-guest-cc" "$rootfs_dir/build-one"
 }
 
+# With --offline all that has never been resolved is named at once.
+packages_check_resolved() {
+	local name missing=
+	[[ -n ${offline:-} ]] || return 0
+	for name in "${pkg_names[@]}"; do
+		[[ -s $sources_dir/${pkg_source[$name]}.resolved ]] || missing+=" $name"
+	done
+	[[ -z $missing ]] || fail "--offline, and the cache ($cache_dir) knows nothing of:$missing; run once without --offline"
+}
+
 # Every source resolved (fetched if need be), then each key: dependencies before dependants.
 packages_resolve() {
 	local name dep toolchain deps_keys progressed left
+	packages_check_resolved
 	for name in "${pkg_names[@]}"; do
 		source_resolve "${pkg_source[$name]}" "${pkg_pinned[$name]}"
 	done
@@ -90,9 +101,13 @@ package_ready() {
 	done
 }
 
-# Builds one package unless another run has done so while this one waited for the lock.
+# Builds one package unless another run has done so while this one waited for the lock. A
+# background job; told to stop, it waits for build-one, which cleans up.
 package_build() {
 	local name=$1 entry=$packages_dir/$1-${pkg_key[$1]} files dep args=()
+	trap : TERM
+	exec 9>"$packages_dir/.lock-$name"
+	flock 9
 	[[ ! -e $entry/done ]] || return 0
 	files=$(source_files "${pkg_source[$name]}")
 	for dep in ${pkg_depends[$name]}; do
@@ -113,12 +128,16 @@ packages_build() {
 	[[ -z ${offline:-} ]] || packages_check_offline "${pending[@]}"
 	say "building $total packages for musl: ${pending[*]}"
 	mkdir -p "$packages_dir"
+	# Each job is a process group of its own, to be ended as a whole: a shell starts background
+	# jobs with SIGINT ignored, so Ctrl-C would not reach them.
+	set -m
+	trap 'packages_stop "${running[@]}"; exit 130' INT TERM HUP
 	while [[ ${#pending[@]} -gt 0 && -z $failed || ${#running[@]} -gt 0 ]]; do
 		for i in "${!pending[@]}"; do
 			[[ -z $failed && ${#running[@]} -lt $jobs ]] || break
 			name=${pending[i]}
 			package_ready "$name" || continue
-			with_lock "$packages_dir/.lock-$name" package_build "$name" &
+			package_build "$name" &
 			running+=("$!")
 			name_of[$!]=$name
 			unset 'pending[i]'
@@ -134,7 +153,19 @@ packages_build() {
 		finished=$((finished + 1))
 		say "[$finished/$total] ${name_of[$pid]} $(source_version "${pkg_source[${name_of[$pid]}]}") ($((SECONDS - started)) s)"
 	done
+	trap - INT TERM HUP
+	set +m
 	[[ -z $failed ]] || exit 4
+}
+
+packages_stop() {
+	local pid
+	trap '' INT TERM HUP
+	for pid in "$@"; do
+		kill -TERM -- "-$pid" 2>/dev/null || true
+	done
+	{ wait; } 2>/dev/null
+	printf '%s: interrupted; run it again and it goes on with what is not built yet\n' "$program" >&2
 }
 
 packages_check_offline() {
