@@ -116,8 +116,8 @@ int erofs_node_set_extent(struct erofs_tree *tree, struct erofs_node *node,
 int erofs_node_set_path(struct erofs_tree *tree, struct erofs_node *node, const char *path,
                         uint64_t size, struct error *err);
 /* Bytes that stay valid until the image is written ... */
-int erofs_node_set_memory(struct erofs_node *node, const void *data, size_t size,
-                          struct error *err);
+int erofs_node_set_memory(struct erofs_tree *tree, struct erofs_node *node, const void *data,
+                          size_t size, struct error *err);
 /* ... or are copied into the tree. */
 int erofs_node_copy_memory(struct erofs_tree *tree, struct erofs_node *node, const void *data,
                            size_t size, struct error *err);
@@ -143,7 +143,6 @@ struct erofs_entry *erofs_entry_next(struct erofs_entry *entry); /* sibling, or 
 struct erofs_entry *erofs_tree_walk(struct erofs_tree *tree, struct erofs_entry *entry);
 const char *erofs_entry_name(const struct erofs_entry *entry, size_t *len); /* NUL-terminated */
 struct erofs_node *erofs_entry_node(const struct erofs_entry *entry);
-/* The one entry of a node that stands for it (its first name); NULL for the root. */
-struct erofs_entry *erofs_node_entry(const struct erofs_node *node);
+struct erofs_node *erofs_entry_dir(const struct erofs_entry *entry); /* the directory it is in */
 /* "a/b/c", NUL-terminated; returns its length, or -ERANGE. */
 ssize_t erofs_entry_path(const struct erofs_entry *entry, char *buf, size_t size);

@@ -91,8 +91,9 @@ int erofs_writer_data(struct erofs_writer *w, const void *data, size_t size, str
 /* A hole of `size` zeros (sparse members of archives). */
 int erofs_writer_data_zeros(struct erofs_writer *w, uint64_t size, struct error *err);
 int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, struct error *err);
-/* Ends a started file without result; its room is used by the next. */
-void erofs_writer_data_abort(struct erofs_writer *w);
+/* Ends a started file without result; its room is used by the next. Nothing when none is
+ * started. */
+int erofs_writer_data_abort(struct erofs_writer *w, struct error *err);
 
 /* Writes metadata and superblock; the image is then complete. The room of content that
  * left the tree (a path added twice) is given back as holes. Call once. */
