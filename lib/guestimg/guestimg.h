@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guestimg: image.json, which says what a folder with a guest image holds
+ * (docs/image-json.md): kernel, root filesystem, command line, and what it was made of.
+ *
+ * Reading is strict: a schema that is not ours, a member of the wrong type, a file name
+ * that is a path, a digest that is none is -EINVAL (kind ERROR_INPUT) and one line that
+ * names the member. Unknown members are ignored. What is read points into the struct's
+ * arena; what is to be written may point anywhere that lives long enough.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/bytes.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/error.h"
+
+#define GUESTIMG_SCHEMA       1
+#define GUESTIMG_FILE         "image.json"
+#define GUESTIMG_MAX_SIZE     (4u << 20) /* bytes of image.json */
+#define GUESTIMG_MAX_FILES    256
+#define GUESTIMG_MAX_PACKAGES 4096
+#define GUESTIMG_MAX_STRING   4096
+
+struct guestimg_file {
+	const char *name;   /* in the image's folder, no '/' */
+	uint64_t size;      /* bytes */
+	const char *sha256; /* 64 hex digits, lower case */
+};
+
+struct guestimg_package {
+	const char *name;
+	const char *version;
+	const char *source;  /* source package */
+	const char *licence; /* SPDX expression */
+	const char *sha256;  /* of the source package's description; NULL: not known */
+};
+
+struct guestimg {
+	const char *name;
+	const char *version; /* of Kihon */
+	const char *profile;
+	const char *arch;   /* as uname(1): "x86_64" */
+	uint64_t timestamp; /* SOURCE_DATE_EPOCH, or 0 */
+	struct {
+		const char *vmlinux; /* ELF with a PVH entry */
+		const char *bzimage; /* NULL: none */
+		const char *version;
+		const char *config_sha256; /* NULL: not known */
+	} kernel;
+	struct {
+		const char *file;
+		const char *format; /* "erofs" or "initrd" */
+	} rootfs;
+	const char *cmdline; /* words that do not depend on the machine */
+	struct {
+		const char *version;
+		const char *min_version; /* oldest agent that this host side can talk to */
+		const char *protocol;
+	} agent;
+	struct guestimg_file *files;
+	size_t n_files;
+	struct guestimg_package *packages;
+	size_t n_packages;
+
+	struct arena arena;
+};
+
+int guestimg_parse(const char *text, size_t size, struct guestimg **out, struct error *err);
+/* Reads DIR/image.json; does not look at the files that it names. */
+int guestimg_load(const char *dir, struct guestimg **out, struct error *err);
+void guestimg_free(struct guestimg *img);
+DEFINE_CLEANUP(struct guestimg, guestimg, guestimg_free)
+#define _cleanup_guestimg_ _cleanup_(cleanup_guestimg)
+
+/* NULL when there is none of that name. */
+const struct guestimg_file *guestimg_find(const struct guestimg *img, const char *name);
+
+/* The text, same input same bytes. */
+void guestimg_format(const struct guestimg *img, struct buffer *out);
+/* Writes DIR/image.json, whole or not at all; refuses what guestimg_parse() would. */
+int guestimg_save(const struct guestimg *img, const char *dir, struct error *err);
