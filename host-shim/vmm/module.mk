@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
 $(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
+$(eval $(call unit_test,test-virtqueue,tests/unit/test-virtqueue.c,vmm base,-lcjson))

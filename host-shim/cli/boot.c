@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot: boots an image and waits for its end. */
+#include "boot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host-shim/cli/guest.h"
+#include "lib/base/fs.h"
+#include "lib/base/loop.h"
+
+struct boot_data {
+	struct guest_options guest;
+	const char *kernel, *initrd;
+};
+
+struct boot {
+	struct loop *loop;
+	struct guest *guest;
+	bool verbose;
+	int status;
+};
+
+static void on_console(void *data, const uint8_t *bytes, size_t size)
+{
+	struct boot *b = data;
+
+	if (b->verbose)
+		fs_write_all(STDOUT_FILENO, bytes, size);
+}
+
+static int status_of(struct boot *b, const struct hypervisor_end *end)
+{
+	const char *panic;
+
+	if (guest_timed_out(b->guest)) {
+		cli_say("the guest did not end in time and was stopped");
+		return EXIT_OURS;
+	}
+	if (guest_signal(b->guest))
+		return 128 + guest_signal(b->guest);
+	if (end->failed) {
+		cli_say("%s", end->text);
+		return EXIT_OURS;
+	}
+	if (end->exit_status >= 0)
+		return end->exit_status;
+	panic = guest_panic(b->guest);
+	if (panic) {
+		cli_say("the guest's kernel panicked: %s", panic);
+		return EXIT_OURS;
+	}
+	return 0;
+}
+
+static void on_end(void *data, const struct hypervisor_end *end)
+{
+	struct boot *b = data;
+
+	b->status = status_of(b, end);
+	loop_exit(b->loop, 0);
+}
+
+static int boot(struct boot *b, const struct boot_data *d, const char *dir, struct error *err)
+{
+	struct guest_setup setup = {.image_dir = dir,
+	                            .kernel = d->kernel,
+	                            .initrd = d->initrd,
+	                            .exit_port = true,
+	                            .name = "kihon-boot"};
+	struct guest_events events = {on_console, on_end, NULL, b};
+	int r = guest_new(&b->guest, b->loop, &d->guest, &setup, &events, err);
+
+	if (r == 0)
+		r = guest_start(b->guest, err);
+	return r < 0 ? r : loop_run(b->loop, err);
+}
+
+static int run_boot(int argc, char **argv, void *data)
+{
+	const struct boot_data *d = data;
+	struct boot b = {.verbose = d->guest.verbose};
+	struct error err = ERROR_INIT;
+	int r = loop_new(&b.loop, &err);
+
+	if (r == 0)
+		r = boot(&b, d, argc > 0 ? argv[0] : NULL, &err);
+	guest_free(b.guest);
+	loop_free(b.loop);
+	return r < 0 ? cli_fail(&err) : b.status;
+}
+
+static const struct option options[] = {
+    GUEST_OPTION_ROWS(struct boot_data, guest),
+    {"kernel", 0, OPTION_STRING, offsetof(struct boot_data, kernel), "FILE", NULL,
+     "another kernel than the image's (ELF vmlinux with a PVH entry, or bzImage)"},
+    {"initrd", 0, OPTION_STRING, offsetof(struct boot_data, initrd), "FILE", NULL,
+     "boot this initial ramdisk instead of the image's root"},
+    {NULL},
+};
+
+const struct verb boot_verb = {
+    .name = "boot",
+    .args = "[DIR]",
+    .summary = "boot a guest image and wait until it powers off",
+    .details =
+        "DIR is a folder made by 'kata-image-tool build'; without it the image that --image-dir\n"
+        "of 'kihon run' would take is booted. The guest's console goes to standard output with\n"
+        "--verbose. Ctrl-C stops the guest.\n"
+        "\n"
+        "Exit status: the one that a single-application image reports for its program, else 0\n"
+        "when the guest powered off; 125 when it could not be booted, panicked or ran out of\n"
+        "time; 128 + signal when a signal stopped it; 2 for a wrong command line.\n",
+    .options = options,
+    .max_args = 1,
+    .run = run_boot,
+    .data_size = sizeof(struct boot_data),
+};

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* guest: a guest as the command line describes it, from its image to its end. */
+#include "guest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "lib/base/str.h"
+
+/* The only guest on its device: any id that is not reserved will do. */
+#define GUEST_CID 3
+
+#define DEFAULT_MEMORY (256ull << 20)
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+#define N_SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+struct guest {
+	struct loop *loop;
+	struct hypervisor *hv;
+	struct image_dir image;
+	struct runtime_dir dir;
+	struct accel_choice accel;
+	struct guest_events events;
+	struct loop_source *signal_src[N_SIGNALS], *timer;
+	char *cmdline;
+	uint64_t timeout;
+	int signal;
+	bool timed_out;
+};
+
+void cli_say(const char *fmt, ...)
+{
+	va_list ap;
+	char text[1024];
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "kihon: %s\n", text);
+}
+
+int cli_fail(const struct error *err)
+{
+	cli_say("%s", err->text[0] ? err->text : "failed");
+	return err->kind == ERROR_USAGE ? EXIT_USAGE : EXIT_OURS;
+}
+
+static void on_signal(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
+{
+	struct guest *g = data;
+	int signo = (int)si->ssi_signo;
+
+	if (g->events.signalled) {
+		g->events.signalled(g->events.data, signo);
+		return;
+	}
+	g->signal = signo;
+	hypervisor_stop(g->hv);
+}
+
+static void on_timeout(struct loop_source *src, void *data)
+{
+	struct guest *g = data;
+
+	g->timed_out = true;
+	hypervisor_stop(g->hv);
+}
+
+static int watch_signals(struct guest *g, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < N_SIGNALS && r == 0; i++)
+		r = loop_add_signal(g->loop, signals[i], on_signal, g, &g->signal_src[i], err);
+	return r;
+}
+
+static enum accel accel_of(const char *name)
+{
+	if (name && strcmp(name, "kvm") == 0)
+		return ACCEL_KVM;
+	return name && strcmp(name, "tcg") == 0 ? ACCEL_TCG : ACCEL_AUTO;
+}
+
+static char *make_cmdline(const struct guest *g, const struct guest_options *o)
+{
+	return str_printf("%s%s%s%s", o->verbose ? "" : "quiet ",
+	                  g->image.cmdline ? g->image.cmdline : "",
+	                  g->image.cmdline && o->append ? " " : "", o->append ? o->append : "");
+}
+
+static int make_hypervisor(struct guest *g, const struct guest_options *o,
+                           const struct guest_setup *s, struct error *err)
+{
+	struct hypervisor_config c = {
+	    .name = s->name,
+	    .runtime_dir = g->dir.path,
+	    .machine = o->machine,
+	    .accel = g->accel.accel,
+	    .cpus = o->cpus ? o->cpus : 1,
+	    .memory = o->memory ? o->memory : DEFAULT_MEMORY,
+	    .kernel = s->kernel ? s->kernel : g->image.kernel,
+	    .initrd = s->initrd ? s->initrd : g->image.initrd,
+	    .rootfs = s->initrd ? NULL : g->image.rootfs,
+	    .cmdline = g->cmdline,
+	    .net =
+	        o->net && strcmp(o->net, "none") == 0 ? HYPERVISOR_NET_NONE : HYPERVISOR_NET_USER,
+	    .exit_port = s->exit_port,
+	    .no_vsock = s->no_vsock,
+	    .guest_cid = GUEST_CID,
+	};
+	struct hypervisor_events e = {g->events.console, g->events.ended, g->events.data};
+
+	if (!c.rootfs && !c.initrd)
+		return error_set_kind(err, ERROR_INPUT, ENOENT,
+		                      "%s has neither rootfs.erofs nor rootfs.initrd",
+		                      g->image.path);
+	return hypervisor_new(&g->hv, g->loop, NULL, &c, &e, err);
+}
+
+int guest_new(struct guest **out, struct loop *loop, const struct guest_options *o,
+              const struct guest_setup *setup, const struct guest_events *events, struct error *err)
+{
+	_cleanup_guest_ struct guest *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g)
+		return error_set(err, ENOMEM, "no memory for a guest");
+	g->dir = (struct runtime_dir)RUNTIME_DIR_INIT;
+	g->loop = loop;
+	g->events = *events;
+	g->timeout = o->timeout;
+	r = image_dir_open(&g->image, setup->image_dir, err);
+	if (r == 0)
+		r = accel_choose(accel_of(o->accel), "", &g->accel, err);
+	if (r == 0)
+		r = runtime_dir_new(&g->dir, err);
+	if (r < 0)
+		return r;
+	g->cmdline = make_cmdline(g, o);
+	if (!g->cmdline)
+		return error_set(err, ENOMEM, "no memory for the kernel command line");
+	r = make_hypervisor(g, o, setup, err);
+	if (r == 0)
+		r = watch_signals(g, err);
+	if (r == 0)
+		r = hypervisor_prepare(g->hv, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(&g);
+	return 0;
+}
+
+int guest_start(struct guest *g, struct error *err)
+{
+	int r;
+
+	if (g->accel.why[0])
+		cli_say("this host's KVM cannot run Linux at speed (%s): emulating; slower, and "
+		        "not a security boundary",
+		        g->accel.why);
+	else if (g->accel.accel == ACCEL_TCG)
+		cli_say("emulating, as asked; slower, and not a security boundary");
+	r = hypervisor_start(g->hv, err);
+	if (r == 0 && g->timeout)
+		r = loop_add_timer(g->loop, g->timeout, on_timeout, g, &g->timer, err);
+	return r;
+}
+
+void guest_free(struct guest *g)
+{
+	if (!g)
+		return;
+	hypervisor_free(g->hv);
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		loop_source_free(g->signal_src[i]);
+	loop_source_free(g->timer);
+	runtime_dir_free(&g->dir);
+	image_dir_free(&g->image);
+	free(g->cmdline);
+	free(g);
+}
+
+struct hypervisor *guest_hypervisor(struct guest *g)
+{
+	return g->hv;
+}
+
+const struct runtime_dir *guest_runtime(const struct guest *g)
+{
+	return &g->dir;
+}
+
+const char *guest_panic(struct guest *g)
+{
+	static const char sign[] = "Kernel panic - not syncing: ";
+	const char *text = hypervisor_console_tail(g->hv, 200);
+	char *at = strstr(text, sign), *end;
+
+	if (!at)
+		return NULL;
+	end = strchr(at, '\n');
+	if (end)
+		*end = '\0';
+	return at + sizeof(sign) - 1;
+}
+
+int guest_signal(const struct guest *g)
+{
+	return g->signal;
+}
+
+bool guest_timed_out(const struct guest *g)
+{
+	return g->timed_out;
+}

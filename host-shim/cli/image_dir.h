@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image_dir: where a guest image is, and what is in it. */
+#pragma once
+
+#include "lib/base/error.h"
+
+struct image_dir {
+	char *path;    /* owned */
+	char *kernel;  /* owned paths */
+	char *rootfs;  /* EROFS; NULL when the image has an initrd */
+	char *initrd;  /* NULL when it has a root file system */
+	char *cmdline; /* words that the image asks for; NULL: none */
+};
+
+/* path NULL: $KIHON_IMAGE_DIR, else the image of the build tree or of the installation that
+ * this program belongs to. */
+int image_dir_open(struct image_dir *d, const char *path, struct error *err);
+void image_dir_free(struct image_dir *d);
+#define _cleanup_image_dir_ __attribute__((cleanup(image_dir_free)))

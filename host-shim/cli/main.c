@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kihon: runs containers and guest images in virtual machines, from a shell. */
+#include "host-shim/cli/boot.h"
+#include "lib/base/log.h"
+#include "lib/base/options.h"
+
+int main(int argc, char **argv)
+{
+	const struct verb verbs[] = {boot_verb, {0}};
+	const struct program kihon = {
+	    .name = "kihon",
+	    .summary = "run containers and guest images in virtual machines",
+	    .details =
+	        "Each guest is a virtual machine of its own with the Kihon kernel and agent.\n",
+	    .verbs = verbs,
+	};
+
+	log_setup("kihon", LOG_INFO, 2, LOG_AUTO);
+	return program_main(&kihon, argc, argv);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* accel: whether this host's KVM can run an unmodified Linux at speed. */
+#include "accel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/fs.h"
+#include "lib/base/str.h"
+
+#define CPUINFO_MAX (4u << 20)
+
+static int open_kvm(const char *root)
+{
+	_cleanup_free_ char *path = str_printf("%s/dev/kvm", root);
+	_cleanup_close_ int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+	return fd < 0 ? -errno : 0;
+}
+
+static bool has_pvm(const char *root)
+{
+	_cleanup_free_ char *path = str_printf("%s/sys/module/kvm_pvm", root);
+
+	return path && fs_exists(path);
+}
+
+/* True when the first "flags" line of cpuinfo has the word vmx or svm. */
+static bool has_hardware_virtualisation(const char *root)
+{
+	_cleanup_free_ char *path = str_printf("%s/proc/cpuinfo", root);
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_strv_ struct strv words = STRV_INIT;
+	char *line, *end;
+
+	if (!path || fs_read_file(AT_FDCWD, path, CPUINFO_MAX, &text, NULL) < 0)
+		return false;
+	line = strstr(buffer_cstr(&text), "flags\t");
+	if (!line)
+		return false;
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	return strv_split(&words, line, " \t:") == 0 &&
+	       (strv_has(&words, "vmx") || strv_has(&words, "svm"));
+}
+
+int accel_choose(enum accel wanted, const char *root, struct accel_choice *out, struct error *err)
+{
+	int r = wanted == ACCEL_TCG ? 0 : open_kvm(root);
+
+	out->accel = wanted == ACCEL_TCG ? ACCEL_TCG : ACCEL_KVM;
+	out->why[0] = '\0';
+	if (wanted == ACCEL_KVM && r < 0) {
+		error_errno(err, -r, "opening /dev/kvm");
+		if (err)
+			err->kind = ERROR_ENVIRONMENT;
+		return error_hint(err, r, "; use --accel tcg to emulate");
+	}
+	if (wanted != ACCEL_AUTO)
+		return 0;
+	if (r < 0)
+		snprintf(out->why, sizeof(out->why), "/dev/kvm: %s", strerror(-r));
+	else if (has_pvm(root))
+		snprintf(out->why, sizeof(out->why), "it is PVM");
+	else if (!has_hardware_virtualisation(root))
+		snprintf(out->why, sizeof(out->why), "the processor offers neither VMX nor SVM");
+	if (out->why[0])
+		out->accel = ACCEL_TCG;
+	return 0;
+}

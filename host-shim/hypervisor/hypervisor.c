@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hypervisor: one interface to whatever runs a guest. */
+#include "hypervisor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host-shim/hypervisor/backend.h"
+
+static const struct hypervisor_ops *const back_ends[] = {&qemu_backend};
+
+static const struct hypervisor_ops *find_back_end(const char *name)
+{
+	for (size_t i = 0; i < sizeof(back_ends) / sizeof(back_ends[0]); i++)
+		if (!name || strcmp(back_ends[i]->name, name) == 0)
+			return back_ends[i];
+	return NULL;
+}
+
+static int check_config(const struct hypervisor_config *c, struct error *err)
+{
+	if (c->cpus < 1 || c->cpus > HYPERVISOR_CPUS_MAX)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "%u CPUs: a guest has 1 to %d",
+		                      c->cpus, HYPERVISOR_CPUS_MAX);
+	if (c->memory < HYPERVISOR_MEMORY_MIN || c->memory % (1u << 20))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "%" PRIu64 " bytes of memory: a guest has whole MiB, at "
+		                      "least %llu",
+		                      c->memory, HYPERVISOR_MEMORY_MIN >> 20);
+	if (!c->kernel)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "no kernel is named");
+	if (!c->no_vsock && c->guest_cid < 3)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "vsock id %u is reserved",
+		                      c->guest_cid);
+	return 0;
+}
+
+int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
+                   const struct hypervisor_config *config, const struct hypervisor_events *events,
+                   struct error *err)
+{
+	const struct hypervisor_ops *ops = find_back_end(back_end);
+	_cleanup_hypervisor_ struct hypervisor *hv = NULL;
+	int r;
+
+	if (!ops)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "there is no hypervisor \"%s\"",
+		                      back_end);
+	r = check_config(config, err);
+	if (r < 0)
+		return r;
+	hv = calloc(1, ops->size);
+	if (!hv)
+		return error_set(err, ENOMEM, "no memory for the hypervisor");
+	hv->ops = ops;
+	hv->loop = loop;
+	hv->config = *config;
+	hv->events = *events;
+	hv->exit_status = -1;
+	r = ops->check(hv, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(&hv);
+	return 0;
+}
+
+int hypervisor_prepare(struct hypervisor *hv, struct error *err)
+{
+	int r = hv->prepared ? 0 : hv->ops->prepare(hv, err);
+
+	hv->prepared = r == 0;
+	return r;
+}
+
+int hypervisor_add_disk(struct hypervisor *hv, const struct hypervisor_disk *disk,
+                        struct error *err)
+{
+	if (hv->config.n_disks == HYPERVISOR_DISKS_MAX)
+		return error_set(err, ENOSPC, "a guest has at most %d disks", HYPERVISOR_DISKS_MAX);
+	hv->config.disks[hv->config.n_disks++] = *disk;
+	return 0;
+}
+
+int hypervisor_start(struct hypervisor *hv, struct error *err)
+{
+	int r = hypervisor_prepare(hv, err);
+
+	if (r == 0)
+		r = hv->ops->start(hv, err);
+	hv->started = r == 0;
+	return r;
+}
+
+void hypervisor_stop(struct hypervisor *hv)
+{
+	hv->asked = true;
+	if (hv->started && !hv->ended)
+		hv->ops->stop(hv);
+}
+
+void hypervisor_free(struct hypervisor *hv)
+{
+	if (!hv)
+		return;
+	hv->ops->release(hv);
+	buffer_free(&hv->console);
+	buffer_free(&hv->tail);
+	free(hv);
+}
+
+int hypervisor_vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err)
+{
+	return hv->ops->vsock_connect(hv, port, err);
+}
+
+int hypervisor_pid(const struct hypervisor *hv)
+{
+	return hv->ops->pid(hv);
+}
+
+void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t size)
+{
+	struct buffer *b = &hv->console;
+
+	if (hv->events.console)
+		hv->events.console(hv->events.data, bytes, size);
+	if (size > CONSOLE_KEPT) {
+		bytes += size - CONSOLE_KEPT;
+		size = CONSOLE_KEPT;
+	}
+	if (b->size + size > 2 * CONSOLE_KEPT) {
+		memmove(b->data, b->data + b->size - CONSOLE_KEPT, CONSOLE_KEPT);
+		b->size = CONSOLE_KEPT;
+	}
+	buffer_append(b, bytes, size);
+}
+
+void hypervisor_take_end(struct hypervisor *hv, bool failed, const char *text)
+{
+	struct hypervisor_end end = {
+	    .asked = hv->asked, .failed = failed, .exit_status = hv->exit_status, .text = text};
+
+	if (hv->ended)
+		return;
+	hv->ended = true;
+	hv->events.ended(hv->events.data, &end);
+}
+
+/* Control characters but newline and tab would play with the terminal they are shown on. */
+static void append_printable(struct buffer *out, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i] == '\n' || bytes[i] == '\t' || (bytes[i] >= ' ' && bytes[i] != 0x7f))
+			buffer_append(out, &bytes[i], 1);
+}
+
+const char *hypervisor_console_tail(struct hypervisor *hv, unsigned int lines)
+{
+	const struct buffer *b = &hv->console;
+	size_t end = b->size, at;
+
+	while (end > 0 && (b->data[end - 1] == '\n' || b->data[end - 1] == '\r'))
+		end--;
+	for (at = end; at > 0; at--)
+		if (b->data[at - 1] == '\n' && --lines == 0)
+			break;
+	buffer_clear(&hv->tail);
+	if (end > at)
+		append_printable(&hv->tail, b->data + at, end - at);
+	return buffer_cstr(&hv->tail);
+}

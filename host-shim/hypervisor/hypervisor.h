@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hypervisor: one interface to whatever runs a guest.
+ *
+ * Callers describe a guest, start it, and hear of it through callbacks on their
+ * loop; which back end runs it they choose by name and then never ask again.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host-shim/hypervisor/accel.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/error.h"
+#include "lib/base/loop.h"
+
+#define HYPERVISOR_DISKS_MAX 8
+#define HYPERVISOR_CPUS_MAX  32
+/* A kernel with this configuration does not come up in less (bytes). */
+#define HYPERVISOR_MEMORY_MIN (32ull << 20)
+
+struct hypervisor_disk {
+	const char *path; /* or NULL, and then: */
+	int fd;           /* open file; stays the caller's */
+	bool readonly;
+};
+
+enum hypervisor_net { HYPERVISOR_NET_NONE, HYPERVISOR_NET_USER };
+
+/* What to run. Strings stay the caller's and must live as long as the hypervisor. */
+struct hypervisor_config {
+	const char *name;        /* of the guest, for people */
+	const char *runtime_dir; /* private folder; sockets are made in it */
+	const char *machine;     /* "microvm" or "q35"; NULL: the back end's default */
+	enum accel accel;        /* ACCEL_KVM or ACCEL_TCG */
+	uint32_t cpus;
+	uint64_t memory; /* bytes, whole MiB */
+
+	const char *kernel;  /* ELF vmlinux with a PVH entry, or bzImage */
+	const char *initrd;  /* NULL: none */
+	const char *rootfs;  /* EROFS image, always attached read-only; NULL: none */
+	const char *cmdline; /* words after those that the machine needs; NULL: none */
+
+	struct hypervisor_disk disks[HYPERVISOR_DISKS_MAX];
+	unsigned int n_disks;
+	enum hypervisor_net net;
+	bool exit_port;     /* give the guest the port "kihon.exit" */
+	bool no_vsock;      /* no vsock device */
+	uint32_t guest_cid; /* 3 and more */
+};
+
+/* Why a guest is no more. */
+struct hypervisor_end {
+	bool asked;       /* hypervisor_stop() had been called */
+	bool failed;      /* the monitor did not end well, see text */
+	int exit_status;  /* the line "exit N" of the exit port, or -1 */
+	const char *text; /* one line when failed, else "" */
+};
+
+struct hypervisor_events {
+	void (*console)(void *data, const uint8_t *bytes, size_t size); /* may be NULL */
+	void (*ended)(void *data, const struct hypervisor_end *end);    /* once */
+	void *data;
+};
+
+struct hypervisor;
+
+/* Checks the configuration and the back end's tools; starts nothing. back_end NULL: "qemu". */
+int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
+                   const struct hypervisor_config *config, const struct hypervisor_events *events,
+                   struct error *err);
+
+/* Starts the helper processes that face the guest. Call it before secrets are read into this
+ * process: they are forked from it. */
+int hypervisor_prepare(struct hypervisor *hv, struct error *err);
+
+/* Adds a disk between hypervisor_prepare() and hypervisor_start(). */
+int hypervisor_add_disk(struct hypervisor *hv, const struct hypervisor_disk *disk,
+                        struct error *err);
+
+int hypervisor_start(struct hypervisor *hv, struct error *err);
+
+/* Ends the guest at once; `ended` follows on the loop. */
+void hypervisor_stop(struct hypervisor *hv);
+
+/* Ends what still runs and waits for it, removes the sockets. NULL is fine. */
+void hypervisor_free(struct hypervisor *hv);
+DEFINE_CLEANUP(struct hypervisor, hypervisor, hypervisor_free)
+#define _cleanup_hypervisor_ _cleanup_(cleanup_hypervisor)
+
+/* Begins to connect to the guest's vsock port: a connected unix socket on which
+ * "OK <n>\n" or the end will come (see dial.h). */
+int hypervisor_vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err);
+
+/* The end of the guest's console so far, for messages: at most `lines` lines. Valid until
+ * the next call. "" when there was nothing. */
+const char *hypervisor_console_tail(struct hypervisor *hv, unsigned int lines);
+
+/* The process that runs the guest, or 0. */
+int hypervisor_pid(const struct hypervisor *hv);

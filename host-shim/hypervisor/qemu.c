@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qemu: the back end that runs a guest in a QEMU process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host-shim/hypervisor/backend.h"
+#include "host-shim/hypervisor/qemu_args.h"
+#include "host-shim/hypervisor/vsock_process.h"
+#include "host-shim/vmm/devices/vsock_listen.h"
+#include "lib/base/process.h"
+#include "lib/base/str.h"
+
+#define QEMU_PROGRAM  "qemu-system-x86_64"
+#define STDERR_KEPT   (8u << 10)
+#define EXIT_LINE_MAX 64
+
+struct qemu {
+	struct hypervisor hv;
+	char *vsock_path;
+	struct vsock_process vsock;
+	int vsock_pidfd;
+	struct loop_source *vsock_src;
+	pid_t pid;
+	int pidfd, console, exit_port, errors; /* our ends */
+	struct loop_source *pid_src, *console_src, *exit_src, *errors_src;
+	struct buffer stderr_text, exit_text;
+};
+
+static struct qemu *qemu_of(struct hypervisor *hv)
+{
+	return (struct qemu *)hv;
+}
+
+/* ---- before the start */
+
+static int find_program(const char *name)
+{
+	_cleanup_strv_ struct strv dirs = STRV_INIT;
+	const char *path = getenv("PATH");
+
+	if (strv_split(&dirs, path ? path : "/usr/bin:/bin", ":") < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < dirs.n; i++) {
+		_cleanup_free_ char *file = str_printf("%s/%s", dirs.v[i], name);
+
+		if (file && access(file, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int check_file(const char *what, const char *path, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "%s %s", what, path);
+	if (!S_ISREG(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s %s is not a file", what, path);
+	return 0;
+}
+
+static int check(struct hypervisor *hv, struct error *err)
+{
+	struct qemu *q = qemu_of(hv);
+	int r;
+
+	q->vsock.fd = q->vsock_pidfd = -1;
+	q->pidfd = q->console = q->exit_port = q->errors = -1;
+	if (find_program(QEMU_PROGRAM) < 0)
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+		                      "%s is not in PATH: install it (Debian: apt-get install "
+		                      "qemu-system-x86)",
+		                      QEMU_PROGRAM);
+	if (!qemu_machine_known(hv->config.machine))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "there is no machine \"%s\" (there are microvm and q35)",
+		                      hv->config.machine);
+	r = check_file("kernel", hv->config.kernel, err);
+	if (r == 0)
+		r = check_file("initrd", hv->config.initrd, err);
+	return r < 0 ? r : check_file("root file system", hv->config.rootfs, err);
+}
+
+/* ---- the vsock device's process */
+
+static void vsock_ended(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct qemu *q = data;
+	int status = 0;
+
+	loop_source_free(q->vsock_src);
+	q->vsock_src = NULL;
+	waitpid(q->vsock.pid, &status, 0);
+	q->vsock.pid = 0;
+	/* QEMU goes on without a device that its guest relies on: that is the end of it. When
+	 * QEMU ended first its own end is the news. */
+	if (q->pid > 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+		hypervisor_take_end(&q->hv, true,
+		                    WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS
+		                        ? "the vsock device was killed by its system-call filter"
+		                        : "the vsock device failed");
+		process_pidfd_send(q->pidfd, SIGKILL);
+	}
+}
+
+static int watch_process(struct hypervisor *hv, pid_t pid, loop_fd_fn fn, int *pidfd,
+                         struct loop_source **src, struct error *err)
+{
+	*pidfd = process_pidfd_open(pid);
+	if (*pidfd < 0)
+		return error_errno(err, errno, "watching process %d", pid);
+	return loop_add_fd(hv->loop, *pidfd, EPOLLIN, fn, hv, src, err);
+}
+
+static int prepare(struct hypervisor *hv, struct error *err)
+{
+	struct qemu *q = qemu_of(hv);
+	_cleanup_close_ int listen_fd = -1;
+	int r;
+
+	if (hv->config.no_vsock)
+		return 0;
+	q->vsock_path = str_printf("%s/vsock", hv->config.runtime_dir);
+	if (!q->vsock_path)
+		return error_set(err, ENOMEM, "no memory for the vsock device");
+	listen_fd = vsock_bind(q->vsock_path, err);
+	if (listen_fd < 0)
+		return listen_fd;
+	r = vsock_process_start(&q->vsock, hv->config.guest_cid, q->vsock_path, listen_fd, err);
+	if (r < 0)
+		return r;
+	return watch_process(hv, q->vsock.pid, vsock_ended, &q->vsock_pidfd, &q->vsock_src, err);
+}
+
+static int vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err)
+{
+	struct qemu *q = qemu_of(hv);
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	char line[32];
+	int n;
+
+	if (!q->vsock_path)
+		return error_set(err, ENOTCONN, "this guest has no vsock device");
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_errno(err, errno, "making a unix socket");
+	strncpy(a.sun_path, q->vsock_path, sizeof(a.sun_path) - 1); /* vsock_bind() checked it */
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return error_errno(err, errno, "connecting to %s", q->vsock_path);
+	n = snprintf(line, sizeof(line), "CONNECT %u\n", port);
+	if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+		return error_errno(err, errno, "writing to %s", q->vsock_path);
+	return steal_fd(&fd);
+}
+
+/* ---- while it runs */
+
+/* Reads what is there into `b`; false at the end of the stream. */
+static bool read_some(int fd, struct buffer *b, size_t keep)
+{
+	uint8_t chunk[4096];
+	ssize_t n = read(fd, chunk, sizeof(chunk));
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (b->size + (size_t)n > keep)
+		buffer_clear(b);
+	buffer_append(b, chunk, (size_t)n);
+	return n > 0;
+}
+
+static void drop(struct loop_source **src, int *fd)
+{
+	loop_source_free(*src);
+	*src = NULL;
+	close_fd(fd);
+}
+
+static void on_console(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct qemu *q = data;
+	uint8_t chunk[4096];
+	ssize_t n = read(fd, chunk, sizeof(chunk));
+
+	if (n > 0)
+		hypervisor_take_console(&q->hv, chunk, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		drop(&q->console_src, &q->console);
+}
+
+static void on_errors(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct qemu *q = data;
+
+	if (!read_some(fd, &q->stderr_text, STDERR_KEPT)) {
+		drop(&q->errors_src, &q->errors);
+		return;
+	}
+	/* It would boot on with a guest that nobody can talk to. */
+	if (strstr(buffer_cstr(&q->stderr_text), "Error starting vhost"))
+		process_pidfd_send(q->pidfd, SIGKILL);
+}
+
+/* "exit N\n", the first whole line counts. */
+static void on_exit_port(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct qemu *q = data;
+	bool more = read_some(fd, &q->exit_text, EXIT_LINE_MAX);
+	const char *text = buffer_cstr(&q->exit_text), *end = strchr(text, '\n');
+	_cleanup_free_ char *number = NULL;
+	uint32_t status;
+
+	if (end && str_starts(text, "exit ") && q->hv.exit_status < 0) {
+		number = strndup(text + 5, (size_t)(end - text) - 5);
+		if (number && parse_u32(number, &status) == 0 && status <= 255)
+			q->hv.exit_status = (int)status;
+	}
+	if (!more)
+		drop(&q->exit_src, &q->exit_port);
+}
+
+/* Drains what the pipes still hold after the process ended. */
+static void drain(struct qemu *q)
+{
+	while (q->console_src) {
+		uint8_t chunk[4096];
+		ssize_t n = recv(q->console, chunk, sizeof(chunk), MSG_DONTWAIT);
+
+		if (n <= 0)
+			break;
+		hypervisor_take_console(&q->hv, chunk, (size_t)n);
+	}
+	while (q->errors_src && read_some(q->errors, &q->stderr_text, STDERR_KEPT) &&
+	       q->stderr_text.size < STDERR_KEPT / 2)
+		;
+}
+
+/* QEMU's own last word, without its name. */
+static const char *last_error(struct qemu *q)
+{
+	char *text = (char *)q->stderr_text.data, *line;
+
+	while (text && q->stderr_text.size > 0 && text[q->stderr_text.size - 1] == '\n')
+		text[--q->stderr_text.size] = '\0';
+	if (!text || !*text)
+		return NULL;
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	return str_starts(line, QEMU_PROGRAM ": ") ? line + sizeof(QEMU_PROGRAM) + 1 : line;
+}
+
+static void qemu_ended(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct qemu *q = data;
+	_cleanup_free_ char *text = NULL;
+	const char *word;
+	int status = 0;
+
+	loop_source_free(q->pid_src);
+	q->pid_src = NULL;
+	if (waitpid(q->pid, &status, 0) < 0)
+		status = 0;
+	q->pid = 0;
+	drain(q);
+	word = last_error(q);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		hypervisor_take_end(&q->hv, false, "");
+		return;
+	}
+	if (word)
+		text = str_printf("QEMU: %s", word);
+	else if (WIFSIGNALED(status))
+		text = str_printf("QEMU was killed by signal %d (%s)", WTERMSIG(status),
+		                  strsignal(WTERMSIG(status)));
+	else
+		text = str_printf("QEMU ended with status %d", WEXITSTATUS(status));
+	hypervisor_take_end(&q->hv, true, text ? text : "QEMU failed");
+}
+
+/* ---- start and stop */
+
+/* The child's ends of what connects us with QEMU. */
+struct ends {
+	int console, exit_port, errors;
+};
+
+static void close_ends(struct ends *e)
+{
+	close_fd(&e->console);
+	close_fd(&e->exit_port);
+	close_fd(&e->errors);
+}
+
+static int make_pair(int *ours, int *theirs, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, errno, "making a socket pair");
+	*ours = pair[0];
+	*theirs = pair[1];
+	return 0;
+}
+
+static int make_ends(struct qemu *q, struct ends *e, struct error *err)
+{
+	int pipe_fds[2], r;
+
+	r = make_pair(&q->console, &e->console, err);
+	if (r == 0 && q->hv.config.exit_port)
+		r = make_pair(&q->exit_port, &e->exit_port, err);
+	if (r < 0)
+		return r;
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_errno(err, errno, "making a pipe");
+	q->errors = pipe_fds[0];
+	e->errors = pipe_fds[1];
+	return 0;
+}
+
+static int watch_ends(struct qemu *q, struct error *err)
+{
+	struct loop *loop = q->hv.loop;
+	int r = loop_add_fd(loop, q->console, EPOLLIN, on_console, q, &q->console_src, err);
+
+	if (r == 0)
+		r = loop_add_fd(loop, q->errors, EPOLLIN, on_errors, q, &q->errors_src, err);
+	if (r == 0 && q->exit_port >= 0)
+		r = loop_add_fd(loop, q->exit_port, EPOLLIN, on_exit_port, q, &q->exit_src, err);
+	return r;
+}
+
+static int spawn(struct qemu *q, const struct ends *e, struct error *err)
+{
+	const struct hypervisor_config *c = &q->hv.config;
+	struct process_opts o = {.path = QEMU_PROGRAM, .new_group = true, .die_with_parent = true};
+	struct qemu_fds fds = {.vsock = -1, .exit_port = -1};
+	_cleanup_strv_ struct strv args = STRV_INIT;
+	int r;
+
+	o.fds[o.n_fds++] = -1;
+	o.fds[o.n_fds++] = e->errors;
+	o.fds[o.n_fds++] = e->errors;
+	fds.console = (int)o.n_fds;
+	o.fds[o.n_fds++] = e->console;
+	if (q->vsock.fd >= 0) {
+		fds.vsock = (int)o.n_fds;
+		o.fds[o.n_fds++] = q->vsock.fd;
+	}
+	if (e->exit_port >= 0) {
+		fds.exit_port = (int)o.n_fds;
+		o.fds[o.n_fds++] = e->exit_port;
+	}
+	fds.disks = (int)o.n_fds;
+	for (unsigned int i = 0; i < c->n_disks && o.n_fds < PROCESS_MAX_FDS; i++)
+		if (!c->disks[i].path)
+			o.fds[o.n_fds++] = c->disks[i].fd;
+	r = qemu_args(&args, c, &fds, err);
+	if (r < 0)
+		return r;
+	o.argv = args.v;
+	r = process_spawn(&o, &q->pid, err);
+	return r < 0 ? error_prefix(err, r, "starting QEMU") : 0;
+}
+
+static int start(struct hypervisor *hv, struct error *err)
+{
+	struct qemu *q = qemu_of(hv);
+	__attribute__((cleanup(close_ends))) struct ends e = {-1, -1, -1};
+	int r = make_ends(q, &e, err);
+
+	if (r == 0)
+		r = spawn(q, &e, err);
+	/* Ours no more: when QEMU ends, the device must see its socket close. */
+	close_fd(&q->vsock.fd);
+	if (r == 0)
+		r = watch_process(hv, q->pid, qemu_ended, &q->pidfd, &q->pid_src, err);
+	return r < 0 ? r : watch_ends(q, err);
+}
+
+static void stop(struct hypervisor *hv)
+{
+	struct qemu *q = qemu_of(hv);
+
+	if (q->pid > 0)
+		process_pidfd_send(q->pidfd, SIGKILL);
+}
+
+static void kill_and_wait(pid_t *pid)
+{
+	if (*pid <= 0)
+		return;
+	kill(*pid, SIGKILL);
+	while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*pid = 0;
+}
+
+static void release(struct hypervisor *hv)
+{
+	struct qemu *q = qemu_of(hv);
+
+	drop(&q->pid_src, &q->pidfd);
+	drop(&q->vsock_src, &q->vsock_pidfd);
+	kill_and_wait(&q->pid);
+	kill_and_wait(&q->vsock.pid);
+	drop(&q->console_src, &q->console);
+	drop(&q->exit_src, &q->exit_port);
+	drop(&q->errors_src, &q->errors);
+	close_fd(&q->vsock.fd);
+	if (q->vsock_path)
+		unlink(q->vsock_path);
+	free(q->vsock_path);
+	buffer_free(&q->stderr_text);
+	buffer_free(&q->exit_text);
+}
+
+static int pid_of(const struct hypervisor *hv)
+{
+	return ((const struct qemu *)hv)->pid;
+}
+
+const struct hypervisor_ops qemu_backend = {
+    .name = "qemu",
+    .size = sizeof(struct qemu),
+    .check = check,
+    .prepare = prepare,
+    .start = start,
+    .stop = stop,
+    .release = release,
+    .vsock_connect = vsock_connect,
+    .pid = pid_of,
+};

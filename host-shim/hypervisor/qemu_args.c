@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qemu_args: the command line of QEMU for a guest, from a table of machines. */
+#include "qemu_args.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+
+/* virtio-pmem is mapped in huge pages, the image is padded to them. */
+#define PMEM_ALIGN (2ull << 20)
+#define GIB        (1ull << 30)
+
+/* What QEMU's user network gives a guest; said in words so that nobody waits for DHCP. */
+#define USER_NET_WORDS "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3"
+
+struct machine {
+	const char *name;
+	const char *type;   /* of -machine, before the memory back end */
+	const char *global; /* of -global; NULL: none */
+	const char *suffix; /* of virtio device names */
+	const char *net_extra;
+	bool pmem_root; /* the root is virtio-pmem with DAX, else virtio-blk */
+	const char *words;
+};
+
+/* The words: docs/kernel.md says why each. */
+static const struct machine machines[] = {
+    {
+        .name = "microvm",
+        .type = "microvm,acpi=off,pcie=off,rtc=on,pic=on,pit=on,isa-serial=on,"
+                "x-option-roms=off,auto-kernel-cmdline=on",
+        /* QEMU's virtio-mmio is the legacy kind by default, which vhost-user refuses. */
+        .global = "virtio-mmio.force-legacy=off",
+        .suffix = "device",
+        .net_extra = "",
+        .pmem_root = false,
+        .words = "console=ttyS0 panic=-1 reboot=t 8250.nr_uarts=1",
+    },
+    {
+        .name = "q35",
+        .type = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off",
+        .global = NULL,
+        .suffix = "pci",
+        .net_extra = ",romfile=",
+        .pmem_root = true,
+        .words = "console=ttyS0 panic=-1 8250.nr_uarts=1 pci=lastbus=0",
+    },
+};
+
+static const struct machine *find_machine(const char *name)
+{
+	if (!name)
+		name = QEMU_MACHINE_DEFAULT;
+	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+		if (strcmp(machines[i].name, name) == 0)
+			return &machines[i];
+	return NULL;
+}
+
+bool qemu_machine_known(const char *name)
+{
+	return find_machine(name) != NULL;
+}
+
+/* A comma ends a value in QEMU's options unless it is doubled. */
+static char *quote(const char *value)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+
+	for (; *value; value++) {
+		if (*value == ',')
+			buffer_append(&b, ",", 1);
+		buffer_append(&b, value, 1);
+	}
+	return buffer_steal(&b);
+}
+
+static int file_size(const char *path, uint64_t *size, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_errno(err, errno, "%s", path);
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Each add_* appends arguments and returns non-zero when the memory is full. */
+static int add_pair(struct strv *a, const char *option, char *value)
+{
+	return strv_add(a, option) < 0 || strv_add_take(a, value) < 0;
+}
+
+static int add_base(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                    uint64_t pmem)
+{
+	uint64_t mib = c->memory >> 20;
+	int bad = strv_add(a, "qemu-system-x86_64") < 0;
+
+	/* Nothing that is not named here; and no more rights than it started with. */
+	bad |= strv_add(a, "-nodefaults") < 0 || strv_add(a, "-no-user-config") < 0 ||
+	       strv_add(a, "-nographic") < 0 || strv_add(a, "-no-reboot") < 0;
+	bad |= add_pair(a, "-sandbox",
+	                str_printf("on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+	                           "resourcecontrol=deny"));
+	bad |= add_pair(a, "-name", str_printf("%s", c->name ? c->name : "kihon"));
+	bad |= add_pair(a, "-machine", str_printf("%s,memory-backend=ram", m->type));
+	bad |=
+	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi"));
+	bad |= add_pair(a, "-cpu",
+	                str_printf(c->accel == ACCEL_KVM ? "host,-arch-capabilities" : "max"));
+	bad |= add_pair(a, "-smp", str_printf("%u", c->cpus));
+	if (pmem)
+		/* Room above RAM for the image, wherever the gigabyte it lies in begins. */
+		bad |= add_pair(a, "-m",
+		                str_printf("%" PRIu64 "M,maxmem=%" PRIu64 "M", mib,
+		                           (uint64_t)(mib + ((pmem + 2 * GIB) >> 20))));
+	else
+		bad |= add_pair(a, "-m", str_printf("%" PRIu64 "M", mib));
+	/* Shared with the vsock device; without share=on it starts, but deaf. */
+	bad |= add_pair(a, "-object",
+	                str_printf("memory-backend-memfd,id=ram,size=%" PRIu64 "M,share=on", mib));
+	if (m->global)
+		bad |= add_pair(a, "-global", str_printf("%s", m->global));
+	return bad;
+}
+
+static int add_kernel(struct strv *a, const struct machine *m, const struct hypervisor_config *c)
+{
+	const char *root = "";
+	int bad = add_pair(a, "-kernel", str_printf("%s", c->kernel));
+
+	if (c->initrd)
+		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
+	else if (c->rootfs)
+		root = m->pmem_root ? " root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
+		                    : " root=/dev/vda rootfstype=erofs ro";
+	bad |= add_pair(a, "-append",
+	                str_printf("%s%s%s%s%s", m->words, root,
+	                           c->net == HYPERVISOR_NET_USER ? " " USER_NET_WORDS : "",
+	                           c->cmdline ? " " : "", c->cmdline ? c->cmdline : ""));
+	return bad;
+}
+
+static int add_disk(struct strv *a, const struct machine *m, const char *id, char *file,
+                    bool readonly)
+{
+	int bad = !file;
+
+	bad |=
+	    add_pair(a, "-drive",
+	             str_printf("if=none,id=%s,format=raw,file=%s,readonly=%s,auto-read-only=off",
+	                        id, file ? file : "", readonly ? "on" : "off"));
+	bad |= add_pair(a, "-device", str_printf("virtio-blk-%s,drive=%s", m->suffix, id));
+	free(file);
+	return bad;
+}
+
+static int add_root(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                    uint64_t pmem)
+{
+	_cleanup_free_ char *path = NULL;
+	int bad;
+
+	if (!c->rootfs)
+		return 0;
+	path = quote(c->rootfs);
+	if (!path)
+		return 1;
+	if (!m->pmem_root)
+		return add_disk(a, m, "root", str_printf("%s", path), true);
+	bad = add_pair(a, "-object",
+	               str_printf("memory-backend-file,id=root,mem-path=%s,size=%" PRIu64
+	                          ",share=on,readonly=on",
+	                          path, pmem));
+	return bad | add_pair(a, "-device", str_printf("virtio-pmem-%s,memdev=root", m->suffix));
+}
+
+static int add_disks(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                     const struct qemu_fds *fds)
+{
+	int bad = 0, fd = fds->disks;
+
+	for (unsigned int i = 0; i < c->n_disks; i++) {
+		const struct hypervisor_disk *d = &c->disks[i];
+		char id[16];
+
+		snprintf(id, sizeof(id), "disk%u", i);
+		if (d->path) {
+			bad |= add_disk(a, m, id, quote(d->path), d->readonly);
+			continue;
+		}
+		bad |= add_pair(a, "-add-fd", str_printf("fd=%d,set=%u", fd++, i));
+		bad |= add_disk(a, m, id, str_printf("/dev/fdset/%u", i), d->readonly);
+	}
+	return bad;
+}
+
+static int add_channels(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                        const struct qemu_fds *fds)
+{
+	int bad = add_pair(a, "-chardev", str_printf("socket,id=console,fd=%d", fds->console));
+
+	bad |= add_pair(a, "-serial", str_printf("chardev:console"));
+	if (fds->vsock >= 0) {
+		bad |= add_pair(a, "-chardev", str_printf("socket,id=vsock,fd=%d", fds->vsock));
+		bad |= add_pair(a, "-device",
+		                str_printf("vhost-user-vsock-%s,chardev=vsock", m->suffix));
+	}
+	if (fds->exit_port >= 0) {
+		bad |= add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", fds->exit_port));
+		bad |= add_pair(a, "-device", str_printf("virtio-serial-%s", m->suffix));
+		bad |= add_pair(a, "-device",
+		                str_printf("virtserialport,chardev=exit,name=kihon.exit"));
+	}
+	if (c->net == HYPERVISOR_NET_USER) {
+		bad |= add_pair(a, "-netdev", str_printf("user,id=net,ipv6=off"));
+		bad |= add_pair(a, "-device",
+		                str_printf("virtio-net-%s,netdev=net%s", m->suffix, m->net_extra));
+	}
+	bad |= add_pair(a, "-object", str_printf("rng-builtin,id=rng"));
+	return bad | add_pair(a, "-device", str_printf("virtio-rng-%s,rng=rng", m->suffix));
+}
+
+int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qemu_fds *fds,
+              struct error *err)
+{
+	const struct machine *m = find_machine(c->machine);
+	uint64_t pmem = 0;
+	int r = 0;
+
+	if (!m)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "there is no machine \"%s\" (there are microvm and q35)",
+		                      c->machine);
+	if (c->rootfs && m->pmem_root)
+		r = file_size(c->rootfs, &pmem, err);
+	if (r < 0)
+		return r;
+	if (pmem % PMEM_ALIGN || (c->rootfs && m->pmem_root && pmem == 0))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s: %" PRIu64 " bytes cannot be mapped into a guest: pad "
+		                      "the image to a multiple of 2 MiB, or use --machine microvm",
+		                      c->rootfs, pmem);
+	if (add_base(a, m, c, pmem) | add_kernel(a, m, c) | add_root(a, m, c, pmem) |
+	    add_disks(a, m, c, fds) | add_channels(a, m, c, fds))
+		return error_set(err, ENOMEM, "no memory for QEMU's arguments");
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qemu_args: the command line of QEMU for a guest, from a table of machines. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "host-shim/hypervisor/hypervisor.h"
+#include "lib/base/error.h"
+#include "lib/base/str.h"
+
+/* Numbers under which QEMU finds its descriptors; -1: not there. Disks given by descriptor
+ * follow from `disks` on, in order. */
+struct qemu_fds {
+	int vsock, console, exit_port, disks;
+};
+
+/* -EINVAL for an unknown machine, and for a rootfs that q35 cannot map. */
+int qemu_args(struct strv *args, const struct hypervisor_config *config, const struct qemu_fds *fds,
+              struct error *err);
+
+/* "microvm, q35"; and the default. */
+bool qemu_machine_known(const char *name);
+#define QEMU_MACHINE_DEFAULT "microvm"
