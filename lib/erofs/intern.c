@@ -43,7 +43,7 @@ static void sip_word(uint64_t v[4], uint64_t m)
 	v[0] ^= m;
 }
 
-uint32_t hash_bytes(const struct hash_key *key, uint64_t tweak, const void *data, size_t size)
+uint32_t intern_hash(const struct hash_key *key, uint64_t tweak, const void *data, size_t size)
 {
 	const uint8_t *p = data;
 	uint64_t v[4] = {
@@ -121,7 +121,7 @@ static bool intern_grow(struct intern *t, struct arena *a)
 struct interned *intern_get(struct intern *t, struct arena *a, const struct hash_key *key,
                             const void *bytes, size_t size)
 {
-	uint32_t hash = hash_bytes(key, 0, bytes, size);
+	uint32_t hash = intern_hash(key, 0, bytes, size);
 	struct interned *s, **bucket;
 
 	if (size > UINT32_MAX)

@@ -13,7 +13,7 @@ struct hash_key {
 	uint64_t k0, k1;
 };
 void hash_key_init(struct hash_key *key);
-uint32_t hash_bytes(const struct hash_key *key, uint64_t tweak, const void *data, size_t size);
+uint32_t intern_hash(const struct hash_key *key, uint64_t tweak, const void *data, size_t size);
 
 /* One kept byte string, and what its users note on it. */
 struct interned {

@@ -166,7 +166,7 @@ static int bad_path(int r, const char *path, size_t len, struct error *err)
 static uint32_t entry_hash(const struct erofs_tree *tree, const struct erofs_node *dir,
                            const char *name, size_t len)
 {
-	return hash_bytes(&tree->key, (uint64_t)(uintptr_t)dir, name, len);
+	return intern_hash(&tree->key, (uint64_t)(uintptr_t)dir, name, len);
 }
 
 static struct erofs_entry *child(const struct erofs_tree *tree, const struct erofs_node *dir,
