@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* build: makes a guest image: kernel, root file system, image.json. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "image-tool/initrd.h"
+#include "image-tool/kernel.h"
+#include "image-tool/packages.h"
+#include "image-tool/profile.h"
+#include "image-tool/stage.h"
+#include "image-tool/tool.h"
+#include "lib/base/fs.h"
+#include "lib/base/version.h"
+#include "lib/erofs/reader.h"
+#include "lib/erofs/writer.h"
+#include "lib/guestimg/guestimg.h"
+#include "lib/guestimg/locate.h"
+
+#define AGENT_MIN_VERSION "0.1.0"
+#define AGENT_PROTOCOL    "0.0.1"
+
+struct build_options {
+	const char *profile, *format, *agent, *kernel, *kernel_source, *output;
+	struct strv kernel_configs, extras;
+	bool offline, json, quiet;
+};
+
+/* Everything of one build. */
+struct build {
+	const struct build_options *o;
+	struct locations where;
+	struct stage stage;
+	struct profile profile;
+	struct guestimg *img;
+	int64_t mtime;
+	uint64_t started; /* ms */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void progress(const struct build *b, const char *what, const char *detail)
+{
+	if (!b->o->quiet)
+		fprintf(stderr, "  %-8s %s\n", what, detail);
+}
+
+/* SOURCE_DATE_EPOCH (reproducible-builds.org), 0 without it. */
+static int source_date(int64_t *out, struct error *err)
+{
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+	uint64_t v = 0;
+
+	if (!str_empty(s) && (parse_u64(s, &v) < 0 || v > UINT32_MAX))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "SOURCE_DATE_EPOCH=%s is no number of seconds since 1970", s);
+	*out = (int64_t)v;
+	return 0;
+}
+
+static int make_tree(struct build *b, struct error *err)
+{
+	const struct profile_source src = {
+	    .where = &b->where, .agent = b->o->agent, .mtime = b->mtime};
+	int r = profile_load(&b->profile, b->o->profile, &src, err);
+
+	for (size_t i = 0; r == 0 && i < b->o->extras.n; i++)
+		r = profile_add_tree(&b->profile, b->o->extras.v[i], &src, err);
+	return r;
+}
+
+static int write_erofs(struct build *b, int fd, const uint8_t uuid[16], struct error *err)
+{
+	struct erofs_write_opts opts = EROFS_WRITE_OPTS_IMAGE;
+	int r;
+
+	opts.build_time = b->mtime;
+	memcpy(opts.uuid, uuid, sizeof(opts.uuid));
+	snprintf(opts.volume_name, sizeof(opts.volume_name), "kihon");
+	r = erofs_write_tree(b->profile.tree, fd, &opts, NULL, err);
+	if (r < 0 && err && (r == -ENOSPC || r == -EDQUOT))
+		err->kind = ERROR_ENVIRONMENT;
+	return r < 0 ? error_prefix(err, r, "writing the root file system to %s", b->stage.dir) : 0;
+}
+
+/* An image is named by what is in it: the UUID is the digest of the image with none, in the form
+ * of RFC 9562 version 8. So it is written twice, which takes milliseconds. */
+static int make_erofs(struct build *b, const char *name, struct error *err)
+{
+	static const uint8_t none[16];
+	_cleanup_close_ int dir = -1, fd = -1;
+	uint8_t uuid[16];
+	char sha256[65];
+	uint64_t size;
+	int r = stage_create(&b->stage, name, &fd, err);
+
+	if (r == 0)
+		r = write_erofs(b, fd, none, err);
+	if (r < 0)
+		return r;
+	dir = open(b->stage.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = measure_file(dir, name, sha256, &size, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(uuid); i++) {
+		const char hex[3] = {sha256[2 * i], sha256[2 * i + 1]};
+
+		uuid[i] = (uint8_t)strtoul(hex, NULL, 16);
+	}
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80);
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+	return write_erofs(b, fd, uuid, err);
+}
+
+static int make_initrd(struct build *b, const char *name, struct error *err)
+{
+	_cleanup_erofs_image_ struct erofs_image *image = NULL;
+	_cleanup_close_ int from = -1, to = -1;
+	int r = stage_create(&b->stage, "root.tmp", &from, err);
+
+	if (r == 0)
+		r = write_erofs(b, from, (const uint8_t[16]){0}, err);
+	if (r == 0)
+		r = erofs_open_fd(&image, from, err);
+	if (r == 0)
+		r = stage_create(&b->stage, name, &to, err);
+	return r < 0 ? r : initrd_write(image, to, err);
+}
+
+static const struct format {
+	const char *name, *file;
+	int (*make)(struct build *b, const char *name, struct error *err);
+	const char *cmdline; /* words that this format needs */
+} formats[] = {
+    {"erofs", "rootfs.erofs", make_erofs, "ro rootfstype=erofs"},
+    {"initrd", "rootfs.cpio.gz", make_initrd, NULL},
+};
+
+static int make_root(struct build *b, struct error *err)
+{
+	const struct format *f = formats;
+	_cleanup_buffer_ struct buffer cmdline = BUFFER_INIT;
+	int r;
+
+	while (strcmp(f->name, b->o->format) != 0)
+		f++;
+	progress(b, "ROOT", f->file);
+	r = f->make(b, f->file, err);
+	if (r < 0)
+		return r;
+	buffer_str(&cmdline, f->cmdline ?: "");
+	for (size_t i = 0; i < b->profile.cmdline.n; i++)
+		buffer_printf(&cmdline, "%s%s", cmdline.size > 0 ? " " : "",
+		              b->profile.cmdline.v[i]);
+	b->img->rootfs.file = f->file;
+	b->img->rootfs.format = f->name;
+	b->img->cmdline = arena_strdup(&b->img->arena, buffer_cstr(&cmdline));
+	return 0;
+}
+
+static int measure(struct build *b, struct error *err)
+{
+	struct guestimg *img = b->img;
+	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->rootfs.file};
+	int r = 0;
+
+	img->files = arena_new_array(&img->arena, 3, struct guestimg_file);
+	if (!img->files)
+		return error_set(err, ENOMEM, "no memory for image.json");
+	for (size_t i = 0; r == 0 && i < 3; i++)
+		if (names[i])
+			r = stage_measure(&b->stage, names[i], &img->arena,
+			                  &img->files[img->n_files++], err);
+	return r;
+}
+
+static int describe(struct build *b, struct error *err)
+{
+	struct guestimg *img = b->img;
+
+	img->name = arena_printf(&img->arena, "kihon-%s", b->o->profile);
+	img->version = KIHON_VERSION;
+	img->profile = b->o->profile;
+	img->arch = "x86_64";
+	img->timestamp = (uint64_t)b->mtime;
+	img->agent.version = KIHON_VERSION;
+	img->agent.min_version = AGENT_MIN_VERSION;
+	img->agent.protocol = AGENT_PROTOCOL;
+	return img->arena.failed ? error_set(err, ENOMEM, "no memory for image.json")
+	                         : measure(b, err);
+}
+
+static int build_image(struct build *b, struct error *err)
+{
+	const struct kernel_request kernel = {
+	    .where = &b->where,
+	    .profile = b->o->profile,
+	    .dir = b->o->kernel,
+	    .source = b->o->kernel_source,
+	    .configs = &b->o->kernel_configs,
+	    .offline = b->o->offline,
+	    .quiet = b->o->quiet,
+	};
+	struct guestimg_package linux_package;
+	int r = source_date(&b->mtime, err);
+
+	if (r == 0)
+		r = locations_find(&b->where, err);
+	/* What is quick and may be wrong comes before what takes minutes. */
+	if (r == 0)
+		r = make_tree(b, err);
+	if (r == 0)
+		r = stage_open(&b->stage, b->o->output, err);
+	if (r == 0)
+		r = make_root(b, err);
+	if (r == 0 && !tool_interrupted()) {
+		progress(b, "KERNEL", b->o->kernel ?: b->o->profile);
+		r = kernel_get(&kernel, &b->stage, b->img, &linux_package, err);
+	}
+	if (r == 0 && tool_interrupted())
+		r = error_set(err, EINTR, "interrupted");
+	if (r == 0)
+		r = packages_fill(b->img, &b->where, &b->profile.programs, &linux_package, err);
+	if (r == 0)
+		r = describe(b, err);
+	return r < 0 ? r : stage_publish(&b->stage, b->img, err);
+}
+
+static void report_json(const struct build *b)
+{
+	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
+
+	buffer_str(&out, "{\"output\":");
+	buffer_json_string(&out, b->o->output);
+	buffer_printf(&out, ",\"milliseconds\":%" PRIu64 ",\"image\":", now_ms() - b->started);
+	guestimg_format(b->img, &out);
+	while (out.size > 0 && out.data[out.size - 1] == '\n')
+		out.data[--out.size] = 0;
+	printf("%s}\n", buffer_cstr(&out));
+}
+
+static void report(const struct build *b)
+{
+	const struct guestimg *img = b->img;
+
+	printf("%s: profile %s, Linux %s, %zu packages\n", b->o->output, img->profile,
+	       img->kernel.version, img->n_packages);
+	for (size_t i = 0; i < img->n_files; i++)
+		printf("  %-16s %10" PRIu64 "  sha256:%.16s\n", img->files[i].name,
+		       img->files[i].size, img->files[i].sha256);
+}
+
+static int run_build(int argc, char **argv, void *data)
+{
+	struct build b = {.o = data, .stage = STAGE_INIT, .started = now_ms()};
+	struct error err = ERROR_INIT;
+	int r = -ENOMEM;
+
+	tool_catch_signals();
+	b.img = calloc(1, sizeof(*b.img));
+	if (!b.img)
+		error_set(&err, ENOMEM, "no memory to build an image");
+	else if (!b.o->output)
+		r = error_set_kind(&err, ERROR_USAGE, EINVAL,
+		                   "build: -o DIR is missing; see " TOOL_NAME " build --help");
+	else
+		r = build_image(&b, &err);
+	if (r == 0 && b.o->json)
+		report_json(&b);
+	else if (r == 0 && !b.o->quiet)
+		report(&b);
+	stage_close(&b.stage);
+	profile_free(&b.profile);
+	locations_free(&b.where);
+	guestimg_free(b.img);
+	return r < 0 ? tool_fail(&err) : 0;
+}
+
+static void defaults(void *data)
+{
+	struct build_options *o = data;
+
+	o->profile = "container";
+	o->format = "erofs";
+}
+
+static void release(void *data)
+{
+	struct build_options *o = data;
+
+	strv_free(&o->kernel_configs);
+	strv_free(&o->extras);
+}
+
+#define AT(member) offsetof(struct build_options, member)
+
+static const struct option options[] = {
+    {"profile", 'p', OPTION_STRING, AT(profile), "NAME", NULL,
+     "What the guest is for: kernel configuration and file list (container)."},
+    {"format", 0, OPTION_ENUM, AT(format), "FORMAT", "erofs|initrd",
+     "Root file system: rootfs.erofs, made for DAX, or rootfs.cpio.gz (erofs)."},
+    {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
+     "Take this program for the agent instead of our own."},
+    {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,
+     "Take vmlinux (and bzImage) from DIR instead of building them."},
+    {"kernel-source", 0, OPTION_STRING, AT(kernel_source), "DIR", NULL,
+     "Build the kernel from this tree instead of Debian's package."},
+    {"kernel-config", 0, OPTION_LIST, AT(kernel_configs), "FILE", NULL,
+     "One more configuration fragment, after the profile's. Repeatable."},
+    {"extra", 0, OPTION_LIST, AT(extras), "TREE", NULL,
+     "Lay the folder TREE over the root, all owned by root. Repeatable."},
+    {"offline", 0, OPTION_FLAG, AT(offline), NULL, NULL,
+     "Download nothing; fail, saying what is missing, if something is."},
+    {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
+    {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL, NULL, "Print errors only."},
+    {"output", 'o', OPTION_STRING, AT(output), "DIR", NULL, "Where the image goes. Needed."},
+    {NULL},
+};
+
+const struct verb verb_build = {
+    .name = "build",
+    .args = "-o DIR",
+    .summary = "Builds a guest image.",
+    .details =
+        "Writes vmlinux, bzImage, the root file system and, last, image.json to DIR. All is\n"
+        "made aside and moved there at the end: an interrupted build leaves DIR as it was. The\n"
+        "kernel comes from the cache when it was built before, else it takes some minutes.\n"
+        "\n"
+        "The root file system is uncompressed EROFS: each file's data is page-aligned, files\n"
+        "of 2 MiB and more begin on 2 MiB boundaries, and the image is padded to 2 MiB, so that\n"
+        "a guest maps it straight from persistent memory (DAX).\n"
+        "\n"
+        "Examples:\n"
+        "  kata-image-tool build -o image\n"
+        "  kata-image-tool build --profile debug --extra ./tools -o image-debug",
+    .options = options,
+    .run = run_build,
+    .defaults = defaults,
+    .release = release,
+    .data_size = sizeof(struct build_options),
+};
