@@ -306,11 +306,16 @@ static int copy(const char *from, const char *to)
 	return n < 0 ? -1 : 0;
 }
 
+/* tmpfs has no block device below it and no pages that EROFS could read: ENOTBLK is what is
+ * expected. */
 static int probe_erofs_file_on_tmpfs(void)
 {
+	int result;
+
 	if (copy("/probe.erofs", "/t/probe.erofs"))
 		return fail("copy");
-	return try_erofs("/t/probe.erofs", NULL, "mounted from a file on tmpfs");
+	result = try_erofs("/t/probe.erofs", NULL, "mounted from a file on tmpfs");
+	return result && errno == ENOTBLK ? absent("a file on tmpfs needs a loop device") : result;
 }
 
 static int probe_erofs_loop(void)
