@@ -133,9 +133,11 @@ build/fuzz/obj/%.o: %.c build/fuzz.flags | $(GEN_HEADERS)
 $(H)/bin/% $(H)/test/%:
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS)
+# X.libs: the archives that X has code from, for the bill of materials (image-tool/packages.h).
 $(G)/bin/%:
 	$(call say,GUESTLD,$@)
 	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_LDFLAGS) -o $@.debug $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) \
+		-Wl,-t,-t >$@.trace && sed -n 's|^(.*/\(lib[^/]*\.a\)).*|\1|p' $@.trace | sort -u >$@.libs && rm $@.trace \
 		&& objcopy --strip-all --remove-section=.comment $@.debug $@.tmp && rootfs/check-static-pie $@.tmp && mv $@.tmp $@
 build/fuzz/bin/%:
 	$(call say,FUZZLD,$@)

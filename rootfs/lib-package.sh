@@ -3,11 +3,12 @@
 # Sourced after lib.sh and lib-source.sh.
 #
 # A recipe sets: source (Debian source package), licence (SPDX), depends (other recipes), may set
-# source_pinned (a version) and cost (CPU-seconds, for the order), and defines build(), which runs in the unpacked source with CC, JOBS,
+# source_pinned (a version), provides (archives that come from elsewhere) and cost (CPU-seconds,
+# for the order), and defines build(), which runs in the unpacked source with CC, JOBS,
 # SYSROOT (what it depends on) set, and fills $DESTDIR/include and $DESTDIR/lib.
 
 packages_dir=$cache_dir/packages
-declare -A pkg_source pkg_licence pkg_depends pkg_pinned pkg_cost pkg_key
+declare -A pkg_source pkg_licence pkg_depends pkg_pinned pkg_provides pkg_cost pkg_key
 pkg_names=()
 
 check_tools() {
@@ -23,11 +24,11 @@ check_tools() {
 }
 
 packages_load() {
-	local recipe name source licence depends source_pinned cost
+	local recipe name source licence depends source_pinned provides cost
 	for recipe in "$rootfs_dir"/packages/*.recipe; do
 		name=${recipe##*/}
 		name=${name%.recipe}
-		source='' licence='' depends='' source_pinned='' cost=1
+		source='' licence='' depends='' source_pinned='' provides='' cost=1
 		. "$recipe"
 		[[ -n $source && -n $licence ]] || fail "$recipe does not say source and licence"
 		pkg_names+=("$name")
@@ -36,6 +37,7 @@ packages_load() {
 		pkg_licence[$name]=$licence
 		pkg_depends[$name]=$depends
 		pkg_pinned[$name]=$source_pinned
+		pkg_provides[$name]=$provides
 	done
 	unset -f build
 }
@@ -176,7 +178,7 @@ packages_check_offline() {
 	[[ -z $missing ]] || fail "--offline, and the cache ($cache_dir) has neither the built package nor the source of:$missing; run once without --offline"
 }
 
-# One JSON object a package; "files" are the source package's.
+# One JSON object a package; "files" are the source package's, "libraries" what is linked.
 package_json() {
 	local name=$1 source=${pkg_source[$1]} sha file separator=
 	printf '{"name":"%s","version":"%s","source":"%s","licence":"%s","recipe":"%s","files":[' \
@@ -185,6 +187,13 @@ package_json() {
 		printf '%s{"name":"%s","sha256":"%s"}' "$separator" "$file" "$sha"
 		separator=,
 	done < <(sed 1d "$sources_dir/$source.resolved")
+	separator=
+	printf '],"libraries":['
+	for file in ${pkg_provides[$name]} "$packages_dir/$name-${pkg_key[$name]}"/lib/*.a; do
+		[[ $file != *'*'* ]] || continue
+		printf '%s"%s"' "$separator" "${file##*/}"
+		separator=,
+	done
 	printf ']}'
 }
 
@@ -201,7 +210,8 @@ packages_json() {
 # The merged tree, replaced as a whole and only when it is to differ. Lock held.
 sysroot_write() {
 	local output=$1 name entry want tmp=$1/.sysroot-tmp
-	want=$(for name in "${pkg_names[@]}"; do printf '%s %s\n' "$name" "${pkg_key[$name]}"; done | sort)
+	want=$(for name in "${pkg_names[@]}"; do printf '%s %s\n' "$name" "${pkg_key[$name]}"; done | sort
+		sha256sum <"$rootfs_dir/lib-package.sh")
 	"$rootfs_dir/make-guest-cc" "$output/tools"
 	if [[ -d $output/sysroot/lib && $(cat "$output/sysroot.stamp" 2>/dev/null) == "$want" ]]; then
 		touch "$output/sysroot.stamp"
