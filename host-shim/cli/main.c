@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kihon: runs containers and guest images in virtual machines, from a shell. */
 #include "host-shim/cli/boot.h"
+#include "host-shim/cli/doctor.h"
+#include "host-shim/cli/run.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
 
 int main(int argc, char **argv)
 {
-	const struct verb verbs[] = {boot_verb, {0}};
+	const struct verb verbs[] = {run_verb, boot_verb, doctor_verb, {0}};
 	const struct program kihon = {
 	    .name = "kihon",
 	    .summary = "run containers and guest images in virtual machines",

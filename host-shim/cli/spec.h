@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec: what `kihon run` asks the agent for: a sandbox, and a container with the
+ * defaults that container engines agree on (capabilities, mounts, masked paths).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+
+struct spec_options {
+	const char *id;         /* container and sandbox */
+	const char *image;      /* reference, pulled inside the guest */
+	char *const *args;      /* NULL-terminated; empty: the image's own command */
+	const struct strv *env; /* "K=V" */
+	const char *workdir;    /* NULL: the image's */
+	bool terminal;
+	unsigned short rows, columns; /* of the terminal; 0: not known */
+	bool network;                 /* the guest has one: resolv.conf matters */
+};
+
+/* Requests in the arena; what the options point to must outlive them. NULL when memory is
+ * full. */
+Grpc__CreateSandboxRequest *spec_sandbox(struct arena *a, const struct spec_options *o);
+Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_options *o);
