@@ -177,7 +177,7 @@ static int read_header(struct toml_scan *s, cJSON *root, cJSON **current, struct
 {
 	_cleanup_(keypath_clear) struct keypath k = {0};
 	bool of_tables;
-	cJSON *parent;
+	cJSON *parent = NULL;
 	int r;
 
 	s->p++;

@@ -95,7 +95,7 @@ static bool is_host(const char *first, size_t n)
 static int split_name(const char *text, const char *name, struct reference *out, struct error *err)
 {
 	const char *slash = strchr(name, '/'), *rest = name;
-	const char *library = "";
+	const char *library = "", *canonical;
 
 	if (slash && is_host(name, (size_t)(slash - name))) {
 		if ((size_t)(slash - name) >= sizeof(out->host))
@@ -106,8 +106,8 @@ static int split_name(const char *text, const char *name, struct reference *out,
 		rest = slash + 1;
 		if (!host_ok(out->host))
 			return refuse(text, "its host is not a name or an address", err);
-		snprintf(out->host, sizeof(out->host), "%s",
-		         strdupa(reference_canonical_host(out->host)));
+		canonical = reference_canonical_host(out->host);
+		memmove(out->host, canonical, strlen(canonical) + 1);
 	} else {
 		snprintf(out->host, sizeof(out->host), "docker.io");
 	}
@@ -115,7 +115,8 @@ static int split_name(const char *text, const char *name, struct reference *out,
 		library = "library/";
 	if (strlen(library) + strlen(rest) >= sizeof(out->repository))
 		return refuse(text, "its repository is too long", err);
-	snprintf(out->repository, sizeof(out->repository), "%s%s", library, rest);
+	memcpy(out->repository, library, strlen(library));
+	memcpy(out->repository + strlen(library), rest, strlen(rest) + 1);
 	if (!repository_ok(out->repository))
 		return refuse(text,
 		              strcspn(rest, UPPER) < strlen(rest)
