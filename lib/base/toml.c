@@ -283,7 +283,7 @@ static int read_value(struct toml_scan *s, struct frames *fs, struct error *err)
 		toml_scan_blanks(s);
 		c = toml_scan_peek(s);
 		if (c == '[' || c == '{') {
-			cJSON *made;
+			cJSON *made = NULL;
 
 			if (fs->n == TOML_MAX_DEPTH)
 				return toml_scan_error(s, err, "nested deeper than %d",
