@@ -20,7 +20,7 @@ static int read_json(const char *path, cJSON **out, struct error *err)
 	if (r < 0) {
 		if (err)
 			err->kind = ERROR_ENVIRONMENT;
-		return error_hint(err, r, "; run make guest");
+		return error_hint(err, r, "run make guest");
 	}
 	r = json_parse((const char *)text.data, text.size, PACKAGES_JSON_MAX, path, out, err);
 	if (r == 0 && !cJSON_IsArray(*out))

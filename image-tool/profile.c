@@ -82,7 +82,7 @@ static int set_content(const struct reading *in, struct erofs_node *node, const 
 		if (err)
 			err->kind = ERROR_ENVIRONMENT;
 		return str_starts(path, in->src->where->guest)
-		           ? error_hint(err, -ENOENT, "; run make guest")
+		           ? error_hint(err, -ENOENT, "run make guest")
 		           : -ENOENT;
 	}
 	if (!S_ISREG(st.st_mode))
@@ -167,7 +167,7 @@ static int do_tree(struct reading *in, struct error *err)
 
 	if (!d) {
 		r = error_errno(err, from ? errno : ENOMEM, "cannot read %s", in->word[1]);
-		return at_line(in, error_hint(err, r, "; run make guest"), err);
+		return at_line(in, error_hint(err, r, "run make guest"), err);
 	}
 	r = add(in, in->word[0], &dir, NULL, err);
 	while (r == 0 && (e = readdir(d))) {
