@@ -5,4 +5,7 @@ $(eval $(call library,erofs,$(sort $(wildcard lib/erofs/*.c))))
 
 # What tests and benchmarks need: a seeded tree, and the library at the command line.
 $(eval $(call host_program,gen-tree,tests/bench/gen-tree.c,,,not-installed))
-$(eval $(call host_program,erofs-pack,tests/bench/erofs-pack.c,erofs base,-lcjson,not-installed))
+$(eval $(call host_program,erofs-pack,tests/erofs/erofs-pack.c tests/erofs/golden.c,erofs base,-lcjson,not-installed))
+
+$(eval $(call unit_test,test-erofs-tree,tests/unit/test-erofs-tree.c,erofs base,-lcjson))
+$(eval $(call unit_test,test-erofs-golden,tests/unit/test-erofs-golden.c tests/erofs/golden.c,erofs base,-lcjson -lcrypto))

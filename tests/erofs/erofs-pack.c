@@ -3,6 +3,7 @@
  * erofs-pack: lib/erofs at the command line, for benchmarks and differential tests.
  *
  *	erofs-pack [--layer] [--all-root] [--mtime SECONDS] DIR IMAGE
+ *	erofs-pack --golden NAME IMAGE
  *
  * --layer streams every file's content through the writer as kihon-pull does. Prints the
  * entries, the image's size, and the most anonymous memory used (KiB).
@@ -18,6 +19,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/erofs/fromdir.h"
 #include "lib/erofs/writer.h"
+#include "tests/erofs/golden.h"
 
 static int fail(const struct error *err)
 {
@@ -62,6 +64,19 @@ static int stream(struct erofs_tree *tree, const char *dir, struct erofs_writer 
 	return 0;
 }
 
+static int write_golden(const char *name, const char *path)
+{
+	const struct golden *g = golden_find(name);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	struct error err = ERROR_INIT;
+
+	if (!g || fd < 0) {
+		fprintf(stderr, "erofs-pack: %s or %s: %s\n", name, path, strerror(errno));
+		return 1;
+	}
+	return golden_write(g, fd, &err) < 0 ? fail(&err) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_erofs_tree_ struct erofs_tree *tree = NULL;
@@ -75,6 +90,8 @@ int main(int argc, char **argv)
 	struct rusage ru;
 	int i = 1;
 
+	if (argc == 4 && strcmp(argv[1], "--golden") == 0)
+		return write_golden(argv[2], argv[3]);
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--layer") == 0) {
 			opts = &layer;
@@ -90,7 +107,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - i != 2) {
 		fprintf(stderr, "usage: erofs-pack [--layer] [--all-root] [--mtime SECONDS] DIR "
-		                "IMAGE\n");
+		                "IMAGE\n       erofs-pack --golden NAME IMAGE\n");
 		return 2;
 	}
 	fd = open(argv[i + 1], O_RDWR | O_CREAT | O_CLOEXEC, 0644);
