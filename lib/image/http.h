@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http: GET over TLS (libcurl), one connection at a time, kept between requests.
+ *
+ * Redirects are followed here, at most HTTP_REDIRECTS, so that the Authorization header
+ * goes to the host it is meant for and to no other, and https never becomes http.
+ * The body of a 200 or 206 goes to a function as it arrives, any other is kept (cut)
+ * for the message. Nothing is retried.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/error.h"
+
+#define HTTP_REDIRECTS  5
+#define HTTP_ERROR_BODY 16384
+
+struct http_config {
+	const char *ca_pem; /* trusted certificates, PEM, all of them; "" trusts nobody */
+	size_t ca_size;
+	const char *https_proxy, *http_proxy; /* NULL: as the environment says */
+	const char *no_proxy;
+	const atomic_bool *cancel; /* ends a transfer with -ECANCELED */
+};
+
+/* Once a process, before any thread. */
+int http_init(struct error *err);
+
+struct http;
+/* The config's strings must outlive it. For one thread at a time. */
+int http_new(const struct http_config *config, struct http **out, struct error *err);
+void http_free(struct http *h);
+DEFINE_CLEANUP(struct http, http, http_free)
+#define _cleanup_http_ _cleanup_(cleanup_http)
+
+typedef int (*http_body_fn)(void *data, const uint8_t *p, size_t n, struct error *err);
+
+struct http_request {
+	const char *url;
+	bool allow_http;           /* plain http:// is meant */
+	const char *accept;        /* may be NULL */
+	const char *authorization; /* "Bearer ...", may be NULL; never logged */
+	/* Not 0: only the bytes from here on, with a Range header. A server that sends all
+	 * nevertheless is put up with; one that begins elsewhere is -EPROTO. */
+	uint64_t offset;
+	http_body_fn body;
+	void *data;
+};
+
+struct http_response {
+	long status;
+	char *content_type;      /* owned, NULL when absent */
+	char *digest;            /* Docker-Content-Digest */
+	struct buffer challenge; /* all WWW-Authenticate headers, joined by ", " */
+	uint64_t retry_after;    /* seconds, 0 when absent */
+	bool resumable;          /* after an error: the transfer broke, another try may do */
+	struct buffer error_body;
+};
+
+void http_response_clear(struct http_response *r);
+#define _cleanup_http_response_ _cleanup_(http_response_clear)
+
+/* 0: there is a response (of any status). Errors: the body function's, -ECANCELED,
+ * -EBADMSG a certificate that does not hold, -ELOOP, -EPROTO, -ECONNREFUSED, -EIO ... */
+int http_get(struct http *h, const struct http_request *req, struct http_response *resp,
+             struct error *err);
+
+/* Appends s with everything but unreserved characters as %XX (RFC 3986). */
+void http_escape(struct buffer *out, const char *s);
+/* "https://host:port" of an address into buf, for messages and comparison. */
+int http_origin(const char *url, char *buf, size_t size, struct error *err);
