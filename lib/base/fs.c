@@ -391,6 +391,51 @@ int fs_remove_tree(int dirfd, const char *name, struct error *err)
 	return r < 0 && r != -ENOENT ? error_errno(err, -r, "cannot remove %s", name) : 0;
 }
 
+/* Shows the next entry of the top folder to fn, and enters it when it is a folder of the same
+ * file system. 1: there is no further entry. */
+static int walk_show(struct walk *w, dev_t dev, fs_walk_fn fn, void *data)
+{
+	DIR *dir = w->levels[w->n - 1].dir;
+	struct dirent *e;
+	struct stat st;
+	int r;
+
+	errno = 0;
+	e = readdir(dir);
+	if (!e)
+		return errno ? -errno : 1;
+	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		return 0;
+	if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = fn(dirfd(dir), e->d_name, &st, data);
+	if (r == 0 && S_ISDIR(st.st_mode) && st.st_dev == dev)
+		r = walk_push(w, dirfd(dir), e->d_name);
+	return r > 0 ? -ECANCELED : r;
+}
+
+int fs_walk_tree(int dirfd_, const char *name, fs_walk_fn fn, void *data)
+{
+	struct walk w = {0};
+	struct stat st;
+	int r;
+
+	if (fstatat(dirfd_, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	r = fn(dirfd_, name, &st, data);
+	if (r == 0 && S_ISDIR(st.st_mode))
+		r = walk_push(&w, dirfd_, name);
+	while (r >= 0 && w.n > 0) {
+		r = walk_show(&w, st.st_dev, fn, data);
+		if (r == 1)
+			walk_pop(&w);
+	}
+	while (w.n > 0)
+		walk_pop(&w);
+	free(w.levels);
+	return r < 0 ? r : 0;
+}
+
 static int change_flag(int fd, int get, int set, int flag, bool on)
 {
 	int flags = fcntl(fd, get);

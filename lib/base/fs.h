@@ -56,6 +56,11 @@ int fs_mkdir_p(const char *path, mode_t mode, struct error *err);
  * by openat, no recursion limit problems. Missing is success. */
 int fs_remove_tree(int dirfd, const char *name, struct error *err);
 
+/* Calls fn for the entry and all below it, parents first, following no links and entering no other
+ * file system. A negative return ends the walk and is returned. */
+typedef int (*fs_walk_fn)(int dirfd, const char *name, const struct stat *st, void *data);
+int fs_walk_tree(int dirfd, const char *name, fs_walk_fn fn, void *data);
+
 int fs_set_cloexec(int fd, bool on);
 int fs_set_nonblock(int fd, bool on);
 bool fs_exists(const char *path);

@@ -176,6 +176,9 @@ void rpc_connection_release(struct rpc_connection *c)
 {
 	loop_source_free(c->source);
 	c->source = NULL;
+	/* Also for a forked helper that still holds a copy of the descriptor. */
+	if (c->fd >= 0)
+		shutdown(c->fd, SHUT_RDWR);
 	close_fd(&c->fd);
 	ttrpc_parser_free(&c->parser);
 	buffer_free(&c->out);

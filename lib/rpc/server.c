@@ -151,12 +151,10 @@ static void call_answered(struct rpc_call *call)
 
 static void call_cancel(struct rpc_call *call)
 {
-	void (*fn)(void *) = call->cancel;
-	void *data = call->cancel_data;
-
+	call_detach(call);
+	if (call->cancel)
+		call->cancel(call->cancel_data);
 	call_free(call);
-	if (fn)
-		fn(data);
 }
 
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message)
@@ -210,6 +208,14 @@ void rpc_call_on_cancel(struct rpc_call *call, void (*fn)(void *data), void *dat
 struct arena *rpc_call_arena(struct rpc_call *call)
 {
 	return &call->arena;
+}
+
+struct arena rpc_call_take_arena(struct rpc_call *call)
+{
+	struct arena taken = call->arena;
+
+	call->arena = arena_init(RPC_ARENA_LIMIT);
+	return taken;
 }
 
 const char *rpc_call_method(const struct rpc_call *call)

@@ -80,11 +80,15 @@ void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *fmt, .
 /* The code from err->code (rpc_code_from_errno()), the text from err. */
 void rpc_call_fail_error(struct rpc_call *call, const struct error *err);
 
-/* fn runs once when the call ends unanswered. NULL takes it back. */
+/* fn runs once when the call ends unanswered; the request and the call's arena are still
+ * there while it runs. NULL takes it back. */
 void rpc_call_on_cancel(struct rpc_call *call, void (*fn)(void *data), void *data);
 
 /* Memory that lives as long as the call; the request is in it, too. */
 struct arena *rpc_call_arena(struct rpc_call *call);
+/* Moves the arena, and the request with it, to the caller: for work that goes on when the call
+ * is cancelled. The call has a new, empty one. */
+struct arena rpc_call_take_arena(struct rpc_call *call);
 const char *rpc_call_method(const struct rpc_call *call);
 /* Output of this call's connection that its peer has not taken, bytes. */
 size_t rpc_call_backlog(const struct rpc_call *call);

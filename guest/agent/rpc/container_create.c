@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_create: CreateContainer, one step after the other: devices appear, storages are
+ * mounted, the specification is adapted, the engine makes the container and holds its init
+ * before the program. Whatever fails, everything before it is undone before the answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guest/agent/device/device_find.h"
+#include "guest/agent/image/image_root.h"
+#include "guest/agent/rpc/container_spec.h"
+#include "guest/agent/rpc/handlers.h"
+#include "guest/agent/rpc/spec_from_proto.h"
+#include "guest/agent/sandbox_container.h"
+#include "guest/agent/storage/storage.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+
+struct create_op {
+	struct sandbox *sandbox;
+	struct sandbox_container *c;
+	struct arena arena; /* the request is in it */
+	const Grpc__CreateContainerRequest *req;
+	struct rpc_call *call; /* NULL: cancelled */
+	bool cancelled;
+	struct oci_spec *spec;
+	struct loop_source *step;
+	size_t next_device, next_storage;
+	struct storage_job *job;
+	struct error failure; /* kept while everything is undone */
+};
+
+static void op_free(struct create_op *op)
+{
+	loop_source_free(op->step);
+	oci_spec_free(op->spec);
+	arena_free(&op->arena);
+	free(op);
+}
+
+/* ---- failing */
+
+static void undone(int result, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+
+	if (op->call)
+		rpc_call_fail_error(op->call, &op->failure);
+	op_free(op);
+}
+
+static void op_fail(struct create_op *op, const struct error *err)
+{
+	struct error ignored = ERROR_INIT;
+
+	op->failure = *err;
+	log_warn("container %s: %s", op->req->container_id, err->text);
+	op->c->cancel = NULL;
+	if (sandbox_container_remove(op->c, 0, undone, op, &ignored) < 0) {
+		log_error("container %s: not removed: %s", op->req->container_id, ignored.text);
+		undone(0, NULL, op);
+	}
+}
+
+/* The caller is gone, or the sandbox ends: the step that runs is let to its end. */
+static void op_cancel(void *data)
+{
+	struct create_op *op = data;
+
+	op->cancelled = true;
+	storage_cancel(op->job);
+}
+
+static void call_cancelled(void *data)
+{
+	struct create_op *op = data;
+
+	op->call = NULL;
+	op_cancel(op);
+}
+
+/* ---- the engine */
+
+static void keep_pid_namespace(struct create_op *op)
+{
+	char path[64];
+
+	if (op->sandbox->pidns_fd >= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid",
+	         (int)container_process_pid(container_init(op->c->engine)));
+	op->sandbox->pidns_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void created(int result, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+	struct error failure = *err;
+
+	if (result == 0 && op->cancelled)
+		result = error_set(&failure, ECANCELED, "cancelled");
+	if (result < 0) {
+		op_fail(op, &failure);
+		return;
+	}
+	keep_pid_namespace(op);
+	op->c->state = SANDBOX_CONTAINER_CREATED;
+	op->c->cancel = NULL;
+	rpc_call_reply(op->call, NULL);
+	op_free(op);
+}
+
+static int make_engine(struct create_op *op, struct error *err)
+{
+	_cleanup_process_stdio_ struct process_stdio io = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_free_ char *bundle = str_printf(SANDBOX_ROOT "/%s", op->c->id);
+	bool terminal = op->spec->process->terminal;
+	struct container_opts opts = {.id = op->c->id, .bundle = bundle};
+	struct sandbox_process *init;
+	int r;
+
+	if (!bundle)
+		return error_set(err, ENOMEM, "out of memory");
+	r = fs_mkdir_p(bundle, 0755, err);
+	if (r == 0)
+		r = process_stdio_open(&io, terminal, op->sandbox->config->container_pipe_size,
+		                       err);
+	if (r < 0)
+		return r;
+	memcpy(opts.stdio, io.child, sizeof(opts.stdio));
+	r = container_create(&opts, op->spec, &op->c->engine, err);
+	if (r < 0)
+		return r;
+	return sandbox_process_new(op->c, op->c->id, true, terminal, container_init(op->c->engine),
+	                           &io, created, op, &init, err);
+}
+
+/* ---- the specification */
+
+static const struct image_root *find_image(const struct sandbox_container *c)
+{
+	for (const struct container_storage *h = c->storages; h; h = h->next)
+		if (h->storage->image)
+			return h->storage->image;
+	return NULL;
+}
+
+static int adapt_spec(struct create_op *op, struct error *err)
+{
+	const struct image_root *image = find_image(op->c);
+	const char *defaults = oci_map_get(&op->spec->annotations, ANNOTATION_IMAGE_DEFAULTS);
+	int r = 0;
+
+	if (image && defaults && strcmp(defaults, "true") == 0)
+		r = container_spec_image_defaults(op->spec, &image->info, err);
+	if (r == 0)
+		r = container_spec_namespaces(op->spec, op->sandbox, op->req->sandbox_pidns, err);
+	return r;
+}
+
+/* ---- storages and devices, then the rest */
+
+static void next_step(struct create_op *op);
+
+static void storage_added(int result, struct storage *storage, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+	struct error failure = *err;
+
+	op->job = NULL;
+	if (result == 0) {
+		result = sandbox_container_hold(op->c, storage, &failure);
+		if (result < 0)
+			storage_drop(op->sandbox, storage, NULL, NULL);
+	}
+	if (result < 0)
+		op_fail(op, &failure);
+	else
+		next_step(op);
+}
+
+static int add_storage(struct create_op *op, struct error *err)
+{
+	const Grpc__Storage *req = op->req->storages[op->next_storage++];
+
+	return storage_add(op->sandbox, req, op->c->id, storage_added, op, &op->job, err);
+}
+
+static int patch_device(struct create_op *op, const Grpc__Device *dev, const char *node,
+                        struct error *err)
+{
+	struct stat st;
+
+	if (stat(node, &st) < 0)
+		return error_errno(err, errno, "device %s", node);
+	if (!S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is no device", node);
+	return container_spec_device(op->spec, dev->container_path, st.st_rdev,
+	                             S_ISBLK(st.st_mode) ? 'b' : 'c', err);
+}
+
+static void device_found(int result, const char *name, void *data)
+{
+	struct create_op *op = data;
+	const Grpc__Device *dev = op->req->devices[op->next_device++];
+	struct error err = ERROR_INIT;
+	char node[64];
+
+	if (result < 0) {
+		error_set(&err, -result, "device \"%s\" (%s) did not appear", dev->id,
+		          dev->vm_path);
+	} else {
+		snprintf(node, sizeof(node), "/dev/%s", name);
+		result = patch_device(op, dev, node, &err);
+	}
+	if (result < 0)
+		op_fail(op, &err);
+	else
+		next_step(op);
+}
+
+/* How each type of device is found: by its name in the guest, or by where it is plugged in. */
+static int device_wanted(const Grpc__Device *dev, struct device_key *key,
+                         const struct uevent_matcher **matcher, struct error *err)
+{
+	const char *name = str_starts(dev->vm_path, "/dev/") ? dev->vm_path + 5 : NULL;
+	bool by_path = strcmp(dev->type, "blk") == 0 && !name;
+
+	if (strcmp(dev->type, "blk") != 0 && strcmp(dev->type, "mmioblk") != 0 &&
+	    strcmp(dev->type, "nvdimm") != 0)
+		return error_set(err, EOPNOTSUPP, "devices of type \"%s\" are not supported",
+		                 dev->type);
+	if (!*dev->container_path || (!*dev->id && !*dev->vm_path))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "a device needs container_path, and id or vm_path");
+	if (by_path) {
+		*matcher = &device_pci_block;
+		return pci_path_parse(&key->pci, dev->id, err);
+	}
+	if (!name || strlen(name) >= sizeof(key->name) || strchr(name, '/'))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "device \"%s\": no device node",
+		                      dev->vm_path);
+	*matcher = &device_block;
+	strcpy(key->name, name);
+	return 0;
+}
+
+static int wait_device(struct create_op *op, struct error *err)
+{
+	const struct uevent_matcher *matcher = NULL;
+	struct device_key key;
+	int r;
+
+	memset(&key, 0, sizeof(key));
+	r = device_wanted(op->req->devices[op->next_device], &key, &matcher, err);
+	if (r < 0)
+		return r;
+	if (!op->sandbox->uevents)
+		return error_set(err, ENODEV, "no devices can be added here");
+	return uevents_wait(op->sandbox->uevents, matcher, &key, sizeof(key),
+	                    op->sandbox->config->hotplug_timeout_ms, device_found, op, NULL, err);
+}
+
+static void next_step(struct create_op *op)
+{
+	struct error err = ERROR_INIT;
+	int r;
+
+	if (op->cancelled) {
+		r = error_set(&err, ECANCELED, "cancelled");
+	} else if (op->next_device < op->req->n_devices) {
+		r = wait_device(op, &err);
+	} else if (op->next_storage < op->req->n_storages) {
+		r = add_storage(op, &err);
+	} else {
+		r = adapt_spec(op, &err);
+		if (r == 0)
+			r = make_engine(op, &err);
+	}
+	if (r < 0)
+		op_fail(op, &err);
+}
+
+static void first_step(struct loop_source *src, void *data)
+{
+	struct create_op *op = data;
+
+	loop_source_free(op->step);
+	op->step = NULL;
+	next_step(op);
+}
+
+static int check_request(const struct agent *agent, const Grpc__CreateContainerRequest *req,
+                         struct error *err)
+{
+	if (!agent->sandbox.created)
+		return error_set(err, EBUSY, "there is no sandbox yet: CreateSandbox comes first");
+	if (req->stdin_port || req->stdout_port || req->stderr_port)
+		return error_set(err, EOPNOTSUPP, "fd-passthrough streams are not supported");
+	return 0;
+}
+
+void rpc_create_container(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__CreateContainerRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_container *c = NULL;
+	struct create_op *op = calloc(1, sizeof(*op));
+	int r = op ? check_request(agent, req, &err) : error_set(&err, ENOMEM, "out of memory");
+
+	if (r == 0)
+		r = spec_from_proto(req->oci, &op->spec, &err);
+	if (r == 0)
+		r = loop_add_timer(agent->loop, 0, first_step, op, &op->step, &err);
+	if (r == 0)
+		r = sandbox_container_new(&agent->sandbox, req->container_id, &c, &err);
+	if (r < 0) {
+		if (op)
+			op_free(op);
+		rpc_call_fail_error(call, &err);
+		return;
+	}
+	op->sandbox = &agent->sandbox;
+	op->c = c;
+	op->arena = rpc_call_take_arena(call);
+	op->req = req;
+	op->call = call;
+	c->cancel = op_cancel;
+	c->cancel_data = op;
+	rpc_call_on_cancel(call, call_cancelled, op);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* container_spec: image defaults, namespaces, devices. */
+#include "guest/agent/rpc/container_spec.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "lib/base/str.h"
+
+static int no_memory(struct error *err)
+{
+	return error_set(err, ENOMEM, "out of memory for the specification");
+}
+
+/* ---- image defaults */
+
+/* first, then second; strings are shared. */
+static int concat(struct arena *a, const struct oci_strings *first,
+                  const struct oci_strings *second, struct oci_strings *out)
+{
+	struct oci_strings made = {0, arena_array(a, first->n + second->n + 1, sizeof(char *))};
+
+	if (!made.v)
+		return -ENOMEM;
+	for (size_t i = 0; i < first->n; i++)
+		made.v[made.n++] = first->v[i];
+	for (size_t i = 0; i < second->n; i++)
+		made.v[made.n++] = second->v[i];
+	*out = made;
+	return 0;
+}
+
+static bool has_variable(const struct oci_strings *env, const char *entry)
+{
+	size_t n = strcspn(entry, "=") + 1;
+
+	for (size_t i = 0; i < env->n; i++)
+		if (strncmp(env->v[i], entry, n) == 0)
+			return true;
+	return false;
+}
+
+/* The image's variables, unless the specification has them too. */
+static int merge_env(struct arena *a, const struct oci_strings *image, struct oci_strings *env)
+{
+	struct oci_strings kept = {0, arena_array(a, image->n + 1, sizeof(char *))};
+
+	if (!kept.v)
+		return -ENOMEM;
+	for (size_t i = 0; i < image->n; i++)
+		if (!has_variable(env, image->v[i]))
+			kept.v[kept.n++] = image->v[i];
+	return concat(a, &kept, env, env);
+}
+
+int container_spec_image_defaults(struct oci_spec *spec, const struct image_info *image,
+                                  struct error *err)
+{
+	struct oci_process *p = spec->process;
+	struct arena *a = &spec->arena;
+
+	if (concat(a, &image->entrypoint, p->args.n ? &p->args : &image->cmd, &p->args) < 0 ||
+	    merge_env(a, &image->env, &p->env) < 0)
+		return no_memory(err);
+	if (p->args.n == 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the image names no command to run; give one");
+	if (str_empty(p->cwd) && *image->working_dir)
+		p->cwd = arena_strdup(a, image->working_dir);
+	if (str_empty(p->cwd))
+		p->cwd = "/";
+	if (p->user.uid == 0 && p->user.gid == 0 && !p->user.name && *image->user)
+		p->user.name = arena_strdup(a, image->user);
+	/* The image may go before the specification does. */
+	for (size_t i = 0; i < p->args.n; i++)
+		p->args.v[i] = arena_strdup(a, p->args.v[i]);
+	for (size_t i = 0; i < p->env.n; i++)
+		p->env.v[i] = arena_strdup(a, p->env.v[i]);
+	return a->failed ? no_memory(err) : 0;
+}
+
+/* ---- namespaces */
+
+static const char *shared_path(struct arena *a, const struct sandbox *s, const char *type,
+                               bool shared_pid)
+{
+	if (strcmp(type, "pid") == 0 && shared_pid && s->pidns_fd >= 0)
+		return arena_printf(a, "/proc/%d/fd/%d", (int)getpid(), s->pidns_fd);
+	if (s->has_namespaces && (strcmp(type, "ipc") == 0 || strcmp(type, "uts") == 0))
+		return arena_printf(a, SANDBOX_NS_DIR "/%s", type);
+	return NULL;
+}
+
+int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bool shared_pid,
+                              struct error *err)
+{
+	static const char *const always[] = {"pid", "cgroup"};
+	struct oci_linux *l = &spec->linux_;
+	struct arena *a = &spec->arena;
+	struct oci_namespace *v = arena_array(a, l->n_namespaces + 2, sizeof(*v));
+	size_t n = 0;
+
+	if (!v)
+		return no_memory(err);
+	for (size_t i = 0; i < l->n_namespaces; i++) {
+		const struct oci_namespace *ns = &l->namespaces[i];
+
+		if (strcmp(ns->type, always[0]) == 0 || strcmp(ns->type, always[1]) == 0)
+			continue;
+		v[n] = *ns;
+		if (!v[n].path)
+			v[n].path = shared_path(a, s, ns->type, shared_pid);
+		if (v[n].path && strcmp(ns->type, "uts") == 0)
+			spec->hostname = spec->domainname = NULL;
+		n++;
+	}
+	for (size_t i = 0; i < 2; i++)
+		v[n++] =
+		    (struct oci_namespace){always[i], shared_path(a, s, always[i], shared_pid)};
+	l->namespaces = v;
+	l->n_namespaces = n;
+	return a->failed ? no_memory(err) : 0;
+}
+
+/* ---- devices */
+
+static const struct oci_device *set_number(struct oci_linux *l, const char *path, dev_t dev,
+                                           char type, struct oci_device *old)
+{
+	for (size_t i = 0; i < l->n_devices; i++) {
+		struct oci_device *d = &l->devices[i];
+
+		if (!d->path || strcmp(d->path, path) != 0)
+			continue;
+		*old = *d;
+		d->major = major(dev);
+		d->minor = minor(dev);
+		d->type = type == 'b' ? "b" : "c";
+		return d;
+	}
+	return NULL;
+}
+
+int container_spec_device(struct oci_spec *spec, const char *container_path, dev_t dev, char type,
+                          struct error *err)
+{
+	struct oci_linux *l = &spec->linux_;
+	struct arena *a = &spec->arena;
+	struct oci_resources *res = l->resources;
+	struct oci_device_rule *rules;
+	struct oci_device old;
+
+	if (!set_number(l, container_path, dev, type, &old))
+		return 0; /* a device for the guest, not for this container's /dev */
+	if (!res)
+		res = l->resources = arena_alloc(a, sizeof(*res));
+	rules = res ? arena_array(a, res->n_devices + 1, sizeof(*rules)) : NULL;
+	if (!rules)
+		return no_memory(err);
+	for (size_t i = 0; i < res->n_devices; i++) {
+		rules[i] = res->devices[i];
+		if (rules[i].major.set && rules[i].minor.set && rules[i].major.value == old.major &&
+		    rules[i].minor.value == old.minor) {
+			rules[i].major.value = major(dev);
+			rules[i].minor.value = minor(dev);
+		}
+	}
+	rules[res->n_devices] = (struct oci_device_rule){
+	    .allow = true,
+	    .type = type == 'b' ? "b" : "c",
+	    .major = {true, major(dev)},
+	    .minor = {true, minor(dev)},
+	    .access = "rwm",
+	};
+	res->devices = rules;
+	res->n_devices++;
+	return 0;
+}

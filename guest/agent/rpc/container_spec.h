@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* container_spec: what the agent itself changes in a specification before the engine gets it. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "guest/agent/image/puller.h"
+#include "guest/agent/sandbox.h"
+#include "lib/oci/runtime_spec.h"
+
+/* Annotation of ours, "true": what the process of the specification leaves open comes from the
+ * image, as podman does it: entrypoint before the arguments, cmd without any, environment,
+ * working directory, user. */
+#define ANNOTATION_IMAGE_DEFAULTS "io.kihon.image-defaults"
+
+int container_spec_image_defaults(struct oci_spec *spec, const struct image_info *image,
+                                  struct error *err);
+
+/* ipc and uts are the sandbox's, pid is new or (shared_pid) the first container's, cgroup is
+ * always a new one. A host name that belongs to a shared namespace is dropped. */
+int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bool shared_pid,
+                              struct error *err);
+
+/* The host's number of a device is not the guest's: the entry of linux.devices with this path, and
+ * the rules with its old number, get the new one; the container may use it. */
+int container_spec_device(struct oci_spec *spec, const char *container_path, dev_t dev, char type,
+                          struct error *err);

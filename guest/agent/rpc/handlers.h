@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers: one function for each method of grpc.Health and grpc.AgentService. `data` is the
+ * struct agent. The table is in service.c.
+ */
+#pragma once
+
+#include "guest/agent/agent.h"
+
+#define AGENT_HANDLER(name)                                                                        \
+	void name(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+
+/* Puts both services into the agent's server. */
+int agent_add_services(struct agent *agent, struct error *err);
+
+/* health.c */
+AGENT_HANDLER(rpc_check);
+AGENT_HANDLER(rpc_version);
+
+/* sandbox_calls.c */
+AGENT_HANDLER(rpc_create_sandbox);
+AGENT_HANDLER(rpc_destroy_sandbox);
+AGENT_HANDLER(rpc_update_ephemeral_mounts);
+AGENT_HANDLER(rpc_remove_stale_mounts);
+AGENT_HANDLER(rpc_get_oom_event);
+
+/* container_create.c */
+AGENT_HANDLER(rpc_create_container);
+
+/* container_calls.c */
+AGENT_HANDLER(rpc_start_container);
+AGENT_HANDLER(rpc_remove_container);
+AGENT_HANDLER(rpc_update_container);
+AGENT_HANDLER(rpc_pause_container);
+AGENT_HANDLER(rpc_resume_container);
+
+/* stats.c */
+AGENT_HANDLER(rpc_stats_container);
+
+/* process_calls.c */
+AGENT_HANDLER(rpc_exec_process);
+AGENT_HANDLER(rpc_signal_process);
+AGENT_HANDLER(rpc_wait_process);
+AGENT_HANDLER(rpc_tty_win_resize);
+
+/* stream_calls.c */
+AGENT_HANDLER(rpc_read_stdout);
+AGENT_HANDLER(rpc_read_stderr);
+AGENT_HANDLER(rpc_write_stdin);
+AGENT_HANDLER(rpc_close_stdin);
+
+/* guest_calls.c */
+AGENT_HANDLER(rpc_get_guest_details);
+AGENT_HANDLER(rpc_set_guest_date_time);
+AGENT_HANDLER(rpc_reseed_random_dev);
+AGENT_HANDLER(rpc_online_cpu_mem);
+AGENT_HANDLER(rpc_mem_hotplug_by_probe);

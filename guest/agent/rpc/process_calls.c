@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process_calls: exec, signal, wait and resize. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/agent/rpc/handlers.h"
+#include "guest/agent/rpc/spec_from_proto.h"
+#include "guest/agent/sandbox_container.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+
+/* ---- exec */
+
+struct exec_op {
+	struct rpc_call *call; /* NULL: cancelled; the process is killed when it is ready */
+	struct sandbox_process *process;
+};
+
+static void exec_cancelled(void *data)
+{
+	struct exec_op *op = data;
+
+	op->call = NULL;
+	if (op->process)
+		container_process_signal(op->process->engine, SIGKILL, NULL);
+}
+
+static void exec_ready(int result, const struct error *err, void *data)
+{
+	struct exec_op *op = data;
+
+	/* Nobody will ask for the end of one that failed, or whose caller is gone. */
+	if ((result < 0 || !op->call) && !op->process->freeing)
+		sandbox_process_abandon(op->process);
+	if (op->call && result < 0)
+		rpc_call_fail_error(op->call, err);
+	else if (op->call)
+		rpc_call_reply(op->call, NULL);
+	free(op);
+}
+
+static int exec_prepare(struct sandbox_container *c, const Grpc__ExecProcessRequest *req,
+                        struct exec_op *op, struct error *err)
+{
+	_cleanup_process_stdio_ struct process_stdio io = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_oci_spec_ struct oci_spec *spec = NULL;
+	struct container_exec_opts opts = {.stdio = {-1, -1, -1}};
+	struct container_process *engine = NULL;
+	int r = spec_from_process(req->process, &spec, err);
+
+	if (r == 0)
+		r = process_stdio_open(&io, req->process->terminal,
+		                       c->sandbox->config->container_pipe_size, err);
+	if (r < 0)
+		return r;
+	memcpy(opts.stdio, io.child, sizeof(opts.stdio));
+	r = container_exec(c->engine, spec->process, &opts, &engine, err);
+	if (r < 0)
+		return r;
+	r = sandbox_process_new(c, req->exec_id, false, req->process->terminal, engine, &io,
+	                        exec_ready, op, &op->process, err);
+	if (r < 0) {
+		container_process_signal(engine, SIGKILL, NULL);
+		container_process_free(engine);
+	}
+	return r;
+}
+
+static int exec_check(struct sandbox_container *c, const Grpc__ExecProcessRequest *req,
+                      struct error *err)
+{
+	struct sandbox_process *there;
+	int r;
+
+	if (c->state != SANDBOX_CONTAINER_STARTED)
+		return error_set(err, EBUSY, "container %s has not been started", c->id);
+	r = sandbox_id_check(req->exec_id, "exec id", err);
+	if (r == 0 && sandbox_container_process(c, req->exec_id, &there, NULL) == 0) {
+		if (!there->waited)
+			return error_set(err, EEXIST, "process %s exists already", req->exec_id);
+		sandbox_process_free(there); /* was only there to be read from */
+	}
+	return r;
+}
+
+void rpc_exec_process(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__ExecProcessRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_container *c;
+	struct exec_op *op = NULL;
+	int r = sandbox_container_find(&agent->sandbox, req->container_id, &c, &err);
+
+	if (r == 0)
+		r = exec_check(c, req, &err);
+	if (r == 0) {
+		op = calloc(1, sizeof(*op));
+		if (!op)
+			r = error_set(&err, ENOMEM, "out of memory");
+	}
+	if (r == 0) {
+		op->call = call;
+		r = exec_prepare(c, req, op, &err);
+	}
+	if (r < 0) {
+		free(op);
+		rpc_call_fail_error(call, &err);
+		return;
+	}
+	rpc_call_on_cancel(call, exec_cancelled, op);
+}
+
+/* ---- signal */
+
+/* A SIGTERM that the container's init neither handles, ignores nor blocks would be lost: the
+ * kernel drops default-action signals to the first process of a pid namespace. */
+static int effective_signal(const struct sandbox_process *p, int signo)
+{
+	if (signo == SIGTERM && p->is_init && !container_process_handles(p->engine, SIGTERM))
+		return SIGKILL;
+	return signo;
+}
+
+void rpc_signal_process(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__SignalProcessRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_container *c;
+	struct sandbox_process *p;
+	int r = sandbox_container_find(&agent->sandbox, req->container_id, &c, &err);
+
+	if (r == 0 && req->signal > 64)
+		r = error_set(&err, EINVAL, "%u is no signal", req->signal);
+	if (r == 0 && !*req->exec_id && req->signal == SIGKILL) {
+		r = container_signal_all(c->engine, SIGKILL, &err);
+	} else if (r == 0) {
+		r = sandbox_container_process(c, req->exec_id, &p, &err);
+		if (r == 0 && !p->exited)
+			r = container_process_signal(p->engine,
+			                             effective_signal(p, (int)req->signal), &err);
+	}
+	if (r < 0)
+		rpc_call_fail_error(call, &err);
+	else
+		rpc_call_reply(call, NULL);
+}
+
+/* ---- wait, resize */
+
+void rpc_wait_process(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__WaitProcessRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_process *p;
+
+	if (sandbox_find_process(&agent->sandbox, req->container_id, req->exec_id, &p, &err) < 0)
+		rpc_call_fail_error(call, &err);
+	else
+		sandbox_process_wait(p, call);
+}
+
+void rpc_tty_win_resize(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__TtyWinResizeRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_process *p;
+	int r = sandbox_find_process(&agent->sandbox, req->container_id, req->exec_id, &p, &err);
+
+	if (r == 0)
+		r = sandbox_process_resize(p, req->row, req->column, &err);
+	if (r < 0)
+		rpc_call_fail_error(call, &err);
+	else
+		rpc_call_reply(call, NULL);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox_calls: the sandbox's beginning and end, its mounts, its OOM events. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "guest/agent/container/mountinfo.h"
+#include "guest/agent/image/initdata_device.h"
+#include "guest/agent/rpc/handlers.h"
+#include "guest/agent/sandbox_container.h"
+#include "guest/agent/storage/storage.h"
+#include "lib/base/helper.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+
+#define SETUP_MS   30000u
+#define DESTROY_MS 30000u
+#define STALE_MS   10000u
+#define FLUSH_MS   1000u
+
+/* ---- CreateSandbox */
+
+struct create_op {
+	struct agent *agent;
+	struct arena arena; /* the request is in it */
+	const Grpc__CreateSandboxRequest *req;
+	struct rpc_call *call; /* NULL: cancelled */
+	struct sandbox_setup setup;
+	size_t next_storage;
+	struct storage_job *job;
+	struct error failure;
+};
+
+static void create_free(struct create_op *op)
+{
+	op->agent->sandbox.creating = false;
+	arena_free(&op->arena);
+	free(op);
+}
+
+static void create_undone(void *data)
+{
+	struct create_op *op = data;
+	struct storage *st = op->agent->sandbox.storages;
+
+	if (st) {
+		st->refs = 1;
+		st->shared = false;
+		storage_drop(&op->agent->sandbox, st, create_undone, op);
+		return;
+	}
+	if (op->call)
+		rpc_call_fail_error(op->call, &op->failure);
+	create_free(op);
+}
+
+static void create_fail(struct create_op *op, const struct error *err)
+{
+	op->failure = *err;
+	log_error("the sandbox cannot be made: %s", err->text);
+	create_undone(op);
+}
+
+static void create_cancelled(void *data)
+{
+	struct create_op *op = data;
+
+	op->call = NULL;
+	storage_cancel(op->job);
+}
+
+static void create_next(struct create_op *op);
+
+static void create_storage_added(int result, struct storage *storage, const struct error *err,
+                                 void *data)
+{
+	struct create_op *op = data;
+
+	op->job = NULL;
+	if (result < 0) {
+		create_fail(op, err);
+		return;
+	}
+	storage->shared = true; /* the sandbox's own go with the sandbox */
+	create_next(op);
+}
+
+static void create_next(struct create_op *op)
+{
+	struct sandbox *s = &op->agent->sandbox;
+	struct error err = ERROR_INIT;
+	int r = 0;
+
+	if (!op->call) {
+		error_set(&err, ECANCELED, "cancelled");
+		create_fail(op, &err);
+		return;
+	}
+	if (op->next_storage < op->req->n_storages) {
+		r = storage_add(s, op->req->storages[op->next_storage++], "", create_storage_added,
+		                op, &op->job, &err);
+		if (r < 0)
+			create_fail(op, &err);
+		return;
+	}
+	s->created = true;
+	snprintf(s->id, sizeof(s->id), "%s", op->req->sandbox_id);
+	log_set_sandbox(s->id);
+	rpc_call_reply(op->call, NULL);
+	create_free(op);
+}
+
+static void create_initdata(int result, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+
+	if (result < 0)
+		create_fail(op, err);
+	else
+		create_next(op);
+}
+
+static int setup_helper(void *data, void *out, struct error *err)
+{
+	return sandbox_setup_run(&((struct create_op *)data)->setup, err);
+}
+
+static void create_set_up(int result, const void *out, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+	struct error e = *err;
+
+	if (result == 0) {
+		op->agent->sandbox.has_namespaces = true;
+		if (!op->agent->sandbox.initdata_done)
+			result = initdata_load(&op->agent->sandbox, create_initdata, op, &e);
+		else
+			create_next(op);
+	}
+	if (result < 0)
+		create_fail(op, &e);
+}
+
+/* "/sbin/modprobe" "-v" NAME PARAMETER... NULL, for each module, one vector after the other. */
+static int list_modules(struct create_op *op, struct error *err)
+{
+	const Grpc__CreateSandboxRequest *req = op->req;
+	size_t n = 1, at = 0;
+	const char **v;
+
+	for (size_t i = 0; i < req->n_kernel_modules; i++)
+		n += req->kernel_modules[i]->n_parameters + 4;
+	v = arena_array(&op->arena, n, sizeof(*v));
+	if (!v)
+		return error_set(err, ENOMEM, "out of memory for the sandbox");
+	for (size_t i = 0; i < req->n_kernel_modules; i++) {
+		const Grpc__KernelModule *m = req->kernel_modules[i];
+
+		if (!*m->name || *m->name == '-')
+			return error_set_kind(err, ERROR_INPUT, EINVAL,
+			                      "\"%s\" is no name of a kernel module", m->name);
+		v[at++] = "/sbin/modprobe";
+		v[at++] = "-v";
+		v[at++] = m->name;
+		for (size_t j = 0; j < m->n_parameters; j++)
+			v[at++] = m->parameters[j];
+		at++;
+	}
+	op->setup.modprobe = v;
+	op->setup.n_modules = req->n_kernel_modules;
+	return 0;
+}
+
+static int create_check(const struct sandbox *s, const Grpc__CreateSandboxRequest *req,
+                        struct error *err)
+{
+	if (s->created || s->creating)
+		return error_set(err, EEXIST, "there is a sandbox already (%s)", s->id);
+	if (strlen(req->hostname) > 64)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the host name is longer than 64 bytes");
+	return *req->sandbox_id ? sandbox_id_check(req->sandbox_id, "sandbox id", err) : 0;
+}
+
+void rpc_create_sandbox(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	const Grpc__CreateSandboxRequest *req = (const void *)request;
+	struct agent *agent = data;
+	struct error err = ERROR_INIT;
+	struct create_op *op = NULL;
+	int r = create_check(&agent->sandbox, req, &err);
+
+	if (r == 0) {
+		op = calloc(1, sizeof(*op));
+		if (!op)
+			r = error_set(&err, ENOMEM, "out of memory for the sandbox");
+	}
+	if (r < 0) {
+		rpc_call_fail_error(call, &err);
+		return;
+	}
+	op->agent = agent;
+	op->arena = rpc_call_take_arena(call);
+	op->req = req;
+	op->call = call;
+	op->setup.hostname = req->hostname;
+	op->setup.dns = (const char *const *)req->dns;
+	op->setup.n_dns = req->n_dns;
+	agent->sandbox.creating = true;
+	rpc_call_on_cancel(call, create_cancelled, op);
+	r = list_modules(op, &err);
+	if (r == 0)
+		r = helper_run(agent->loop, "making the sandbox", setup_helper, op, SETUP_MS,
+		               create_set_up, op, &err);
+	if (r < 0)
+		create_fail(op, &err);
+}
+
+/* ---- DestroySandbox */
+
+struct destroy_op {
+	struct agent *agent;
+	struct rpc_call *call;
+};
+
+static void destroy_cancelled(void *data)
+{
+	((struct destroy_op *)data)->call = NULL;
+}
+
+static void destroyed(void *data)
+{
+	struct destroy_op *op = data;
+	struct agent *agent = op->agent;
+
+	if (op->call)
+		rpc_call_reply(op->call, NULL);
+	free(op);
+	rpc_server_flush(agent->server, FLUSH_MS);
+	loop_exit(agent->loop, 0);
+}
+
+void rpc_destroy_sandbox(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	struct agent *agent = data;
+	struct destroy_op *op = calloc(1, sizeof(*op));
+
+	if (!op) {
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	op->agent = agent;
+	op->call = call;
+	rpc_call_on_cancel(call, destroy_cancelled, op);
+	log_info("the sandbox ends");
+	sandbox_destroy(&agent->sandbox, DESTROY_MS, destroyed, op);
+}
+
+/* ---- a helper whose result is the answer */
+
+struct helper_op {
+	struct rpc_call *call;
+	struct arena arena;
+	const ProtobufCMessage *req;
+};
+
+static void helper_cancelled(void *data)
+{
+	((struct helper_op *)data)->call = NULL;
+}
+
+static void helper_answered(int result, const void *out, const struct error *err, void *data)
+{
+	struct helper_op *op = data;
+
+	if (op->call && result < 0)
+		rpc_call_fail_error(op->call, err);
+	else if (op->call)
+		rpc_call_reply(op->call, NULL);
+	arena_free(&op->arena);
+	free(op);
+}
+
+static void answer_by_helper(struct agent *agent, struct rpc_call *call,
+                             const ProtobufCMessage *request, helper_fn fn, uint64_t ms)
+{
+	struct helper_op *op = calloc(1, sizeof(*op));
+	struct error err = ERROR_INIT;
+
+	if (!op) {
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	op->req = request;
+	if (helper_run(agent->loop, rpc_call_method(call), fn, op, ms, helper_answered, op, &err) <
+	    0) {
+		free(op);
+		rpc_call_fail_error(call, &err);
+		return;
+	}
+	op->call = call;
+	op->arena = rpc_call_take_arena(call);
+	rpc_call_on_cancel(call, helper_cancelled, op);
+}
+
+static int update_mounts(void *data, void *out, struct error *err)
+{
+	const Grpc__UpdateEphemeralMountsRequest *req =
+	    (const void *)((struct helper_op *)data)->req;
+	int r = 0;
+
+	for (size_t i = 0; i < req->n_storages && r == 0; i++)
+		r = storage_remount_ephemeral(req->storages[i], err);
+	return r;
+}
+
+void rpc_update_ephemeral_mounts(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	answer_by_helper(data, call, request, update_mounts, SANDBOX_MOUNT_MS);
+}
+
+/* virtiofsd lets go of a stale inode when somebody looks at it. */
+static int stat_mounts(void *data, void *out, struct error *err)
+{
+	_cleanup_mountinfo_ struct mountinfo m = {0};
+	struct mountinfo_entry e;
+	int r = mountinfo_open(&m, err);
+
+	while (r == 0 && mountinfo_next(&m, &e)) {
+		struct stat st;
+
+		if (str_starts(e.point, SANDBOX_SHARED_DIR "/") && stat(e.point, &st) < 0)
+			log_debug("stale mount %s", e.point);
+	}
+	return r;
+}
+
+void rpc_remove_stale_mounts(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	answer_by_helper(data, call, request, stat_mounts, STALE_MS);
+}
+
+/* ---- OOM events */
+
+void rpc_get_oom_event(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	struct sandbox *s = &((struct agent *)data)->sandbox;
+	Grpc__OOMEvent m = GRPC__OOMEVENT__INIT;
+
+	if (s->n_oom_events == 0) {
+		call_queue_park(&s->oom_waiters, call);
+		return;
+	}
+	m.container_id = s->oom_events[0];
+	rpc_call_reply(call, &m.base);
+	free(m.container_id);
+	s->n_oom_events--;
+	memmove(s->oom_events, s->oom_events + 1, s->n_oom_events * sizeof(s->oom_events[0]));
+}

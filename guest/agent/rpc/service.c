@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service: which function answers which method. */
+#include "guest/agent/rpc/handlers.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/health.pb-c.h"
+
+static const struct rpc_handler health_methods[] = {
+    {"Check", rpc_check, NULL},
+    {"Version", rpc_version, NULL},
+    {NULL, NULL, NULL},
+};
+
+#define LATER "this agent does not have it yet"
+
+static const struct rpc_handler agent_methods[] = {
+    {"CreateContainer", rpc_create_container, NULL},
+    {"StartContainer", rpc_start_container, NULL},
+    {"RemoveContainer", rpc_remove_container, NULL},
+    {"ExecProcess", rpc_exec_process, NULL},
+    {"SignalProcess", rpc_signal_process, NULL},
+    {"WaitProcess", rpc_wait_process, NULL},
+    {"UpdateContainer", rpc_update_container, NULL},
+    {"UpdateEphemeralMounts", rpc_update_ephemeral_mounts, NULL},
+    {"StatsContainer", NULL, LATER},
+    {"PauseContainer", rpc_pause_container, NULL},
+    {"ResumeContainer", rpc_resume_container, NULL},
+    {"RemoveStaleVirtiofsShareMounts", rpc_remove_stale_mounts, NULL},
+    {"GetDiagnosticData", NULL, LATER},
+    {"WriteStdin", rpc_write_stdin, NULL},
+    {"ReadStdout", rpc_read_stdout, NULL},
+    {"ReadStderr", rpc_read_stderr, NULL},
+    {"CloseStdin", rpc_close_stdin, NULL},
+    {"TtyWinResize", rpc_tty_win_resize, NULL},
+    {"UpdateInterface", NULL, LATER},
+    {"UpdateRoutes", NULL, LATER},
+    {"ListInterfaces", NULL, LATER},
+    {"ListRoutes", NULL, LATER},
+    {"AddARPNeighbors", NULL, LATER},
+    {"GetIPTables", NULL, LATER},
+    {"SetIPTables", NULL, LATER},
+    {"GetMetrics", NULL, LATER},
+    {"MemAgentMemcgSet", NULL, "there is no memory agent in this guest"},
+    {"MemAgentCompactSet", NULL, "there is no memory agent in this guest"},
+    {"CreateSandbox", rpc_create_sandbox, NULL},
+    {"DestroySandbox", rpc_destroy_sandbox, NULL},
+    {"OnlineCPUMem", rpc_online_cpu_mem, NULL},
+    {"ReseedRandomDev", rpc_reseed_random_dev, NULL},
+    {"GetGuestDetails", rpc_get_guest_details, NULL},
+    {"MemHotplugByProbe", rpc_mem_hotplug_by_probe, NULL},
+    {"SetGuestDateTime", rpc_set_guest_date_time, NULL},
+    {"CopyFile", NULL, LATER},
+    {"GetOOMEvent", rpc_get_oom_event, NULL},
+    {"AddSwap", NULL, LATER},
+    {"AddSwapPath", NULL, LATER},
+    {"GetVolumeStats", NULL, LATER},
+    {"ResizeVolume", NULL, LATER},
+    {"SetPolicy", NULL, LATER},
+    {NULL, NULL, NULL},
+};
+
+int agent_add_services(struct agent *agent, struct error *err)
+{
+	int r = rpc_server_add_service(agent->server, &grpc__health__descriptor, health_methods,
+	                               agent, err);
+
+	if (r == 0)
+		r = rpc_server_add_service(agent->server, &grpc__agent_service__descriptor,
+		                           agent_methods, agent, err);
+	return r;
+}

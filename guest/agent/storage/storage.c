@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* storage: jobs that wait for a device, mount in a helper and count references. */
+#include "guest/agent/storage/storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "guest/agent/image/image_root.h"
+#include "guest/agent/storage/storage_driver.h"
+#include "lib/base/helper.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+
+struct storage_job {
+	struct sandbox *sandbox;
+	const Grpc__Storage *request;
+	const char *container_id;
+	const struct storage_driver *driver;
+	char source[64]; /* of the device that was waited for */
+	struct image_pull *pull;
+	struct image_root *image;
+	struct loop_source *step;
+	struct storage *present; /* was there already */
+	bool cancelled;
+	storage_done_fn done;
+	void *data;
+};
+
+/* ---- the list */
+
+static struct storage *find(struct sandbox *s, const char *mount_point)
+{
+	for (struct storage *st = s->storages; st; st = st->next)
+		if (strcmp(st->mount_point, mount_point) == 0)
+			return st;
+	return NULL;
+}
+
+static struct storage *add(struct storage_job *job)
+{
+	struct storage *st = calloc(1, sizeof(*st));
+
+	if (!st || !(st->mount_point = strdup(job->request->mount_point))) {
+		free(st);
+		return NULL;
+	}
+	st->refs = 1;
+	st->shared = job->request->shared;
+	st->mounted = !job->driver->directory;
+	st->image = job->image;
+	st->next = job->sandbox->storages;
+	job->sandbox->storages = st;
+	return st;
+}
+
+/* ---- taking down */
+
+struct unmounting {
+	struct loop_source *step;
+	void (*done)(void *data);
+	void *data;
+	size_t n;
+	char *paths[]; /* in this order */
+};
+
+static void unmounting_end(struct unmounting *u)
+{
+	void (*done)(void *) = u->done;
+	void *data = u->data;
+
+	loop_source_free(u->step);
+	for (size_t i = 0; i < u->n; i++)
+		free(u->paths[i]);
+	free(u);
+	if (done)
+		done(data);
+}
+
+static int unmount_all(void *data, void *out, struct error *err)
+{
+	const struct unmounting *u = data;
+	int r = 0;
+
+	for (size_t i = 0; i < u->n; i++) {
+		if (umount2(u->paths[i], MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+			r = error_errno(err, errno, "unmounting %s", u->paths[i]);
+		rmdir(u->paths[i]); /* stays when it was there before, and has something in it */
+	}
+	return r;
+}
+
+static void on_unmounted(int result, const void *out, const struct error *err, void *data)
+{
+	if (result < 0)
+		log_warn("%s", err->text);
+	unmounting_end(data);
+}
+
+static void on_nothing(struct loop_source *src, void *data)
+{
+	unmounting_end(data);
+}
+
+/* Unmounts u->paths, and calls done from the loop in any case. */
+static void unmount_begin(struct sandbox *s, struct unmounting *u)
+{
+	struct error err = ERROR_INIT;
+	int r = -ENOENT;
+
+	if (u->n > 0) {
+		r = helper_run(s->loop, "unmounting", unmount_all, u, SANDBOX_UMOUNT_MS,
+		               on_unmounted, u, &err);
+		if (r < 0)
+			log_warn("%s", err.text);
+	}
+	if (r < 0 && loop_add_timer(s->loop, 0, on_nothing, u, &u->step, NULL) < 0)
+		unmounting_end(u);
+}
+
+void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data)
+{
+	size_t layers = storage->image ? storage->image->n_layers : 0;
+	struct unmounting *u = calloc(1, sizeof(*u) + (layers + 1) * sizeof(u->paths[0]));
+	struct storage **at;
+
+	if (!u) {
+		/* What stays mounted is better than a removal that never ends. */
+		log_warn("%s stays mounted: out of memory", storage->mount_point);
+		if (done)
+			done(data);
+		return;
+	}
+	u->done = done;
+	u->data = data;
+	if (--storage->refs == 0 && !storage->shared) {
+		for (at = &s->storages; *at != storage; at = &(*at)->next)
+			;
+		*at = storage->next;
+		if (storage->mounted)
+			u->paths[u->n++] = storage->mount_point;
+		else
+			free(storage->mount_point);
+		u->n += image_root_free(s, storage->image, u->paths + u->n);
+		free(storage);
+	}
+	unmount_begin(s, u);
+}
+
+/* ---- putting up */
+
+static void job_end(struct storage_job *job, int result, struct storage *st,
+                    const struct error *err)
+{
+	storage_done_fn done = job->done;
+	void *data = job->data;
+
+	loop_source_free(job->step);
+	free(job);
+	done(result, st, err, data);
+}
+
+/* Everything is mounted: the storage comes into being, or goes again if nobody wants it. */
+static void job_mounted(struct storage_job *job)
+{
+	struct storage *st = add(job);
+	struct error err = ERROR_INIT;
+	int r = 0;
+
+	if (!st) {
+		umount2(job->request->mount_point, MNT_DETACH);
+		r = error_set(&err, ENOMEM, "out of memory for a storage");
+	} else if (job->cancelled) {
+		st->shared = false;
+		storage_drop(job->sandbox, st, NULL, NULL);
+		r = error_set(&err, ECANCELED, "cancelled");
+	}
+	job_end(job, r, r ? NULL : st, &err);
+}
+
+static void job_fail(struct storage_job *job, int result, const struct error *err)
+{
+	struct error e = *err;
+
+	error_prefix(&e, result, "storage %s", job->request->mount_point);
+	job_end(job, result, NULL, &e);
+}
+
+static void on_mounted(int result, const void *out, const struct error *err, void *data)
+{
+	struct storage_job *job = data;
+
+	if (result < 0)
+		job_fail(job, result, err);
+	else
+		job_mounted(job);
+}
+
+static void on_image(int result, struct image_root *root, const struct error *err, void *data)
+{
+	struct storage_job *job = data;
+
+	job->pull = NULL;
+	job->image = root;
+	on_mounted(result, NULL, err, job);
+}
+
+static int mount_in_helper(void *data, void *out, struct error *err)
+{
+	struct storage_job *job = data;
+	struct storage_mount_args args = {
+	    .request = job->request,
+	    .source = *job->source ? job->source : job->request->source,
+	    .container_id = job->container_id,
+	};
+
+	return job->driver->mount(&args, err);
+}
+
+static void job_mount(struct storage_job *job)
+{
+	struct error err = ERROR_INIT;
+	int r;
+
+	if (job->cancelled)
+		r = error_set(&err, ECANCELED, "cancelled");
+	else if (job->driver->mount)
+		r = helper_run(job->sandbox->loop, job->driver->name, mount_in_helper, job,
+		               SANDBOX_MOUNT_MS, on_mounted, job, &err);
+	else
+		r = image_root_pull(job->sandbox, job->request->source, job->request->mount_point,
+		                    job->container_id, on_image, job, &job->pull, &err);
+	if (r < 0)
+		job_fail(job, r, &err);
+}
+
+static void on_device(int result, const char *name, void *data)
+{
+	struct storage_job *job = data;
+	struct error err = ERROR_INIT;
+
+	if (result < 0) {
+		error_set(&err, -result, "device \"%s\" did not appear", job->request->source);
+		job_fail(job, result, &err);
+		return;
+	}
+	snprintf(job->source, sizeof(job->source), "/dev/%s", name);
+	job_mount(job);
+}
+
+static void on_step(struct loop_source *src, void *data)
+{
+	struct storage_job *job = data;
+	struct error none = ERROR_INIT;
+
+	if (job->present)
+		job_end(job, 0, job->present, &none);
+	else
+		job_mount(job);
+}
+
+/* 1: there is nothing to wait for. */
+static int wait_device(struct storage_job *job, struct error *err)
+{
+	const struct uevent_matcher *matcher = NULL;
+	struct device_key key;
+	int r;
+
+	memset(&key, 0, sizeof(key));
+	if (!job->driver->device)
+		return 1;
+	r = job->driver->device(job->request, &key, &matcher, err);
+	if (r != 0)
+		return r;
+	if (!job->sandbox->uevents)
+		return error_set(err, ENODEV, "device \"%s\": no devices here",
+		                 job->request->source);
+	return uevents_wait(job->sandbox->uevents, matcher, &key, sizeof(key),
+	                    job->sandbox->config->hotplug_timeout_ms, on_device, job, NULL, err);
+}
+
+static int check_request(const Grpc__Storage *req, const struct storage_driver **driver,
+                         struct error *err)
+{
+	*driver = storage_driver_find(req->driver);
+	if (!*driver)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "storage %s: no driver \"%s\"",
+		                      req->mount_point, req->driver);
+	if (req->mount_point[0] != '/' || strstr(req->mount_point, "/../"))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "storage mount point \"%s\" must be an absolute path",
+		                      req->mount_point);
+	return 0;
+}
+
+int storage_add(struct sandbox *s, const Grpc__Storage *request, const char *container_id,
+                storage_done_fn done, void *data, struct storage_job **out, struct error *err)
+{
+	const struct storage_driver *driver;
+	struct storage_job *job;
+	int r = check_request(request, &driver, err);
+
+	if (r < 0)
+		return r;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return error_set(err, ENOMEM, "out of memory for a storage");
+	job->sandbox = s;
+	job->request = request;
+	job->container_id = container_id;
+	job->driver = driver;
+	job->done = done;
+	job->data = data;
+	job->present = find(s, request->mount_point);
+	if (job->present) {
+		job->present->refs++;
+		r = 1;
+	} else {
+		r = wait_device(job, err);
+	}
+	if (r == 1)
+		r = loop_add_timer(s->loop, 0, on_step, job, &job->step, err);
+	if (r < 0) {
+		if (job->present)
+			job->present->refs--;
+		free(job);
+		return r;
+	}
+	*out = job;
+	return 0;
+}
+
+void storage_cancel(struct storage_job *job)
+{
+	if (!job)
+		return;
+	job->cancelled = true;
+	image_root_cancel(job->pull);
+}

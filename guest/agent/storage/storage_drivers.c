@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* storage_drivers: the table of storage drivers, and what each mounts. */
+#include "guest/agent/storage/storage_driver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guest/agent/container/mount_options.h"
+#include "guest/agent/sandbox.h"
+#include "guest/agent/storage/storage.h"
+#include "guest/agent/storage/storage_mount.h"
+#include "lib/base/fs.h"
+#include "lib/base/str.h"
+
+#define OVERLAY_RW       "io.katacontainers.fs-opt.overlay-rw"
+#define OVERLAY_MAKE_DIR "io.katacontainers.volume.overlayfs.create_directory"
+
+/* ---- devices to wait for */
+
+static int key_name(const char *source, struct device_key *key, struct error *err)
+{
+	const char *name = str_starts(source, "/dev/") ? source + 5 : source;
+
+	if (!*name || strlen(name) >= sizeof(key->name) || strchr(name, '/'))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "\"%s\" is no device", source);
+	strcpy(key->name, name);
+	return 0;
+}
+
+static int named_device(const Grpc__Storage *req, struct device_key *key,
+                        const struct uevent_matcher **matcher, struct error *err)
+{
+	*matcher = &device_block;
+	return key_name(req->source, key, err);
+}
+
+static int blk_device(const Grpc__Storage *req, struct device_key *key,
+                      const struct uevent_matcher **matcher, struct error *err)
+{
+	if (str_starts(req->source, "/dev/"))
+		return named_device(req, key, matcher, err);
+	*matcher = &device_pci_block;
+	return pci_path_parse(&key->pci, req->source, err);
+}
+
+/* "id:lun" */
+static int scsi_device(const Grpc__Storage *req, struct device_key *key,
+                       const struct uevent_matcher **matcher, struct error *err)
+{
+	const char *colon = strchr(req->source, ':');
+	char id[16];
+
+	*matcher = &device_scsi_block;
+	if (colon && (size_t)(colon - req->source) < sizeof(id)) {
+		memcpy(id, req->source, (size_t)(colon - req->source));
+		id[colon - req->source] = '\0';
+		if (parse_u32(id, &key->scsi.id) == 0 && parse_u64(colon + 1, &key->scsi.lun) == 0)
+			return device_scsi_scan("/sys", key->scsi.id, key->scsi.lun, err);
+	}
+	return error_set_kind(err, ERROR_INPUT, EINVAL, "\"%s\" is no SCSI address ID:LUN",
+	                      req->source);
+}
+
+/* ---- mounts */
+
+static int own_group(const Grpc__Storage *req, struct error *err)
+{
+	if (!req->fs_group)
+		return 0;
+	return storage_own_by_group(req->mount_point, req->fs_group->group_id,
+	                            req->fs_group->group_change_policy ==
+	                                TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch,
+	                            err);
+}
+
+static int mount_plain(const struct storage_mount_args *a, struct error *err)
+{
+	const Grpc__Storage *req = a->request;
+	int r = storage_mount(a->source, req->mount_point, req->fstype, req->options,
+	                      req->n_options, err);
+
+	if (r == 0)
+		r = own_group(req, err);
+	if (r < 0)
+		umount2(req->mount_point, MNT_DETACH);
+	return r;
+}
+
+static int parse_fsgid(const char *text, gid_t *gid, struct error *err)
+{
+	uint32_t n;
+
+	if (parse_u32(text, &n) < 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "fsgid=%s is no group", text);
+	*gid = n;
+	return 0;
+}
+
+/* chown to the group and setgid, as an ephemeral volume with fsgid= wants it. */
+static int apply_fsgid(const Grpc__Storage *req, struct error *err)
+{
+	const char *fsgid = storage_option(req->options, req->n_options, "fsgid");
+	struct stat st;
+	gid_t gid = 0;
+	int r;
+
+	if (!fsgid)
+		return 0;
+	r = parse_fsgid(fsgid, &gid, err);
+	if (r < 0)
+		return r;
+	if (stat(req->mount_point, &st) < 0 || chown(req->mount_point, (uid_t)-1, gid) < 0 ||
+	    chmod(req->mount_point, (st.st_mode & 07777) | S_ISGID) < 0)
+		return error_errno(err, errno, "giving %s to group %s", req->mount_point, fsgid);
+	return 0;
+}
+
+/* Reserves the pages that a hugetlbfs of this size needs, and sees whether the kernel had them. */
+static int reserve_huge_pages(const Grpc__Storage *req, struct error *err)
+{
+	const char *page = storage_option(req->options, req->n_options, "pagesize");
+	const char *size = storage_option(req->options, req->n_options, "size");
+	uint64_t page_bytes, bytes, got;
+	struct buffer text = BUFFER_INIT;
+	char path[128], number[32];
+	int r;
+
+	if (!page || !size || parse_size(page, &page_bytes) < 0 || parse_size(size, &bytes) < 0 ||
+	    page_bytes == 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "hugetlbfs needs the options pagesize= and size=, in bytes");
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
+	         (unsigned long long)(page_bytes / 1024));
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)(bytes / page_bytes));
+	r = fs_write_string(AT_FDCWD, path, number, err);
+	if (r == 0)
+		r = fs_read_file(AT_FDCWD, path, 64, &text, err);
+	if (r < 0) {
+		buffer_free(&text);
+		return r;
+	}
+	got = strtoull(buffer_cstr(&text), NULL, 10);
+	buffer_free(&text);
+	if (got < bytes / page_bytes)
+		return error_set(err, ENOMEM, "only %llu of %s huge pages of %llu bytes are there",
+		                 (unsigned long long)got, number, (unsigned long long)page_bytes);
+	return 0;
+}
+
+/* fsgid= is for us, not for tmpfs. */
+static int mount_ephemeral(const struct storage_mount_args *a, struct error *err)
+{
+	const Grpc__Storage *req = a->request;
+	const char *type = *req->fstype ? req->fstype : "tmpfs";
+	char **words = calloc(req->n_options + 1, sizeof(*words));
+	size_t n = 0;
+	int r = 0;
+
+	if (!words)
+		return error_set(err, ENOMEM, "out of memory for mount options");
+	for (size_t i = 0; i < req->n_options; i++)
+		if (!str_starts(req->options[i], "fsgid="))
+			words[n++] = req->options[i];
+	if (strcmp(type, "hugetlbfs") == 0)
+		r = reserve_huge_pages(req, err);
+	if (r == 0)
+		r = storage_mount(*a->source ? a->source : type, req->mount_point, type, words, n,
+		                  err);
+	free(words);
+	if (r == 0)
+		r = apply_fsgid(req, err);
+	if (r == 0)
+		r = own_group(req, err);
+	if (r < 0)
+		umount2(req->mount_point, MNT_DETACH);
+	return r;
+}
+
+static int make_local(const struct storage_mount_args *a, struct error *err)
+{
+	const Grpc__Storage *req = a->request;
+	const char *mode = storage_option(req->options, req->n_options, "mode");
+	uint32_t bits = 0755;
+	int r;
+
+	if (mode && (parse_octal(mode, &bits) < 0 || bits > 07777))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "mode=%s is no file mode", mode);
+	r = fs_mkdir_p(req->mount_point, 0755, err);
+	if (r < 0)
+		return r;
+	if (chmod(req->mount_point, bits) < 0)
+		return error_errno(err, errno, "%s", req->mount_point);
+	r = apply_fsgid(req, err);
+	return r < 0 ? r : own_group(req, err);
+}
+
+static int make_option_dirs(const Grpc__Storage *req, struct error *err)
+{
+	size_t n = strlen(OVERLAY_MAKE_DIR);
+
+	for (size_t i = 0; i < req->n_driver_options; i++) {
+		const char *o = req->driver_options[i];
+		int r;
+
+		if (strncmp(o, OVERLAY_MAKE_DIR, n) != 0 || o[n] != '=')
+			continue;
+		r = fs_mkdir_p(o + n + 1, 0755, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The option overlay-rw: the guest lends the writable part, in memory. */
+static int mount_overlay(const struct storage_mount_args *a, struct error *err)
+{
+	const Grpc__Storage *req = a->request;
+	char upper[400], work[400];
+	char **words = calloc(req->n_options + 3, sizeof(*words));
+	size_t n = 0;
+	bool rw = false;
+	int r;
+
+	if (!words)
+		return error_set(err, ENOMEM, "out of memory for mount options");
+	for (size_t i = 0; i < req->n_options; i++) {
+		if (strcmp(req->options[i], OVERLAY_RW) == 0)
+			rw = true;
+		else if (!str_starts(req->options[i], "io.katacontainers."))
+			words[n++] = req->options[i];
+	}
+	r = make_option_dirs(req, err);
+	if (rw && r == 0) {
+		snprintf(upper, sizeof(upper), "upperdir=" SANDBOX_ROOT "/%s/upper",
+		         a->container_id);
+		snprintf(work, sizeof(work), "workdir=" SANDBOX_ROOT "/%s/work", a->container_id);
+		r = fs_mkdir_p(strchr(upper, '=') + 1, 0755, err);
+		if (r == 0)
+			r = fs_mkdir_p(strchr(work, '=') + 1, 0755, err);
+		words[n++] = upper;
+		words[n++] = work;
+	}
+	if (r == 0)
+		r = storage_mount("overlay", req->mount_point, "overlay", words, n, err);
+	free(words);
+	return r;
+}
+
+/* ---- the table */
+
+static const struct storage_driver drivers[] = {
+    {"blk", blk_device, mount_plain, false},     {"mmioblk", named_device, mount_plain, false},
+    {"scsi", scsi_device, mount_plain, false},   {"nvdimm", named_device, mount_plain, false},
+    {"virtio-fs", NULL, mount_plain, false},     {"overlayfs", NULL, mount_overlay, false},
+    {"ephemeral", NULL, mount_ephemeral, false}, {"local", NULL, make_local, true},
+    {"image_guest_pull", NULL, NULL, false},
+};
+
+#define N_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
+
+const struct storage_driver *storage_driver_find(const char *name)
+{
+	for (size_t i = 0; i < N_DRIVERS; i++)
+		if (strcmp(drivers[i].name, name) == 0)
+			return &drivers[i];
+	return NULL;
+}
+
+const char *const *storage_driver_names(void)
+{
+	static const char *names[N_DRIVERS + 1];
+
+	for (size_t i = 0; i < N_DRIVERS; i++)
+		names[i] = drivers[i].name;
+	return names;
+}
+
+static int remount_ephemeral(const Grpc__Storage *req, struct error *err)
+{
+	const struct oci_strings words = {req->n_options, req->options};
+	_cleanup_buffer_ struct buffer data = BUFFER_INIT;
+	struct mount_options o;
+
+	mount_options_parse(&words, &o);
+	for (size_t i = 0; i < req->n_options; i++) {
+		if (str_starts(req->options[i], "fsgid=") ||
+		    mount_word_use(req->options[i]) == MOUNT_WORD_OURS)
+			continue;
+		if (data.size)
+			buffer_str(&data, ",");
+		buffer_str(&data, req->options[i]);
+	}
+	if (data.failed)
+		return error_set(err, ENOMEM, "out of memory for mount options");
+	/* The lowest four attributes are the old flags: ro, nosuid, nodev, noexec. */
+	if (mount(NULL, req->mount_point, NULL, MS_REMOUNT | (o.set & 0xf), buffer_cstr(&data)) < 0)
+		return error_errno(err, errno, "remounting %s", req->mount_point);
+	return 0;
+}
+
+int storage_remount_ephemeral(const Grpc__Storage *request, struct error *err)
+{
+	struct storage_mount_args args = {request, request->source, ""};
+
+	if (strcmp(request->driver, "ephemeral") != 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s: only ephemeral storages can be remounted, not \"%s\"",
+		                      request->mount_point, request->driver);
+	if (!storage_is_mounted(request->mount_point, NULL))
+		return mount_ephemeral(&args, err);
+	return remount_ephemeral(request, err);
+}

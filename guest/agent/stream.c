@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stream: reads and writes that never block, parked until the descriptor is ready. */
+#include "guest/agent/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "guest/agent/call_queue.h"
+#include "lib/base/fs.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+
+struct reading {
+	uint32_t len;
+};
+
+/* data NULL: close the input. */
+struct writing {
+	const uint8_t *data;
+	size_t size, done;
+};
+
+struct stream {
+	struct loop *loop;
+	int fd;
+	struct loop_source *source, *drain;
+	uint32_t events;
+	enum agent_eof eof;
+	bool ended;    /* the process is gone */
+	bool drained;  /* ... and for long enough */
+	bool at_eof;   /* nothing more will come */
+	bool told_eof; /* and a reader knows */
+	struct call_queue readers, writers;
+	void (*at_end)(void *data);
+	void *data;
+};
+
+static void on_event(struct loop_source *src, int fd, uint32_t events, void *data);
+
+/* The descriptor is watched only while a call waits: a hang-up cannot be masked, and would
+ * wake us for ever. */
+static void update_events(struct stream *s)
+{
+	uint32_t events = 0;
+	int r = 0;
+
+	if (!call_queue_empty(&s->readers))
+		events |= EPOLLIN;
+	if (!call_queue_empty(&s->writers))
+		events |= EPOLLOUT;
+	if (s->fd < 0 || events == s->events)
+		return;
+	if (!events) {
+		loop_source_free(s->source);
+		s->source = NULL;
+	} else if (s->source) {
+		r = loop_set_events(s->source, events);
+	} else {
+		r = loop_add_fd(s->loop, s->fd, events, on_event, s, &s->source, NULL);
+	}
+	s->events = events;
+	if (r < 0) {
+		call_queue_fail(&s->readers, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		call_queue_fail(&s->writers, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		s->events = 0;
+	}
+}
+
+static void queue_dropped(void *data)
+{
+	update_events(data);
+}
+
+static void close_stream(struct stream *s)
+{
+	loop_source_free(s->source);
+	s->source = NULL;
+	s->events = 0;
+	close_fd(&s->fd);
+}
+
+/* ---- reading */
+
+static void answer_eof(struct stream *s, struct rpc_call *call)
+{
+	Grpc__ReadStreamResponse m = GRPC__READ_STREAM_RESPONSE__INIT;
+
+	s->told_eof = true;
+	if (s->eof == AGENT_EOF_EMPTY)
+		rpc_call_reply(call, &m.base);
+	else
+		rpc_call_fail(call, RPC_INTERNAL, "read meet eof");
+}
+
+/* Answers the call if it can be answered now. */
+static bool read_one(struct stream *s, struct rpc_call *call, uint32_t len, bool parked)
+{
+	Grpc__ReadStreamResponse m = GRPC__READ_STREAM_RESPONSE__INIT;
+	uint8_t buf[STREAM_READ_MAX];
+	ssize_t n = 0;
+
+	if (len > sizeof(buf))
+		len = sizeof(buf);
+	if (!s->at_eof && s->fd >= 0 && len > 0) {
+		do
+			n = read(s->fd, buf, len);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 && errno == EAGAIN && !s->drained)
+			return false;
+	}
+	if (parked)
+		call_queue_pop(&s->readers);
+	/* A pty whose last slave is closed reads EIO: the end, as well. */
+	if (n <= 0 && len > 0) {
+		s->at_eof = true;
+		answer_eof(s, call);
+		return true;
+	}
+	m.data.data = buf;
+	m.data.len = (size_t)n;
+	rpc_call_reply(call, &m.base);
+	return true;
+}
+
+static void read_parked(struct stream *s)
+{
+	void *item;
+	struct rpc_call *call;
+
+	while ((call = call_queue_first(&s->readers, &item)))
+		if (!read_one(s, call, ((struct reading *)item)->len, true))
+			break;
+}
+
+/* Last in every path that may have told the end: the owner may free the stream. */
+static void check_end(struct stream *s)
+{
+	void (*fn)(void *) = s->at_end;
+
+	if (!s->told_eof || !fn)
+		return;
+	s->at_end = NULL;
+	fn(s->data);
+}
+
+void stream_read(struct stream *s, struct rpc_call *call, uint32_t len)
+{
+	struct reading *r;
+
+	if (!call_queue_empty(&s->readers) || !read_one(s, call, len, false)) {
+		r = arena_alloc(rpc_call_arena(call), sizeof(*r));
+		if (!r) {
+			rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+			return;
+		}
+		r->len = len;
+		call_queue_park_item(&s->readers, call, r);
+		update_events(s);
+	}
+	check_end(s);
+}
+
+/* ---- writing */
+
+static void answer_write(struct rpc_call *call, const struct writing *w)
+{
+	Grpc__WriteStreamResponse m = GRPC__WRITE_STREAM_RESPONSE__INIT;
+
+	m.len = (uint32_t)w->size;
+	rpc_call_reply(call, &m.base);
+}
+
+/* Writes what it can; true when the call is answered. */
+static bool write_one(struct stream *s, struct rpc_call *call, struct writing *w, bool parked)
+{
+	bool is_close = !w->data;
+
+	while (s->fd >= 0 && w->done < w->size) {
+		ssize_t n = write(s->fd, w->data + w->done, w->size - w->done);
+
+		if (n > 0)
+			w->done += (size_t)n;
+		else if (n < 0 && errno == EAGAIN && !s->ended)
+			return false;
+		else if (n >= 0 || errno != EINTR)
+			close_stream(s);
+	}
+	if (parked)
+		call_queue_pop(&s->writers);
+	if (is_close)
+		close_stream(s);
+	if (is_close && w->size == 0)
+		rpc_call_reply(call, NULL);
+	else if (w->done < w->size || s->fd < 0)
+		rpc_call_fail(call, RPC_FAILED_PRECONDITION, "the input of the process is closed");
+	else
+		answer_write(call, w);
+	return true;
+}
+
+static void write_parked(struct stream *s)
+{
+	struct rpc_call *call;
+	void *item;
+
+	while ((call = call_queue_first(&s->writers, &item)))
+		if (!write_one(s, call, item, true))
+			break;
+}
+
+static void queue_write(struct stream *s, struct rpc_call *call, const uint8_t *data, size_t size)
+{
+	struct writing *w = arena_alloc(rpc_call_arena(call), sizeof(*w));
+
+	if (!w) {
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	w->data = data;
+	w->size = size;
+	w->done = 0;
+	if (call_queue_empty(&s->writers) && write_one(s, call, w, false))
+		return;
+	call_queue_park_item(&s->writers, call, w);
+	update_events(s);
+}
+
+void stream_write(struct stream *s, struct rpc_call *call, const uint8_t *data, size_t size)
+{
+	queue_write(s, call, data, size);
+}
+
+void stream_close_input(struct stream *s, struct rpc_call *call)
+{
+	queue_write(s, call, NULL, 0);
+}
+
+/* ---- events and ends */
+
+static void on_event(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct stream *s = data;
+
+	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+		write_parked(s);
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		read_parked(s);
+	update_events(s);
+	check_end(s);
+}
+
+static void on_drained(struct loop_source *src, void *data)
+{
+	struct stream *s = data;
+
+	s->drained = true;
+	read_parked(s);
+	update_events(s);
+	check_end(s);
+}
+
+void stream_ended(struct stream *s)
+{
+	if (!s || s->ended)
+		return;
+	s->ended = true;
+	write_parked(s);
+	/* Without the timer the end would never be told: then there is no patience. */
+	if (loop_add_timer(s->loop, STREAM_DRAIN_MS, on_drained, s, &s->drain, NULL) < 0)
+		s->drained = true;
+	read_parked(s);
+	update_events(s);
+	check_end(s);
+}
+
+bool stream_at_end(const struct stream *s)
+{
+	return !s || s->told_eof;
+}
+
+int stream_fd(const struct stream *s)
+{
+	return s ? s->fd : -1;
+}
+
+int stream_new(struct loop *loop, int fd, enum agent_eof eof, void (*at_end)(void *data),
+               void *data, struct stream **out, struct error *err)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return error_set(err, ENOMEM, "out of memory for a stream");
+	s->loop = loop;
+	s->eof = eof;
+	s->at_end = at_end;
+	s->data = data;
+	s->readers.dropped = s->writers.dropped = queue_dropped;
+	s->readers.data = s->writers.data = s;
+	r = fs_set_nonblock(fd, true);
+	if (r < 0)
+		error_errno(err, -r, "a stream cannot be made non-blocking");
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->fd = fd;
+	*out = s;
+	return 0;
+}
+
+void stream_free(struct stream *s)
+{
+	struct rpc_call *call;
+
+	if (!s)
+		return;
+	s->at_end = NULL;
+	while ((call = call_queue_pop(&s->readers)))
+		answer_eof(s, call);
+	call_queue_fail(&s->writers, RPC_FAILED_PRECONDITION, "the input of the process is closed");
+	loop_source_free(s->drain);
+	close_stream(s);
+	free(s);
+}
