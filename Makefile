@@ -5,6 +5,7 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
+.PRECIOUS: build/%.flags
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
