@@ -56,11 +56,11 @@ static int set_limit(int what, uint64_t value, struct error *err)
 {
 	struct rlimit old, l = {value, value};
 
-	if (getrlimit((__rlimit_resource_t)what, &old))
+	if (getrlimit(what, &old))
 		return error_errno(err, errno, "sandbox: getrlimit");
 	if (old.rlim_max < value)
 		l.rlim_cur = l.rlim_max = old.rlim_max;
-	if (setrlimit((__rlimit_resource_t)what, &l))
+	if (setrlimit(what, &l))
 		return error_errno(err, errno, "sandbox: setrlimit");
 	return 0;
 }
