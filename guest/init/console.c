@@ -1,39 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* console: opens what the kernel did not. */
+/* console: the kernel's descriptors are replaced by the console as /dev now has it. */
 #include "console.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static int open_fallback(int fd)
+/* Puts `fd` at `where` and, unless it is there already, closes it. */
+static void put(int fd, int where)
 {
-	int got;
+	if (fd < 0 || fd == where)
+		return;
+	(void)dup2(fd, where);
+	if (fd > 2)
+		close(fd);
+}
 
-	if (fd == 0)
-		return open("/dev/null", O_RDONLY);
-	got = open("/dev/kmsg", O_WRONLY);
-	return got >= 0 ? got : open("/dev/null", O_WRONLY);
+static void without_console(void)
+{
+	int in = fcntl(0, F_GETFD) < 0 ? open("/dev/null", O_RDONLY) : 0, out;
+
+	put(in, 0);
+	if (fcntl(1, F_GETFD) >= 0 && fcntl(2, F_GETFD) >= 0)
+		return;
+	out = open("/dev/kmsg", O_WRONLY);
+	if (out < 0)
+		out = open("/dev/null", O_WRONLY);
+	if (out < 0)
+		return;
+	(void)dup2(out, 1);
+	(void)dup2(out, 2);
+	if (out > 2)
+		close(out);
 }
 
 void console_setup(void)
 {
-	(void)setsid();
-	for (int fd = 0; fd <= 2; fd++) {
-		int got;
+	int fd;
 
-		/* The kernel opens /dev/console for pid 1 when the root already had the node. */
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		got = open("/dev/console", O_RDWR | O_NOCTTY);
-		if (got < 0)
-			got = open_fallback(fd);
-		if (got >= 0 && got != fd) {
-			(void)dup2(got, fd);
-			close(got);
-		}
+	(void)setsid();
+	/* What the kernel opened for pid 1 is a node that the devtmpfs mount hides, so ttyname(3)
+	 * would not find it. */
+	fd = open("/dev/console", O_RDWR | O_NOCTTY);
+	if (fd < 0) {
+		without_console();
+		return;
 	}
+	for (int i = 0; i <= 2; i++)
+		if (i != fd)
+			(void)dup2(fd, i);
+	if (fd > 2)
+		close(fd);
 	/* 0: take it only if it is free. */
 	(void)ioctl(0, TIOCSCTTY, 0);
 }
