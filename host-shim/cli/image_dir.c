@@ -3,38 +3,30 @@
 #include "image_dir.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "lib/guestimg/guestimg.h"
+#include "lib/guestimg/locate.h"
 
-/* From the folder of the executable: the build tree, and an installation. */
-static const char *const places[] = {"../../image/container", "../share/kihon/images/container"};
+#define DEFAULT_PROFILE "container"
 
 static char *default_path(struct error *err)
 {
+	_cleanup_locations_ struct locations where = LOCATIONS_INIT;
 	const char *named = getenv("KIHON_IMAGE_DIR");
-	char self[PATH_MAX];
-	ssize_t n;
+	char *path = NULL;
 
 	if (!str_empty(named))
 		return strdup(named);
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			char *path = str_printf("%s/%s", self, places[i]);
-
-			if (path && fs_exists(path))
-				return path;
-			free(path);
-		}
-	}
+	if (locations_find(&where, NULL) == 0 && where.images)
+		path = str_printf("%s/%s", where.images, DEFAULT_PROFILE);
+	if (path && fs_exists(path))
+		return path;
+	free(path);
 	error_set_kind(
 	    err, ERROR_ENVIRONMENT, ENOENT,
 	    "no guest image was found: build one (kata-image-tool build -o DIR) and name "
@@ -42,19 +34,24 @@ static char *default_path(struct error *err)
 	return NULL;
 }
 
-static char *file_in(const char *dir, const char *name)
+/* A file that image.json names, which must be there. */
+static int file_in(const struct image_dir *d, const char *name, char **out, struct error *err)
 {
-	char *path = str_printf("%s/%s", dir, name);
-
-	if (path && !fs_exists(path)) {
-		free(path);
-		path = NULL;
-	}
-	return path;
+	*out = str_printf("%s/%s", d->path, name);
+	if (!*out)
+		return error_set(err, ENOMEM, "no memory for a file name");
+	if (!fs_exists(*out))
+		return error_set_kind(
+		    err, ERROR_INPUT, ENOENT,
+		    "%s is missing, which " GUESTIMG_FILE " names: build the image again", *out);
+	return 0;
 }
 
 int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 {
+	_cleanup_guestimg_ struct guestimg *img = NULL;
+	int r;
+
 	*d = (struct image_dir){0};
 	d->path = path ? strdup(path) : default_path(err);
 	if (!d->path)
@@ -64,15 +61,19 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 		                      "there is no image folder %s: build one with "
 		                      "'kata-image-tool build -o %s'",
 		                      d->path, d->path);
-	d->kernel = file_in(d->path, "vmlinux");
-	d->rootfs = file_in(d->path, "rootfs.erofs");
-	d->initrd = d->rootfs ? NULL : file_in(d->path, "rootfs.initrd");
-	if (!d->kernel)
-		return error_set_kind(err, ERROR_INPUT, ENOENT,
-		                      "%s has no vmlinux: it is not a "
-		                      "guest image",
-		                      d->path);
-	return 0;
+	r = guestimg_load(d->path, &img, err);
+	if (r == 0)
+		r = file_in(d, img->kernel.vmlinux, &d->kernel, err);
+	if (r == 0)
+		r = file_in(d, img->rootfs.file,
+		            strcmp(img->rootfs.format, "erofs") == 0 ? &d->rootfs : &d->initrd,
+		            err);
+	if (r == 0 && !str_empty(img->cmdline)) {
+		d->cmdline = strdup(img->cmdline);
+		if (!d->cmdline)
+			r = error_set(err, ENOMEM, "no memory for the kernel command line");
+	}
+	return r;
 }
 
 void image_dir_free(struct image_dir *d)

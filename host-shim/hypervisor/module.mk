@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # hypervisor: one interface to what runs a guest, and its back ends. Uses vmm, base; libseccomp.
 $(eval $(call host_library,hypervisor,$(sort $(wildcard host-shim/hypervisor/*.c))))
+$(eval $(call fuzz_target,fuzz-vhost-user,tests/fuzz/fuzz-vhost-user.c,hypervisor vmm base,-lseccomp -lcjson))
