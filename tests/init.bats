@@ -7,11 +7,11 @@ setup_file() {
 	export ROOT=$BATS_TEST_DIRNAME/..
 	export KERNEL=$ROOT/build/kernel/container
 	make -s -C "$ROOT" kernel PROFILE=container >&2
-	make -s -C "$ROOT" build/guest/bin/kihon-init build/guest/test/net-driver >&2
+	make -s -C "$ROOT" build/guest/bin/kihon-init build/guest/test/net-driver build/guest/test/device-driver >&2
 	export TREE=$BATS_FILE_TMPDIR/tree
 	mkdir -p "$TREE"/{bin,etc/kihon,proc,sys,dev,run,tmp,srv}
 	cp "$ROOT/build/guest/bin/kihon-init" "$TREE/init"
-	cp "$ROOT/build/guest/test/net-driver" "$TREE/bin/"
+	cp "$ROOT"/build/guest/test/{net,device}-driver "$TREE/bin/"
 	cp "$(command -v busybox)" "$TREE/bin/busybox"
 	local a
 	for a in sh cat ls ip id hostname sleep kill env mount date; do ln -s busybox "$TREE/bin/$a"; done
@@ -209,4 +209,30 @@ line() { grep -qxF -- "$1" <<<"$output"; }
 	grep -q 'inet 10.0.2.15/24' <<<"$output"
 	grep -q 'default via 10.0.2.2 dev eth0' <<<"$output"
 	line "nameserver 10.0.2.3"
+}
+
+@test "devices plugged in behind a bridge are found by PCI path, those that were there too" {
+	script 'device-driver 60000 block 04 block 05/00 net 05/01 && echo all found'
+	pack >"$BATS_TEST_TMPDIR/initrd"
+	truncate -s 1M "$BATS_TEST_TMPDIR/disk1" "$BATS_TEST_TMPDIR/disk2"
+	local console=$BATS_TEST_TMPDIR/console socket=$BATS_TEST_TMPDIR/qmp
+	: >"$console"
+	timeout 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -no-user-config -display none \
+		-chardev "file,id=con,path=$console" -serial chardev:con -no-reboot -qmp "unix:$socket,server=on,wait=off" \
+		-kernel "$KERNEL/vmlinux" -initrd "$BATS_TEST_TMPDIR/initrd" -append "console=ttyS0 quiet panic=-1" \
+		-drive "if=none,id=d1,format=raw,file=$BATS_TEST_TMPDIR/disk1" -device virtio-blk-pci,drive=d1,addr=4 \
+		-device pci-bridge,id=bridge,chassis_nr=1,addr=5,shpc=on \
+		-drive "if=none,id=d2,format=raw,file=$BATS_TEST_TMPDIR/disk2" -netdev user,id=n </dev/null &
+	local pid=$!
+	python3 "$ROOT/tests/device/plug.py" "$socket" "$console" waiting \
+		'{"execute":"device_add","arguments":{"driver":"virtio-blk-pci","drive":"d2","bus":"bridge","addr":"0"}}' \
+		'{"execute":"device_add","arguments":{"driver":"virtio-net-pci","netdev":"n","bus":"bridge","addr":"1"}}' ||
+		{ kill "$pid"; cat "$console"; false; }
+	wait "$pid"
+	output=$(tr -d '\r' <"$console")
+	echo "$output"
+	line "device 04 vda"
+	line "device 05/00 vdb"
+	line "device 05/01 eth0"
+	line "all found"
 }
