@@ -178,12 +178,13 @@ static int place(struct layer *l, struct image_path *p, const struct tar_entry *
 	if (!p->len && e->type != TAR_DIR)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "the root of the layer is not a directory");
-	/* A parent that is a symbolic link of this layer is followed inside it. */
 	r = add_entry(l, p, e, &attr, node, NULL);
 	if (r == -ENOTDIR) {
-		r = image_path_resolve(l->merge.tree, p, err);
-		if (r)
-			return r;
+		/* A parent that is a symbolic link of this layer is followed inside it. */
+		int unresolved = image_path_resolve(l->merge.tree, p, err);
+
+		if (unresolved)
+			return unresolved;
 	}
 	if (r)
 		r = add_entry(l, p, e, &attr, node, err);

@@ -8,4 +8,8 @@ $(eval $(call library,image,$(IMAGE_SRCS)))
 
 IMAGE_LIBS := image erofs oci base
 IMAGE_SYSLIBS := -lcrypto -lisal -lzstd -lcjson
-$(foreach t,initdata,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,$(IMAGE_LIBS),$(IMAGE_SYSLIBS))))
+IMAGE_TAR_TESTS := tar layer
+$(foreach t,$(IMAGE_TAR_TESTS),$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c \
+	tests/unit/tar_maker.c,$(IMAGE_LIBS),$(IMAGE_SYSLIBS))))
+$(foreach t,auth inflate initdata policy registry-config,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,\
+	$(IMAGE_LIBS),-lcurl $(IMAGE_SYSLIBS))))
