@@ -68,6 +68,9 @@ struct container_opts {
 	bool no_pivot;        /* move-mount and chroot also where pivot_root would work */
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL for init */
 	bool no_new_keyring;  /* keep the caller's session keyring */
+	/* Kernel parameters that no namespace of the container separates are refused, unless
+	 * the whole machine is the container's (the agent: Kata sets net.* of the VM). */
+	bool allow_global_sysctls;
 };
 
 /* ---- life ---- */
@@ -85,6 +88,8 @@ struct container_record {
 	const char *cgroup_path; /* absolute directory, or NULL */
 	pid_t init_pid;
 	uint64_t init_start_time;
+	const char *start_socket; /* as in container_opts, or NULL */
+	const char *filter_path;  /* a copy of what container_filter_fd() gave, or NULL */
 };
 int container_attach(const struct container_record *rec, const struct oci_spec *spec,
                      struct container **out, struct error *err);
@@ -129,6 +134,9 @@ const char *container_status_name(enum container_status s); /* the OCI state wor
 const char *container_id(const struct container *c);
 /* Absolute directory of its cgroup, NULL without one. */
 const char *container_cgroup_path(const struct container *c);
+/* The compiled system call filter (a memfd, the container's own), once created; -1: none.
+ * Its bytes, kept in a file, are what container_record.filter_path wants. */
+int container_filter_fd(const struct container *c);
 /* O_PATH|O_DIRECTORY descriptor of the cgroup (the container's own), -1 without. */
 int container_cgroup_fd(const struct container *c);
 /* cgroup.events, readable; polls EPOLLPRI on change. Opened on first use, -1 without. */
@@ -144,6 +152,8 @@ char *container_state_json(const struct container *c);
 int container_signal_all(struct container *c, int signo, struct error *err);
 int container_pause(struct container *c, struct error *err); /* cgroup.freeze; -ENOTSUP without */
 int container_resume(struct container *c, struct error *err);
+/* Lowering a memory limit below what is in use reclaims, and so may take long: an event loop
+ * calls this in a forked process. It changes nothing but the cgroup. */
 int container_update(struct container *c, const struct oci_resources *res, struct error *err);
 
 /* Forks a runner for the poststart or poststop hooks; *runner is its pid for the
