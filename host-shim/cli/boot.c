@@ -91,6 +91,13 @@ static int run_boot(int argc, char **argv, void *data)
 	return r < 0 ? cli_fail(&err) : b.status;
 }
 
+static void defaults(void *data)
+{
+	struct boot_data *d = data;
+
+	guest_options_default(&d->guest);
+}
+
 static const struct option options[] = {
     GUEST_OPTION_ROWS(struct boot_data, guest),
     {"kernel", 0, OPTION_STRING, offsetof(struct boot_data, kernel), "FILE", NULL,
@@ -115,5 +122,6 @@ const struct verb boot_verb = {
     .options = options,
     .max_args = 1,
     .run = run_boot,
+    .defaults = defaults,
     .data_size = sizeof(struct boot_data),
 };

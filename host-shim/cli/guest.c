@@ -34,6 +34,12 @@ struct guest {
 	bool timed_out;
 };
 
+void guest_options_default(struct guest_options *o)
+{
+	o->cpus = 1;
+	o->memory = DEFAULT_MEMORY;
+}
+
 void cli_say(const char *fmt, ...)
 {
 	va_list ap;
@@ -103,8 +109,8 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .runtime_dir = g->dir.path,
 	    .machine = o->machine,
 	    .accel = g->accel.accel,
-	    .cpus = o->cpus ? o->cpus : 1,
-	    .memory = o->memory ? o->memory : DEFAULT_MEMORY,
+	    .cpus = o->cpus,
+	    .memory = o->memory,
 	    .kernel = s->kernel ? s->kernel : g->image.kernel,
 	    .initrd = s->initrd ? s->initrd : g->image.initrd,
 	    .rootfs = s->initrd ? NULL : g->image.rootfs,

@@ -85,6 +85,9 @@ struct guest_options {
 		    "show the guest's console"                                                     \
 	}
 
+/* One processor, 256 MiB; the rest is 0. For a verb's `defaults`. */
+void guest_options_default(struct guest_options *o);
+
 struct guest;
 
 struct guest_events {

@@ -3,8 +3,10 @@
 #include "image_dir.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
@@ -34,16 +36,27 @@ static char *default_path(struct error *err)
 	return NULL;
 }
 
-/* A file that image.json names, which must be there. */
-static int file_in(const struct image_dir *d, const char *name, char **out, struct error *err)
+/* A file that image.json names, which must be there and whole. Its digest is not checked:
+ * `kata-image-tool verify` does that. */
+static int file_in(const struct image_dir *d, const struct guestimg *img, const char *name,
+                   char **out, struct error *err)
 {
+	const struct guestimg_file *file = guestimg_find(img, name);
+	struct stat st;
+
 	*out = str_printf("%s/%s", d->path, name);
 	if (!*out)
 		return error_set(err, ENOMEM, "no memory for a file name");
-	if (!fs_exists(*out))
-		return error_set_kind(
-		    err, ERROR_INPUT, ENOENT,
-		    "%s is missing, which " GUESTIMG_FILE " names: build the image again", *out);
+	if (stat(*out, &st) < 0)
+		return error_set_kind(err, ERROR_INPUT, ENOENT,
+		                      "%s, which " GUESTIMG_FILE
+		                      " names: %s; build the image again",
+		                      *out, strerror(errno));
+	if (file && (uint64_t)st.st_size != file->size)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s has %" PRIu64 " bytes, not %" PRIu64 " as " GUESTIMG_FILE
+		                      " says: build the image again",
+		                      *out, (uint64_t)st.st_size, file->size);
 	return 0;
 }
 
@@ -63,9 +76,9 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 		                      d->path, d->path);
 	r = guestimg_load(d->path, &img, err);
 	if (r == 0)
-		r = file_in(d, img->kernel.vmlinux, &d->kernel, err);
+		r = file_in(d, img, img->kernel.vmlinux, &d->kernel, err);
 	if (r == 0)
-		r = file_in(d, img->rootfs.file,
+		r = file_in(d, img, img->rootfs.file,
 		            strcmp(img->rootfs.format, "erofs") == 0 ? &d->rootfs : &d->initrd,
 		            err);
 	if (r == 0 && !str_empty(img->cmdline)) {

@@ -504,6 +504,13 @@ static void release_data(void *data)
 	strv_free(&d->env);
 }
 
+static void defaults(void *data)
+{
+	struct run_data *d = data;
+
+	guest_options_default(&d->guest);
+}
+
 static const struct option options[] = {
     {"interactive", 'i', OPTION_FLAG, offsetof(struct run_data, interactive), NULL, NULL,
      "pass standard input to the container"},
@@ -553,6 +560,7 @@ const struct verb run_verb = {
     .min_args = 1,
     .max_args = UINT_MAX,
     .run = run_run,
+    .defaults = defaults,
     .release = release_data,
     .data_size = sizeof(struct run_data),
 };
