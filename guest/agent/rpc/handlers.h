@@ -55,3 +55,28 @@ AGENT_HANDLER(rpc_set_guest_date_time);
 AGENT_HANDLER(rpc_reseed_random_dev);
 AGENT_HANDLER(rpc_online_cpu_mem);
 AGENT_HANDLER(rpc_mem_hotplug_by_probe);
+
+/* network_calls.c */
+AGENT_HANDLER(rpc_update_interface);
+AGENT_HANDLER(rpc_update_routes);
+AGENT_HANDLER(rpc_list_interfaces);
+AGENT_HANDLER(rpc_list_routes);
+AGENT_HANDLER(rpc_add_arp_neighbors);
+
+/* iptables.c */
+AGENT_HANDLER(rpc_get_ip_tables);
+AGENT_HANDLER(rpc_set_ip_tables);
+
+/* copy_file.c */
+AGENT_HANDLER(rpc_copy_file);
+
+/* volume_calls.c */
+AGENT_HANDLER(rpc_get_volume_stats);
+AGENT_HANDLER(rpc_add_swap);
+AGENT_HANDLER(rpc_add_swap_path);
+
+/* metrics.c */
+AGENT_HANDLER(rpc_get_metrics);
+
+/* diagnostic.c */
+AGENT_HANDLER(rpc_get_diagnostic_data);

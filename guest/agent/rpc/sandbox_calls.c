@@ -7,6 +7,7 @@
 
 #include "guest/agent/container/mountinfo.h"
 #include "guest/agent/image/initdata_device.h"
+#include "guest/agent/rpc/answer_by_helper.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
@@ -258,57 +259,11 @@ void rpc_destroy_sandbox(struct rpc_call *call, const ProtobufCMessage *request,
 	sandbox_destroy(&agent->sandbox, DESTROY_MS, destroyed, op);
 }
 
-/* ---- a helper whose result is the answer */
+/* ---- mounts */
 
-struct helper_op {
-	struct rpc_call *call;
-	struct arena arena;
-	const ProtobufCMessage *req;
-};
-
-static void helper_cancelled(void *data)
+static int update_mounts(const ProtobufCMessage *request, void *out, struct error *err)
 {
-	((struct helper_op *)data)->call = NULL;
-}
-
-static void helper_answered(int result, const void *out, const struct error *err, void *data)
-{
-	struct helper_op *op = data;
-
-	if (op->call && result < 0)
-		rpc_call_fail_error(op->call, err);
-	else if (op->call)
-		rpc_call_reply(op->call, NULL);
-	arena_free(&op->arena);
-	free(op);
-}
-
-static void answer_by_helper(struct agent *agent, struct rpc_call *call,
-                             const ProtobufCMessage *request, helper_fn fn, uint64_t ms)
-{
-	struct helper_op *op = calloc(1, sizeof(*op));
-	struct error err = ERROR_INIT;
-
-	if (!op) {
-		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
-		return;
-	}
-	op->req = request;
-	if (helper_run(agent->loop, rpc_call_method(call), fn, op, ms, helper_answered, op, &err) <
-	    0) {
-		free(op);
-		rpc_call_fail_error(call, &err);
-		return;
-	}
-	op->call = call;
-	op->arena = rpc_call_take_arena(call);
-	rpc_call_on_cancel(call, helper_cancelled, op);
-}
-
-static int update_mounts(void *data, void *out, struct error *err)
-{
-	const Grpc__UpdateEphemeralMountsRequest *req =
-	    (const void *)((struct helper_op *)data)->req;
+	const Grpc__UpdateEphemeralMountsRequest *req = (const void *)request;
 	int r = 0;
 
 	for (size_t i = 0; i < req->n_storages && r == 0; i++)
@@ -318,11 +273,11 @@ static int update_mounts(void *data, void *out, struct error *err)
 
 void rpc_update_ephemeral_mounts(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
-	answer_by_helper(data, call, request, update_mounts, SANDBOX_MOUNT_MS);
+	answer_by_helper(data, call, request, update_mounts, NULL, SANDBOX_MOUNT_MS);
 }
 
 /* virtiofsd lets go of a stale inode when somebody looks at it. */
-static int stat_mounts(void *data, void *out, struct error *err)
+static int stat_mounts(const ProtobufCMessage *request, void *out, struct error *err)
 {
 	_cleanup_mountinfo_ struct mountinfo m = {0};
 	struct mountinfo_entry e;
@@ -339,7 +294,7 @@ static int stat_mounts(void *data, void *out, struct error *err)
 
 void rpc_remove_stale_mounts(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
-	answer_by_helper(data, call, request, stat_mounts, STALE_MS);
+	answer_by_helper(data, call, request, stat_mounts, NULL, STALE_MS);
 }
 
 /* ---- OOM events */
