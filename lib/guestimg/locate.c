@@ -18,9 +18,9 @@ struct arrangement {
 };
 
 static const struct arrangement arrangements[] = {
-    {"guest", "image"},
     {"build/guest", "build/image"},
     {"../../lib/kihon/guest", "../../lib/kihon/image"},
+    {"guest", "image"}, /* last: the source tree has a guest/ of another kind */
 };
 
 /* From the folder of the program. */
@@ -86,7 +86,7 @@ int locations_find(struct locations *out, struct error *err)
 	}
 	/* Without guest programs: where the build would put them. */
 	if (!l.guest)
-		a = &arrangements[1];
+		a = &arrangements[0];
 	if (!l.guest)
 		l.guest = str_printf("%s/%s", l.data, a->guest);
 	l.images = str_printf("%s/%s", l.data, a->images);
