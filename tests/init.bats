@@ -202,6 +202,17 @@ line() { grep -qxF -- "$1" <<<"$output"; }
 	grep -q 'the program ended with status 9' <<<"$output"
 }
 
+@test "the unikernel profile runs it too, in 64 MiB" {
+	[ -n "${KIHON_FULL:-}" ] || skip "builds a second kernel: make check-full"
+	"$ROOT/kernel-config/build-kernel" --profile unikernel -o "$BATS_TEST_TMPDIR/kernel"
+	KERNEL=$BATS_TEST_TMPDIR/kernel
+	script 'echo small; exit 4'
+	boot "" -m 64
+	line small
+	[ "$report" = "exit 4" ]
+	! grep -q warn <<<"$output"
+}
+
 @test "DHCP in a guest, from QEMU's server" {
 	script 'net-driver start ip=dhcp 20000 0; ip -o -4 addr show eth0; ip route; cat /run/resolv.conf'
 	boot "" -netdev user,id=n,ipv6=off -device virtio-net-device,netdev=n

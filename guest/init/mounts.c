@@ -123,7 +123,7 @@ int mounts_enable_controllers(struct error *err)
 	int r;
 
 	if (dir < 0)
-		return error_errno(err, errno, "open " CGROUP_ROOT);
+		return errno == ENOENT ? 1 : error_errno(err, errno, "open " CGROUP_ROOT);
 	r = fs_read_file(dir, "cgroup.controllers", 4096, &have, err);
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;

@@ -8,5 +8,5 @@
  * What is mounted already stays. Fails only for those a guest cannot do without. */
 int mounts_setup(struct error *err);
 
-/* Hands every controller of the root cgroup down to its children. */
+/* Hands every controller of the root cgroup down to its children. 1 when there are no cgroups. */
 int mounts_enable_controllers(struct error *err);
