@@ -35,6 +35,15 @@ GUEST_CC := $(G)/tools/guest-cc
 GUEST_CFLAGS := $(COMMON) $(WARN) -Os -g -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-DKIHON_GUEST=1
 GUEST_LDFLAGS := -Wl,--gc-sections
+# STATIC=1: host programs linked as the guest's are, so that they run on any Linux (make static).
+ifneq ($(STATIC),)
+H := build/static
+CC := $(GUEST_CC)
+# Conversions are looked at with glibc: musl's struct msghdr has other types.
+HOST_CFLAGS := $(COMMON) $(filter-out -Wconversion,$(WARN)) -g -O2 -ffunction-sections -fdata-sections
+HOST_LDFLAGS := -Wl,--gc-sections
+STATIC_LIBS := -lssl -lcrypto -lelf -lz # what the archives in SYSLIBS need
+endif
 FUZZ_CFLAGS := $(COMMON) -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
 # ---------------------------------------------------------------- how things are made
@@ -132,7 +141,7 @@ build/fuzz/obj/%.o: %.c build/fuzz.flags | $(GEN_HEADERS)
 
 $(H)/bin/% $(H)/test/%:
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(STATIC_LIBS)
 # X.libs: the archives that X has code from, for the bill of materials (image-tool/packages.h).
 $(G)/bin/%:
 	$(call say,GUESTLD,$@)

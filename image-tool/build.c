@@ -231,7 +231,7 @@ static int build_image(struct build *b, struct error *err)
 	if (r == 0 && tool_interrupted())
 		r = error_set(err, EINTR, "interrupted");
 	if (r == 0)
-		r = packages_fill(b->img, &b->where, &b->profile.programs, &linux_package, err);
+		r = packages_fill(b->img, &b->where, &b->profile.parts, &linux_package, err);
 	if (r == 0)
 		r = describe(b, err);
 	return r < 0 ? r : stage_publish(&b->stage, b->img, err);

@@ -28,24 +28,37 @@ static int read_json(const char *path, cJSON **out, struct error *err)
 	return r;
 }
 
-/* Archives of all programs, one a word; *all when one program does not say. */
-static int read_libraries(const struct locations *where, const struct strv *programs,
-                          struct strv *out, bool *all, struct error *err)
+/* Archives that a program has code from, one a word; *all when nobody says. */
+static int read_libraries(const struct locations *where, const char *program, struct strv *out,
+                          bool *all, struct error *err)
 {
-	*all = false;
-	for (size_t i = 0; i < programs->n; i++) {
-		_cleanup_buffer_ struct buffer text = BUFFER_INIT;
-		_cleanup_free_ char *path =
-		    str_printf("%s/bin/%s.libs", where->guest, programs->v[i]);
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_free_ char *path = str_printf("%s/%s.libs", where->guest, program);
+	int r = path ? fs_read_file(AT_FDCWD, path, PACKAGES_JSON_MAX, &text, NULL) : -ENOMEM;
 
-		if (!path)
-			return error_set(err, ENOMEM, "no memory for the list of packages");
-		if (fs_read_file(AT_FDCWD, path, PACKAGES_JSON_MAX, &text, NULL) < 0)
-			*all = true;
-		else if (text.size > 0 && strv_split(out, (char *)text.data, " \n") < 0)
-			return error_set(err, ENOMEM, "no memory for the list of packages");
+	if (r == 0 && text.size > 0)
+		r = strv_split(out, (char *)text.data, " \n");
+	else if (r < 0 && r != -ENOMEM)
+		*all = true;
+	return r == -ENOMEM ? error_set(err, ENOMEM, "no memory for the list of packages") : 0;
+}
+
+/* File names of packages that the parts hold: archives of programs, data as it is. */
+static int read_parts(const struct locations *where, const struct strv *parts, struct strv *out,
+                      bool *all, struct error *err)
+{
+	int r = 0;
+
+	*all = false;
+	for (size_t i = 0; r == 0 && i < parts->n; i++) {
+		const char *part = parts->v[i];
+
+		if (str_starts(part, "bin/"))
+			r = read_libraries(where, part, out, all, err);
+		else if (str_starts(part, "share/") && strv_add(out, part + strlen("share/")) < 0)
+			r = error_set(err, ENOMEM, "no memory for the list of packages");
 	}
-	return 0;
+	return r;
 }
 
 static bool is_used(const cJSON *package, const struct strv *libraries)
@@ -110,7 +123,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int packages_fill(struct guestimg *img, const struct locations *where, const struct strv *programs,
+int packages_fill(struct guestimg *img, const struct locations *where, const struct strv *parts,
                   const struct guestimg_package *kernel, struct error *err)
 {
 	_cleanup_free_ char *path = str_printf("%s/packages.json", where->guest);
@@ -122,7 +135,7 @@ int packages_fill(struct guestimg *img, const struct locations *where, const str
 	int r = path ? read_json(path, &doc, err) : error_set(err, ENOMEM, "no memory");
 
 	if (r == 0)
-		r = read_libraries(where, programs, &libraries, &all, err);
+		r = read_parts(where, parts, &libraries, &all, err);
 	if (r < 0)
 		return r;
 	img->packages = arena_new_array(&img->arena, (size_t)cJSON_GetArraySize(doc) + 1,

@@ -9,8 +9,9 @@
 
 /*
  * Fills img->packages: `kernel` (unless its name is NULL), then those of guest/packages.json
- * that the programs contain, sorted by name. guest/bin/PROGRAM.libs says which archives a program
- * was linked with; for one without such a file every package counts.
+ * that `parts` of the guest (bin/kihon-agent, share/ca-certificates.crt) are made of, sorted by
+ * name. guest/bin/PROGRAM.libs says which archives a program has code from; with a program that
+ * has no such file every package counts.
  */
-int packages_fill(struct guestimg *img, const struct locations *where, const struct strv *programs,
+int packages_fill(struct guestimg *img, const struct locations *where, const struct strv *parts,
                   const struct guestimg_package *kernel, struct error *err);

@@ -149,8 +149,8 @@ static int do_file(struct reading *in, struct error *err)
 	if (r < 0 || strcmp(source, "-") == 0)
 		return r;
 	path = source_path(in, source);
-	if (!path || (str_starts(source, "guest:bin/") &&
-	              strv_add(&in->p->programs, source + strlen("guest:bin/")) < 0))
+	if (!path || (str_starts(source, "guest:") &&
+	              strv_add(&in->p->parts, source + strlen("guest:")) < 0))
 		return error_set(err, ENOMEM, "no memory for %s", source);
 	return at_line(in, set_content(in, node, path, err), err);
 }
@@ -310,7 +310,7 @@ void profile_free(struct profile *p)
 {
 	erofs_tree_free(p->tree);
 	strv_free(&p->cmdline);
-	strv_free(&p->programs);
+	strv_free(&p->parts);
 	*p = (struct profile)PROFILE_INIT;
 }
 

@@ -32,7 +32,7 @@ struct profile_source {
 struct profile {
 	struct erofs_tree *tree; /* owned */
 	struct strv cmdline;     /* owned */
-	struct strv programs;    /* names of what came from guest:bin/, owned */
+	struct strv parts;       /* what came from "guest:", such as bin/kihon-agent; owned */
 };
 
 #define PROFILE_INIT                                                                               \

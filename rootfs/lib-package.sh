@@ -5,7 +5,8 @@
 # A recipe sets: source (Debian source package), licence (SPDX), depends (other recipes), may set
 # source_pinned (a version), provides (archives that come from elsewhere) and cost (CPU-seconds,
 # for the order), and defines build(), which runs in the unpacked source with CC, JOBS,
-# SYSROOT (what it depends on) set, and fills $DESTDIR/include and $DESTDIR/lib.
+# SYSROOT (what it depends on) and recipe_dir set, and fills $DESTDIR/include, $DESTDIR/lib and
+# $DESTDIR/share (data for the guest). Other files named NAME.* belong to the recipe.
 
 packages_dir=$cache_dir/packages
 declare -A pkg_source pkg_licence pkg_depends pkg_pinned pkg_provides pkg_cost pkg_key
@@ -81,7 +82,7 @@ packages_resolve() {
 			[[ -z ${pkg_key[$name]:-} ]] || continue
 			pkg_key[$name]=$({
 				printf '%s\n%s\n' "$toolchain" "$deps_keys"
-				cat "$rootfs_dir/packages/$name.recipe" "$sources_dir/${pkg_source[$name]}.resolved"
+				cat "$rootfs_dir/packages/$name".* "$sources_dir/${pkg_source[$name]}.resolved"
 			} | sha256sum | cut -c1-24)
 			pkg_names+=("$name")
 			progressed=1
@@ -189,7 +190,7 @@ package_json() {
 	done < <(sed 1d "$sources_dir/$source.resolved")
 	separator=
 	printf '],"libraries":['
-	for file in ${pkg_provides[$name]} "$packages_dir/$name-${pkg_key[$name]}"/lib/*.a; do
+	for file in ${pkg_provides[$name]} "$packages_dir/$name-${pkg_key[$name]}"/{lib/*.a,share/*}; do
 		[[ $file != *'*'* ]] || continue
 		printf '%s"%s"' "$separator" "${file##*/}"
 		separator=,
@@ -218,15 +219,16 @@ sysroot_write() {
 		return 0
 	fi
 	rm -rf "$tmp"
-	mkdir -p "$tmp/sysroot"/{include,lib} "$tmp/licences"
+	mkdir -p "$tmp/sysroot"/{include,lib} "$tmp/licences" "$tmp/share"
 	for name in "${pkg_names[@]}"; do
 		entry=$packages_dir/$name-${pkg_key[$name]}
 		cp -a "$entry/include" "$entry/lib" "$tmp/sysroot/"
+		cp -a "$entry/share" "$tmp/"
 		cp "$entry/copyright" "$tmp/licences/$name"
 	done
 	packages_json >"$tmp/packages.json"
-	rm -rf "$output/sysroot.stamp" "$output/sysroot" "$output/licences"
-	mv "$tmp/sysroot" "$tmp/licences" "$tmp/packages.json" "$output/"
+	rm -rf "$output/sysroot.stamp" "$output/sysroot" "$output/licences" "$output/share"
+	mv "$tmp/sysroot" "$tmp/licences" "$tmp/share" "$tmp/packages.json" "$output/"
 	rmdir "$tmp"
 	printf '%s\n' "$want" >"$output/sysroot.stamp.tmp"
 	mv "$output/sysroot.stamp.tmp" "$output/sysroot.stamp"

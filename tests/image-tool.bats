@@ -16,12 +16,15 @@ setup_file() {
 	head -c 3000000 /dev/zero >"$DATA/guest/bin/kihon-pull"
 	printf 'libc.a\n' >"$DATA/guest/bin/kihon-agent.libs"
 	printf 'libc.a\nlibz.a\n' >"$DATA/guest/bin/kihon-pull.libs"
+	mkdir "$DATA/guest/share"
+	echo certificates >"$DATA/guest/share/ca-certificates.crt"
 	echo 'You may.' >"$DATA/guest/licences/musl"
 	local h=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 	cat >"$DATA/guest/packages.json" <<-JSON
 		[{"name":"zlib","version":"1","source":"zlib","licence":"Zlib","files":[{"name":"z.dsc","sha256":"$h"}],"libraries":["libz.a"]},
 		{"name":"unused","version":"1","source":"unused","licence":"MIT","files":[],"libraries":["libunused.a"]},
-		{"name":"musl","version":"1.2","source":"musl","licence":"MIT","files":[],"libraries":["libc.a"]}]
+		{"name":"musl","version":"1.2","source":"musl","licence":"MIT","files":[],"libraries":["libc.a"]},
+		{"name":"ca-certificates","version":"2023","source":"ca-certificates","licence":"MPL-2.0","files":[],"libraries":["ca-certificates.crt"]}]
 	JSON
 	printf 'x Linux version 6.12.0-test (a@b) y' >"$KERNEL/vmlinux"
 	printf 'bz' >"$KERNEL/bzImage"
@@ -96,7 +99,7 @@ leaves_nothing() { [ -z "$(find "$1" -name '.build-*' -o -name '*.tmp-*')" ]; }
 		echo "$sha  one/$name" | sha256sum --check --status
 	done < <(jq -r '.files[] | "\(.name) \(.size) \(.sha256)"' one/image.json)
 	[ "$(jq -c '[.files[].name]' one/image.json)" = '["vmlinux","bzImage","rootfs.erofs"]' ]
-	[ "$(jq -c '[.packages[].name]' one/image.json)" = '["musl","zlib"]' ]
+	[ "$(jq -c '[.packages[].name]' one/image.json)" = '["ca-certificates","musl","zlib"]' ]
 	[ "$(jq -r .kernel.version one/image.json)" = 6.12.0-test ]
 	[ "$(jq -r .version one/image.json)" = "$(cat "$ROOT/VERSION")" ]
 	[[ $(jq -r .cmdline one/image.json) == 'ro rootfstype=erofs '* ]]

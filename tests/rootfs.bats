@@ -117,6 +117,16 @@ one_line() {
 	done
 }
 
+@test "the certificates to trust are those that Debian's own package installs" {
+	[ -d /usr/share/ca-certificates/mozilla ] || skip "the package ca-certificates is not installed"
+	[ "$(dpkg-query -W -f '${Version}' ca-certificates)" = \
+		"$(jq -r '.[] | select(.name == "ca-certificates").version' "$ROOT/build/guest/packages.json")" ] ||
+		skip "another version of ca-certificates is installed"
+	prints() { while read -r c; do openssl x509 -noout -fingerprint -sha256 -in "$c"; done | sort; }
+	csplit -s -z -f one- "$ROOT/build/guest/share/ca-certificates.crt" '/BEGIN/' '{*}'
+	diff <(ls one-* | prints) <(ls /usr/share/ca-certificates/mozilla/*.crt | prints)
+}
+
 @test "with everything in the cache no network is needed, and nothing changes" {
 	"$ROOT/rootfs/build-packages" --offline -o out
 	run "$ROOT/rootfs/build-packages" --offline -o out

@@ -8,6 +8,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/json.h"
 #include "lib/base/str.h"
+#include "lib/base/utf8.h"
 #include "lib/guestimg/guestimg.h"
 
 enum form {
@@ -100,6 +101,8 @@ static const char *form_problem(const char *s, enum form form)
 {
 	if (strlen(s) > GUESTIMG_MAX_STRING)
 		return "is too long";
+	if (!utf8_valid(s, strlen(s)))
+		return "is not UTF-8";
 	for (const char *p = s; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return "has control characters";

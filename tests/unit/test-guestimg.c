@@ -81,6 +81,7 @@ TEST(refuses_wrong_members)
 	refused("\"format\":\"erofs\"", "\"format\":\"ext4\"", "format");
 	refused("\"files\":[", "\"files\":[3,", "files");
 	refused("ro quiet", "ro\\nquiet", "control characters");
+	refused("ro quiet", "ro \xd1", "UTF-8");
 	refused("}]}", "}]", "JSON");
 	refused("}]}", "}]} x", "behind its end");
 }
