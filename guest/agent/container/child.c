@@ -241,6 +241,22 @@ static int set_up_root(struct child *c, struct error *err)
 
 /* ---- becoming the user ---- */
 
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/* The runtime's /dev/null belongs to a mount that the container does not have: its path would
+ * be unreachable there. */
+static void take_own_null(int i)
+{
+	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && is_null(&st))
+		(void)dup2(fd, i);
+}
+
 static int own_stdio(struct child *c, struct error *err)
 {
 	struct stat st;
@@ -249,8 +265,11 @@ static int own_stdio(struct child *c, struct error *err)
 		return terminal_take(c->slave, c->user.uid, err);
 	/* So that the program can open /proc/self/fd/1 again. */
 	for (int i = 0; i < 3; i++) {
-		if (fstat(i, &st) < 0 || st.st_uid == c->user.uid ||
-		    (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		if (fstat(i, &st) == 0 && is_null(&st)) {
+			take_own_null(i);
+			continue;
+		}
+		if (fstat(i, &st) < 0 || st.st_uid == c->user.uid)
 			continue;
 		if (fchown(i, c->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
 		    errno != EROFS && errno != ENOSYS)

@@ -147,7 +147,7 @@ static int check_ordinary(struct mounting *x, struct error *err)
 		path++;
 	if (!*path)
 		return 0;
-	fd = fs_openat2(x->root->fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+	fd = fs_openat2(x->root->fd, path, O_PATH | O_CLOEXEC, 0,
 	                RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
 	if (fd < 0 && errno != ENOENT && errno != ELOOP)
 		return error_errno(err, errno, "opening %s in the container", x->m->destination);
