@@ -122,7 +122,9 @@ static int make_engine(struct create_op *op, struct error *err)
 	_cleanup_process_stdio_ struct process_stdio io = {{-1, -1, -1}, {-1, -1, -1}};
 	_cleanup_free_ char *bundle = str_printf(SANDBOX_ROOT "/%s", op->c->id);
 	bool terminal = op->spec->process->terminal;
-	struct container_opts opts = {.id = op->c->id, .bundle = bundle};
+	/* The network, and so net.* parameters, are the whole machine's. */
+	struct container_opts opts = {
+	    .id = op->c->id, .bundle = bundle, .allow_global_sysctls = true};
 	struct sandbox_process *init;
 	int r;
 
