@@ -141,6 +141,8 @@ int tree_add_at(struct erofs_tree *tree, struct erofs_node *dir, const char *nam
                 const struct erofs_attr *attr, struct erofs_node **out, struct error *err);
 int tree_link_at(struct erofs_tree *tree, struct erofs_node *dir, const char *name, size_t len,
                  struct erofs_node *node, struct error *err);
+/* The node holds nothing any more; room in the image is noted for giving back. */
+int tree_drop_content(struct erofs_tree *tree, struct erofs_node *node, struct error *err);
 /* A symbolic link needs a target before anything else is done with it. */
 int tree_set_target(struct erofs_tree *tree, struct erofs_node *node, const char *target,
                     size_t len, struct error *err);

@@ -4,7 +4,10 @@
  *
  *	erofs-pack [--layer] [--all-root] [--mtime SECONDS] DIR IMAGE
  *	erofs-pack --golden NAME IMAGE
+ *	erofs-pack --list IMAGE
  *
+ * --list checks an image and prints a line a path: PATH TYPE MODE UID GID SIZE MTIME LINKS
+ * SUM, as find(1) would; SIZE and LINKS are 0 for directories, SUM is of all content bytes.
  * --layer streams every file's content through the writer as kihon-pull does. Prints the
  * entries, the image's size, and the most anonymous memory used (KiB).
  */
@@ -14,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/erofs/fromdir.h"
+#include "lib/erofs/reader.h"
 #include "lib/erofs/writer.h"
 #include "tests/erofs/golden.h"
 
@@ -77,6 +82,43 @@ static int write_golden(const char *name, const char *path)
 	return golden_write(g, fd, &err) < 0 ? fail(&err) : 0;
 }
 
+static int list_one(const char *path, const struct erofs_stat *st, void *data)
+{
+	static const char types[16] = "?pc?d?b?f?l?s???";
+	struct erofs_image *image = data;
+	bool dir = S_ISDIR(st->mode);
+	static uint8_t buf[65536];
+	uint64_t sum = 0, at = 0;
+	ssize_t n = 1;
+
+	while ((S_ISREG(st->mode) || S_ISLNK(st->mode)) && n > 0) {
+		n = erofs_pread(image, st, buf, sizeof(buf), at, NULL);
+		for (ssize_t i = 0; i < n; i++)
+			sum += buf[i];
+		at += n > 0 ? (uint64_t)n : 0;
+	}
+	printf("%s %c %o %u %u %" PRIu64 " %" PRId64 ".%09u0 %u %" PRIu64 "\n", path,
+	       types[st->mode >> 12 & 15], st->mode & 07777, st->uid, st->gid, dir ? 0 : st->size,
+	       st->mtime, st->mtime_ns, dir ? 0 : st->nlink, sum);
+	return n < 0 ? (int)n : 0;
+}
+
+static int list(const char *path)
+{
+	_cleanup_erofs_image_ struct erofs_image *image = NULL;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct error err = ERROR_INIT;
+
+	if (fd < 0) {
+		perror(path);
+		return 1;
+	}
+	if (erofs_open_fd(&image, fd, &err) < 0 || erofs_check(image, NULL, &err) < 0 ||
+	    erofs_walk(image, list_one, image, &err) < 0)
+		return fail(&err);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_erofs_tree_ struct erofs_tree *tree = NULL;
@@ -92,6 +134,8 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], "--golden") == 0)
 		return write_golden(argv[2], argv[3]);
+	if (argc == 3 && strcmp(argv[1], "--list") == 0)
+		return list(argv[2]);
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--layer") == 0) {
 			opts = &layer;
@@ -107,7 +151,8 @@ int main(int argc, char **argv)
 	}
 	if (argc - i != 2) {
 		fprintf(stderr, "usage: erofs-pack [--layer] [--all-root] [--mtime SECONDS] DIR "
-		                "IMAGE\n       erofs-pack --golden NAME IMAGE\n");
+		                "IMAGE\n       erofs-pack --golden NAME IMAGE\n       erofs-pack "
+		                "--list IMAGE\n");
 		return 2;
 	}
 	fd = open(argv[i + 1], O_RDWR | O_CREAT | O_CLOEXEC, 0644);
