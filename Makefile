@@ -146,7 +146,7 @@ $(H)/bin/% $(H)/test/%:
 $(G)/bin/%:
 	$(call say,GUESTLD,$@)
 	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_LDFLAGS) -o $@.debug $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) \
-		-Wl,-t,-t >$@.trace && sed -n 's|^(.*/\(lib[^/]*\.a\)).*|\1|p' $@.trace | sort -u >$@.libs && rm $@.trace \
+		-Wl,-t,-t >$@.trace.$$$$ && sed -n 's|^(.*/\(lib[^/]*\.a\)).*|\1|p' $@.trace.$$$$ | sort -u >$@.libs && rm $@.trace.$$$$ \
 		&& objcopy --strip-all --remove-section=.comment $@.debug $@.tmp && rootfs/check-static-pie $@.tmp && mv $@.tmp $@
 build/fuzz/bin/%:
 	$(call say,FUZZLD,$@)

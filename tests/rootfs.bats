@@ -117,14 +117,18 @@ one_line() {
 	done
 }
 
-@test "the certificates to trust are those that Debian's own package installs" {
+@test "the certificates to trust are those of Debian's own package, but for what is only for mail" {
 	[ -d /usr/share/ca-certificates/mozilla ] || skip "the package ca-certificates is not installed"
 	[ "$(dpkg-query -W -f '${Version}' ca-certificates)" = \
 		"$(jq -r '.[] | select(.name == "ca-certificates").version' "$ROOT/build/guest/packages.json")" ] ||
 		skip "another version of ca-certificates is installed"
 	prints() { while read -r c; do openssl x509 -noout -fingerprint -sha256 -in "$c"; done | sort; }
 	csplit -s -z -f one- "$ROOT/build/guest/share/ca-certificates.crt" '/BEGIN/' '{*}'
-	diff <(ls one-* | prints) <(ls /usr/share/ca-certificates/mozilla/*.crt | prints)
+	ls one-* | prints >ours
+	ls /usr/share/ca-certificates/mozilla/*.crt | prints >theirs
+	[ "$(wc -l <ours)" -gt 100 ]
+	[ -z "$(comm -23 ours theirs)" ]
+	[ "$(comm -13 ours theirs | wc -l)" -le 5 ]
 }
 
 @test "with everything in the cache no network is needed, and nothing changes" {
