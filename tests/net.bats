@@ -33,8 +33,20 @@ addresses() { guest ip -j addr show dev "$1" | jq -r '.[].addr_info[] | select(.
 # The routes that are not the kernel's own.
 routes() { guest ip -j route | jq -r '.[] | select(.protocol != "kernel") | "\(.dst) via \(.gateway // "-") dev \(.dev) mtu \(.metrics[0].mtu // "-")"' | sort; }
 
+# Both ends up and carrying: a fresh veth drops what is sent in its first moment.
+carry() {
+	guest ip link set vguest up
+	local i
+	for i in $(seq 100); do
+		[ "$(ip -n "$HOST" -j link show vhost | jq -r '.[0].operstate')" = UP ] && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 serve() {
 	LOG=$BATS_TEST_TMPDIR/server.log
+	carry
 	ip netns exec "$HOST" python3 "$ROOT/tests/net/dhcp-server.py" vhost 10.9.0.1 10.9.0.77 "$LOG" "$1" &
 	SERVER_PID=$!
 	wait_for listening
@@ -198,7 +210,8 @@ default via 192.0.2.1 dev vguest mtu 1300" ]
 	serve rapid
 	net start "ip=:::::vguest:dhcp" 20000 0
 	[ "$status" -eq 0 ]
-	[ "$(sed 1d "$LOG")" = "discover rapid from 0.0.0.0" ]
+	grep -q "discover rapid from 0.0.0.0" "$LOG"
+	! grep -q request "$LOG"
 	[ "$(addresses vguest)" = 10.9.0.77/24 ]
 }
 
@@ -272,6 +285,7 @@ default via 169.254.9.9 dev vguest mtu -" ]
 		opt lease 600
 	END
 	touch "$BATS_TEST_TMPDIR/leases"
+	carry
 	ip netns exec "$HOST" busybox udhcpd -f "$BATS_TEST_TMPDIR/udhcpd.conf" 2>"$LOG" >&2 &
 	SERVER_PID=$!
 	net start "ip=:::::vguest:dhcp" 30000 0

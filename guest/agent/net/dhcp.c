@@ -68,7 +68,8 @@ static void on_readable(struct loop_source *src, int fd, uint32_t events, void *
 static int open_socket(struct dhcp *d, struct error *err)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
-	int one = 1;
+	/* By number: the host may rename the link later. */
+	int one = 1, index = (int)d->link.index;
 
 	if (d->fd >= 0)
 		return 0;
@@ -77,8 +78,7 @@ static int open_socket(struct dhcp *d, struct error *err)
 		return error_errno(err, errno, "DHCP on %s: open a socket", d->link.name);
 	if (setsockopt(d->fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one)) < 0 ||
 	    setsockopt(d->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    setsockopt(d->fd, SOL_SOCKET, SO_BINDTODEVICE, d->link.name,
-	               (socklen_t)strlen(d->link.name)) < 0 ||
+	    setsockopt(d->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0 ||
 	    bind(d->fd, (struct sockaddr *)&any, sizeof(any)) < 0) {
 		int r =
 		    error_errno(err, errno, "DHCP on %s: bind port %d", d->link.name, CLIENT_PORT);
@@ -205,8 +205,9 @@ static void accept_lease(struct dhcp *d, const struct dhcp_lease *lease)
 		wait_and_restart(d);
 		return;
 	}
-	if (d->offer.lease_s != DHCP_FOREVER)
-		arm(d, until(d, d->offer.renew_s));
+	/* Also for an endless lease, whose T1 is 68 years away: the retransmission must not fire.
+	 */
+	arm(d, until(d, d->offer.renew_s));
 }
 
 static void take_reply(struct dhcp *d, const struct dhcp_reply *reply)

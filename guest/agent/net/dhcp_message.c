@@ -314,7 +314,7 @@ static int judge_lease(struct raw *raw, struct error *err)
 	if (raw->has_mask && (!bits || raw->mask != UINT32_MAX << (32 - bits)))
 		return error_set_kind(err, ERROR_INPUT, EBADMSG, "DHCP reply: broken netmask %08x",
 		                      raw->mask);
-	/* Without a mask the class says (RFC 2131 predates none of it). */
+	/* Without a mask the class of the address says, as it did before there were masks. */
 	l->prefix = (uint8_t)(raw->has_mask ? bits : first < 128 ? 8 : first < 192 ? 16 : 24);
 	judge_times(raw);
 	return judge_routes(raw, err);
