@@ -28,7 +28,7 @@ const char *const cgroup_controller_names[CGROUP_CONTROLLERS + 1] = {
 
 int cgroup_find_root(char **out, struct error *err)
 {
-	_cleanup_mountinfo_ struct mountinfo m;
+	_cleanup_mountinfo_ struct mountinfo m = {0};
 	struct mountinfo_entry e;
 	int r;
 
