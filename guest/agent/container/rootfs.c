@@ -23,7 +23,7 @@
  * everything was made a slave before. */
 static int make_parent_private(const char *path, struct error *err)
 {
-	_cleanup_mountinfo_ struct mountinfo m;
+	_cleanup_mountinfo_ struct mountinfo m = {0};
 	_cleanup_free_ char *best = NULL;
 	_cleanup_close_ int fd = -1;
 	struct mountinfo_entry e;
@@ -123,7 +123,7 @@ void rootfs_close(struct rootfs *root)
  * can leave a chroot. */
 static int unmount_others(const struct rootfs *root, struct error *err)
 {
-	_cleanup_mountinfo_ struct mountinfo m;
+	_cleanup_mountinfo_ struct mountinfo m = {0};
 	struct mountinfo_entry e;
 	_cleanup_strv_ struct strv points = STRV_INIT;
 	size_t n = strlen(root->path);
