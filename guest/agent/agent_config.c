@@ -38,6 +38,7 @@ static const struct setting {
     {"launch_process_timeout", NULL, SET_SECONDS, AT(launch_timeout_ms), 0},
     {"container_pipe_size", NULL, SET_BYTES, AT(container_pipe_size), 0},
     {"policy_file", "KATA_AGENT_POLICY_FILE", SET_TEXT, AT(policy_file), SZ(policy_file)},
+    {"image_puller", NULL, SET_TEXT, AT(image_puller), SZ(image_puller)}, /* ours */
     {"eof", NULL, SET_EOF, AT(eof), 0}, /* ours: "error" or "empty" */
 #undef AT
 #undef SZ
@@ -47,6 +48,7 @@ void agent_config_defaults(struct agent_config *c)
 {
 	*c = (struct agent_config){
 	    .server_addr = AGENT_DEFAULT_ADDRESS,
+	    .image_puller = AGENT_IMAGE_PULLER,
 	    .log_level = LOG_INFO,
 	    .hotplug_timeout_ms = 3000,
 	    .image_pull_timeout_ms = 1200000,

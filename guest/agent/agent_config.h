@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 
 #define AGENT_DEFAULT_ADDRESS "vsock://-1:1024"
+#define AGENT_IMAGE_PULLER    "/usr/bin/kihon-pull"
 
 /* How ReadStdout and ReadStderr tell the end of a stream. Kata's runtimes before 3.27 spin on
  * an empty answer, while every version ends on an error; hence the default. */
@@ -33,7 +34,8 @@ struct agent_config {
 	uint64_t launch_timeout_ms;   /* for a container's init to get ready */
 	uint64_t container_pipe_size; /* bytes; 0: the kernel's default */
 	enum agent_eof eof;
-	char policy_file[256]; /* "": none */
+	char policy_file[256];  /* "": none */
+	char image_puller[256]; /* the program that pulls images */
 };
 
 void agent_config_defaults(struct agent_config *c);

@@ -243,7 +243,7 @@ static int start_puller(struct image_pull *pull, struct error *err)
 	char *argv[12];
 	size_t n = 0;
 
-	argv[n++] = (char *)PULLER_PATH;
+	argv[n++] = (char *)pull->sandbox->config->image_puller;
 	argv[n++] = (char *)"pull";
 	argv[n++] = (char *)"--store";
 	argv[n++] = (char *)IMAGE_STORE_DIR;

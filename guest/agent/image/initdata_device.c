@@ -81,11 +81,11 @@ static void on_extracted(int result, const char *out, size_t size, const struct 
 
 static void on_found(int result, const void *out, const struct error *err, void *data)
 {
-	static char *const argv[] = {(char *)PULLER_PATH, (char *)"init-data", (char *)"--out",
-	                             (char *)IMAGE_CONFIG_DIR, NULL};
 	_cleanup_close_ int fd = -1;
 	struct loading *l = data;
 	struct error e = *err;
+	char *const argv[] = {(char *)l->sandbox->config->image_puller, (char *)"init-data",
+	                      (char *)"--out", (char *)IMAGE_CONFIG_DIR, NULL};
 	const char *path = out;
 	int r = result;
 

@@ -139,7 +139,7 @@ static int start(struct puller *p, char *const *argv, int stdin_fd, struct error
 	    .drop = geteuid() == 0,
 	    .uid = PULLER_UID,
 	    .gid = PULLER_UID,
-	    .before_drop = init_child_reset,
+	    .before_drop = getpid() == 1 ? init_child_reset : NULL,
 	};
 
 	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(errs, O_CLOEXEC) < 0) {

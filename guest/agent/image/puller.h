@@ -14,7 +14,6 @@
 #include "lib/base/loop.h"
 #include "lib/oci/runtime_spec.h"
 
-#define PULLER_PATH       "/usr/bin/kihon-pull"
 #define PULLER_UID        900
 #define PULLER_MAX_OUTPUT (1u << 20) /* bytes of JSON that are read */
 #define PULLER_MAX_LAYERS 256u       /* overlayfs takes 500 */

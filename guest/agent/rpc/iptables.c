@@ -139,7 +139,7 @@ static int start(struct rules_op *op, char *const *argv, int input, struct error
 	    .path = argv[0],
 	    .argv = argv,
 	    .n_fds = 3,
-	    .child = init_child_reset,
+	    .before_drop = getpid() == 1 ? init_child_reset : NULL,
 	};
 	int fds[2], r;
 
