@@ -96,7 +96,7 @@ static enum accel accel_of(const char *name)
 
 static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 {
-	return str_printf("%s%s%s%s", o->verbose ? "" : "quiet ",
+	return str_printf("%s%s%s%s", o->verbose ? "" : "loglevel=3 ",
 	                  g->image.cmdline ? g->image.cmdline : "",
 	                  g->image.cmdline && o->append ? " " : "", o->append ? o->append : "");
 }

@@ -122,7 +122,12 @@ static void on_end(void *data, const struct hypervisor_end *end)
 
 static void on_end_timer(struct loop_source *src, void *data)
 {
-	stop(data);
+	struct run *r = data;
+
+	if (r->status < 0 && !r->signals)
+		fail(r, EXIT_OURS, "the agent in the guest hung up; the guest's console: %s",
+		     console_line(r));
+	stop(r);
 }
 
 /* ---- the process */
@@ -295,7 +300,7 @@ static const struct {
     {"CreateSandbox", &grpc__agent_service__descriptor, make_sandbox, NULL, CALL_TIMEOUT, false,
      false},
     {"CreateContainer", &grpc__agent_service__descriptor, make_container, container_is_there,
-     PULL_TIMEOUT, false, false},
+     PULL_TIMEOUT, false, true},
     {"StartContainer", &grpc__agent_service__descriptor, make_start, process_runs, CALL_TIMEOUT,
      false, true},
     {"RemoveContainer", &grpc__agent_service__descriptor, make_remove, NULL, END_TIMEOUT, true,
@@ -304,12 +309,15 @@ static const struct {
      END_TIMEOUT, true, false},
 };
 
-/* As a shell has it: 127 there is no such program, 126 it cannot be executed. */
-static int status_of_failure(unsigned int step, int code)
+/* As a shell has it: 127 there is no such program, 126 it cannot be executed. While the
+ * container is made other things may be missing, too: the image, say. */
+static int status_of_failure(unsigned int step, const struct rpc_result *result)
 {
-	if (steps[step].tells_exec && code == RPC_NOT_FOUND)
+	if (!steps[step].tells_exec || !strstr(result->message, "executable"))
+		return EXIT_OURS;
+	if (result->code == RPC_NOT_FOUND)
 		return 127;
-	return steps[step].tells_exec && code == RPC_PERMISSION_DENIED ? 126 : EXIT_OURS;
+	return result->code == RPC_PERMISSION_DENIED ? 126 : EXIT_OURS;
 }
 
 static void on_step(const struct rpc_result *result, void *data)
@@ -319,11 +327,11 @@ static void on_step(const struct rpc_result *result, void *data)
 	struct error err = ERROR_INIT;
 	int e = 0;
 
-	/* The connection ends with the guest: its end is the better news. */
-	if (result->code == RPC_UNAVAILABLE && r->status >= 0)
+	/* The connection ends with the guest: its end is the better news, see on_closed(). */
+	if (result->code == RPC_UNAVAILABLE)
 		return;
 	if (result->code != RPC_OK && !steps[step].may_fail) {
-		fail(r, status_of_failure(step, result->code), "%s: %s", steps[step].method,
+		fail(r, status_of_failure(step, result), "%s: %s", steps[step].method,
 		     result->message[0] ? result->message : rpc_code_name(result->code));
 		return;
 	}
@@ -354,7 +362,9 @@ static void on_closed(struct rpc_client *client, const char *why, void *data)
 	struct run *r = data;
 
 	/* Normal at the end; before, the guest is ending, or the agent died. */
-	if (r->status < 0 && !r->end_timer)
+	session_free(r->session);
+	r->session = NULL;
+	if (!r->end_timer)
 		loop_add_timer(r->loop, END_TIMEOUT, on_end_timer, r, &r->end_timer, NULL);
 }
 

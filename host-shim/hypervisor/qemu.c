@@ -13,6 +13,7 @@
 
 #include "host-shim/hypervisor/backend.h"
 #include "host-shim/hypervisor/qemu_args.h"
+#include "host-shim/hypervisor/tsc.h"
 #include "host-shim/hypervisor/vsock_process.h"
 #include "host-shim/vmm/devices/vsock_listen.h"
 #include "lib/base/process.h"
@@ -32,6 +33,7 @@ struct qemu {
 	int pidfd, console, exit_port, errors; /* our ends */
 	struct loop_source *pid_src, *console_src, *exit_src, *errors_src;
 	struct buffer stderr_text, exit_text;
+	struct tsc_sample tsc; /* taken early, so that the second one need not wait */
 };
 
 static struct qemu *qemu_of(struct hypervisor *hv)
@@ -77,6 +79,7 @@ static int check(struct hypervisor *hv, struct error *err)
 	struct qemu *q = qemu_of(hv);
 	int r;
 
+	tsc_sample(&q->tsc);
 	q->vsock.fd = q->vsock_pidfd = -1;
 	q->pidfd = q->console = q->exit_port = q->errors = -1;
 	if (find_program(QEMU_PROGRAM) < 0)
@@ -348,28 +351,30 @@ static int spawn(struct qemu *q, const struct ends *e, struct error *err)
 {
 	const struct hypervisor_config *c = &q->hv.config;
 	struct process_opts o = {.path = QEMU_PROGRAM, .new_group = true, .die_with_parent = true};
-	struct qemu_fds fds = {.vsock = -1, .exit_port = -1};
+	struct qemu_start s = {.vsock = -1, .exit_port = -1};
 	_cleanup_strv_ struct strv args = STRV_INIT;
 	int r;
 
 	o.fds[o.n_fds++] = -1;
 	o.fds[o.n_fds++] = e->errors;
 	o.fds[o.n_fds++] = e->errors;
-	fds.console = (int)o.n_fds;
+	s.console = (int)o.n_fds;
 	o.fds[o.n_fds++] = e->console;
 	if (q->vsock.fd >= 0) {
-		fds.vsock = (int)o.n_fds;
+		s.vsock = (int)o.n_fds;
 		o.fds[o.n_fds++] = q->vsock.fd;
 	}
 	if (e->exit_port >= 0) {
-		fds.exit_port = (int)o.n_fds;
+		s.exit_port = (int)o.n_fds;
 		o.fds[o.n_fds++] = e->exit_port;
 	}
-	fds.disks = (int)o.n_fds;
+	s.disks = (int)o.n_fds;
 	for (unsigned int i = 0; i < c->n_disks && o.n_fds < PROCESS_MAX_FDS; i++)
 		if (!c->disks[i].path)
 			o.fds[o.n_fds++] = c->disks[i].fd;
-	r = qemu_args(&args, c, &fds, err);
+	if (c->accel == ACCEL_TCG)
+		s.tsc_khz = tsc_khz(&q->tsc);
+	r = qemu_args(&args, c, &s, err);
 	if (r < 0)
 		return r;
 	o.argv = args.v;

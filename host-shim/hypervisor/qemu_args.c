@@ -33,14 +33,14 @@ struct machine {
 static const struct machine machines[] = {
     {
         .name = "microvm",
-        .type = "microvm,acpi=off,pcie=off,rtc=on,pic=on,pit=on,isa-serial=on,"
+        .type = "microvm,acpi=on,pcie=off,rtc=on,isa-serial=on,"
                 "x-option-roms=off,auto-kernel-cmdline=on",
         /* QEMU's virtio-mmio is the legacy kind by default, which vhost-user refuses. */
         .global = "virtio-mmio.force-legacy=off",
         .suffix = "device",
         .net_extra = "",
         .pmem_root = false,
-        .words = "console=ttyS0 panic=-1 reboot=t 8250.nr_uarts=1",
+        .words = "console=ttyS0 panic=-1",
     },
     {
         .name = "q35",
@@ -49,7 +49,7 @@ static const struct machine machines[] = {
         .suffix = "pci",
         .net_extra = ",romfile=",
         .pmem_root = true,
-        .words = "console=ttyS0 panic=-1 8250.nr_uarts=1 pci=lastbus=0",
+        .words = "console=ttyS0 panic=-1",
     },
 };
 
@@ -112,7 +112,7 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 	bad |= add_pair(a, "-name", str_printf("%s", c->name ? c->name : "kihon"));
 	bad |= add_pair(a, "-machine", str_printf("%s,memory-backend=ram", m->type));
 	bad |=
-	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi"));
+	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=single"));
 	bad |= add_pair(a, "-cpu",
 	                str_printf(c->accel == ACCEL_KVM ? "host,-arch-capabilities" : "max"));
 	bad |= add_pair(a, "-smp", str_printf("%u", c->cpus));
@@ -131,10 +131,20 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 	return bad;
 }
 
-static int add_kernel(struct strv *a, const struct machine *m, const struct hypervisor_config *c)
+/* An emulated guest is told the speed of its counter, and trusts it. */
+static char *clock_words(const struct hypervisor_config *c, const struct qemu_start *start)
 {
+	if (c->accel != ACCEL_TCG || start->tsc_khz == 0)
+		return str_printf("%s", "");
+	return str_printf(" tsc_early_khz=%u tsc=reliable no_timer_check", start->tsc_khz);
+}
+
+static int add_kernel(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                      const struct qemu_start *start)
+{
+	_cleanup_free_ char *clock = clock_words(c, start);
 	const char *root = "";
-	int bad = add_pair(a, "-kernel", str_printf("%s", c->kernel));
+	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
 	if (c->initrd)
 		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
@@ -142,7 +152,7 @@ static int add_kernel(struct strv *a, const struct machine *m, const struct hype
 		root = m->pmem_root ? " root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
 		                    : " root=/dev/vda rootfstype=erofs ro";
 	bad |= add_pair(a, "-append",
-	                str_printf("%s%s%s%s%s", m->words, root,
+	                str_printf("%s%s%s%s%s%s", m->words, clock ? clock : "", root,
 	                           c->net == HYPERVISOR_NET_USER ? " " USER_NET_WORDS : "",
 	                           c->cmdline ? " " : "", c->cmdline ? c->cmdline : ""));
 	return bad;
@@ -183,9 +193,9 @@ static int add_root(struct strv *a, const struct machine *m, const struct hyperv
 }
 
 static int add_disks(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
-                     const struct qemu_fds *fds)
+                     const struct qemu_start *start)
 {
-	int bad = 0, fd = fds->disks;
+	int bad = 0, fd = start->disks;
 
 	for (unsigned int i = 0; i < c->n_disks; i++) {
 		const struct hypervisor_disk *d = &c->disks[i];
@@ -203,18 +213,19 @@ static int add_disks(struct strv *a, const struct machine *m, const struct hyper
 }
 
 static int add_channels(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
-                        const struct qemu_fds *fds)
+                        const struct qemu_start *start)
 {
-	int bad = add_pair(a, "-chardev", str_printf("socket,id=console,fd=%d", fds->console));
+	int bad = add_pair(a, "-chardev", str_printf("socket,id=console,fd=%d", start->console));
 
 	bad |= add_pair(a, "-serial", str_printf("chardev:console"));
-	if (fds->vsock >= 0) {
-		bad |= add_pair(a, "-chardev", str_printf("socket,id=vsock,fd=%d", fds->vsock));
+	if (start->vsock >= 0) {
+		bad |= add_pair(a, "-chardev", str_printf("socket,id=vsock,fd=%d", start->vsock));
 		bad |= add_pair(a, "-device",
 		                str_printf("vhost-user-vsock-%s,chardev=vsock", m->suffix));
 	}
-	if (fds->exit_port >= 0) {
-		bad |= add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", fds->exit_port));
+	if (start->exit_port >= 0) {
+		bad |=
+		    add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", start->exit_port));
 		bad |= add_pair(a, "-device", str_printf("virtio-serial-%s", m->suffix));
 		bad |= add_pair(a, "-device",
 		                str_printf("virtserialport,chardev=exit,name=kihon.exit"));
@@ -228,7 +239,7 @@ static int add_channels(struct strv *a, const struct machine *m, const struct hy
 	return bad | add_pair(a, "-device", str_printf("virtio-rng-%s,rng=rng", m->suffix));
 }
 
-int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qemu_fds *fds,
+int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qemu_start *start,
               struct error *err)
 {
 	const struct machine *m = find_machine(c->machine);
@@ -248,8 +259,8 @@ int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qe
 		                      "%s: %" PRIu64 " bytes cannot be mapped into a guest: pad "
 		                      "the image to a multiple of 2 MiB, or use --machine microvm",
 		                      c->rootfs, pmem);
-	if (add_base(a, m, c, pmem) | add_kernel(a, m, c) | add_root(a, m, c, pmem) |
-	    add_disks(a, m, c, fds) | add_channels(a, m, c, fds))
+	if (add_base(a, m, c, pmem) | add_kernel(a, m, c, start) | add_root(a, m, c, pmem) |
+	    add_disks(a, m, c, start) | add_channels(a, m, c, start))
 		return error_set(err, ENOMEM, "no memory for QEMU's arguments");
 	return 0;
 }

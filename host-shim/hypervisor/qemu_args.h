@@ -8,15 +8,17 @@
 #include "lib/base/error.h"
 #include "lib/base/str.h"
 
-/* Numbers under which QEMU finds its descriptors; -1: not there. Disks given by descriptor
- * follow from `disks` on, in order. */
-struct qemu_fds {
+/* What is known only at the start. */
+struct qemu_start {
+	/* Numbers under which QEMU finds its descriptors; -1: not there. Disks given by
+	 * descriptor follow from `disks` on, in order. */
 	int vsock, console, exit_port, disks;
+	uint32_t tsc_khz; /* of this host, for emulated guests; 0: not known */
 };
 
 /* -EINVAL for an unknown machine, and for a rootfs that q35 cannot map. */
-int qemu_args(struct strv *args, const struct hypervisor_config *config, const struct qemu_fds *fds,
-              struct error *err);
+int qemu_args(struct strv *args, const struct hypervisor_config *config,
+              const struct qemu_start *start, struct error *err);
 
 /* "microvm, q35"; and the default. */
 bool qemu_machine_known(const char *name);
