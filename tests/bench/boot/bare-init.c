@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bare-init: the least a PID 1 can do, to count a boot against: one mark on the console (the same line that
- * guest/init/marks.h promises), then power off. No library beyond the C start code is entered.
+ * bare-init: the least a PID 1 can do, to count a boot against: one mark on the console (the same
+ * line that guest/init/marks.h promises), then power off. No library beyond the C start code is
+ * entered.
  */
 #include <fcntl.h>
 #include <inttypes.h>
