@@ -189,3 +189,8 @@ enum mount_word_use mount_word_use(const char *word)
 		return MOUNT_WORD_FS;
 	return w->what == FS_FLAG ? MOUNT_WORD_FS_FLAG : MOUNT_WORD_OURS;
 }
+
+const char *mount_word(size_t i)
+{
+	return i < sizeof(words) / sizeof(words[0]) ? words[i].name : NULL;
+}

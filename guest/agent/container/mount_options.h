@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/oci/runtime_spec.h"
@@ -35,3 +36,6 @@ enum mount_word_use {
 	MOUNT_WORD_FS,      /* the file system's own */
 };
 enum mount_word_use mount_word_use(const char *word);
+
+/* The known words, by number; NULL beyond the last. */
+const char *mount_word(size_t i);

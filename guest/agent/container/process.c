@@ -52,6 +52,11 @@ pid_t container_process_pid(const struct container_process *p)
 	return p->pid;
 }
 
+uint64_t container_process_start_time(const struct container_process *p)
+{
+	return process_start_time(p->pid);
+}
+
 int container_process_pidfd(const struct container_process *p)
 {
 	return p->pidfd;

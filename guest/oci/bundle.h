@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bundle: a folder with config.json, and what the options change in it. */
+#pragma once
+
+#include "guest/agent/container/container.h"
+#include "lib/base/error.h"
+#include "lib/oci/runtime_spec.h"
+
+/* Reads DIR/config.json (or `config`, another file) and keeps a copy of it in the record of
+ * `id`. *bundle is the folder's absolute path, fresh memory. */
+int bundle_load(const char *dir, const char *config, const char *id, char **bundle,
+                struct oci_spec **spec, struct error *err);
+
+/* linux.cgroupsPath as this run's cgroup manager has it; opts->no_cgroup when there is none. */
+int bundle_set_cgroup(struct oci_spec *spec, const char *id, struct container_opts *opts,
+                      struct error *err);
+
+/* Makes `file` with the pid in it, whole or not at all. NULL: nothing. */
+int bundle_write_pid(const char *file, pid_t pid, struct error *err);
+
+/* Linux.seccomp.listenerPath: hands the listener over with the container process state
+ * (config-linux.md). fd is closed. */
+int bundle_send_listener(const struct oci_seccomp *s, struct container *c,
+                         struct container_process *p, int fd, struct error *err);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: the records of containers between commands, one folder each below --root:
+ * config.json as it was at creation, record.json, start.sock while it waits to be started,
+ * filter (the compiled system call filter, if there is one).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "guest/agent/container/container.h"
+#include "lib/base/error.h"
+#include "lib/base/str.h"
+#include "lib/oci/runtime_spec.h"
+
+struct store_record {
+	char *id;
+	char *bundle;
+	char *cgroup;  /* absolute directory, or NULL */
+	char *created; /* RFC 3339 */
+	pid_t pid;
+	uint64_t start_time;
+	uint32_t owner;
+	struct oci_spec *light; /* annotations and namespaces only */
+	bool hooks; /* there are poststart or poststop hooks: only config.json has them */
+};
+
+/* A container's id: letters, digits, "_+-.", not only dots. */
+int store_check_id(const char *id, struct error *err);
+
+/* Makes the folder. -EEXIST when the id is taken. */
+int store_new(const char *id, struct error *err);
+void store_remove(const char *id);
+/* Path of a file of the container's, fresh memory, NULL on a full memory. */
+char *store_path(const char *id, const char *file);
+
+/* After creation: record.json, and the filter. */
+int store_save(const char *id, const char *bundle, const struct oci_spec *spec, struct container *c,
+               struct error *err);
+/* -ENOENT: no such container. */
+int store_load(const char *id, struct store_record *out, struct error *err);
+void store_record_free(struct store_record *r);
+
+/* The container of a record. `full`: with the whole config.json, which goes to *spec (the
+ * caller's to free). Else *spec is not touched and may be NULL. */
+int store_attach(const char *id, bool full, struct container **out, struct oci_spec **spec,
+                 struct error *err);
+/* All ids, sorted. */
+int store_list(struct strv *ids, struct error *err);
