@@ -9,12 +9,9 @@
 static int keep_xattr(struct erofs_tree *tree, const struct erofs_xattr *x, struct interned **out,
                       struct error *err)
 {
-	struct {
-		struct xattr_key key;
-		uint8_t rest[EROFS_NAME_MAX];
-	} small;
+	_Alignas(struct xattr_key) uint8_t small[sizeof(struct xattr_key) + EROFS_NAME_MAX];
 	_cleanup_free_ void *large = NULL;
-	struct xattr_key *k = &small.key;
+	struct xattr_key *k = (struct xattr_key *)(void *)small;
 	char q[EROFS_QUOTE_MAX];
 	const char *rest;
 	uint8_t index = erofs_xattr_index(x->name, &rest);
