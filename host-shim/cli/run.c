@@ -313,7 +313,7 @@ static const struct {
  * container is made other things may be missing, too: the image, say. */
 static int status_of_failure(unsigned int step, const struct rpc_result *result)
 {
-	if (!steps[step].tells_exec || !strstr(result->message, "executable"))
+	if (!steps[step].tells_exec || !strstr(result->message, "execut"))
 		return EXIT_OURS;
 	if (result->code == RPC_NOT_FOUND)
 		return 127;

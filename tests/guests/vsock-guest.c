@@ -79,9 +79,9 @@ static void source(int fd)
 
 static void call_host(int fd)
 {
-	struct sockaddr_vm a = { .svm_family = AF_VSOCK,
-				 .svm_cid = VMADDR_CID_HOST,
-				 .svm_port = (unsigned int)read_number(fd) };
+	struct sockaddr_vm a = {.svm_family = AF_VSOCK,
+	                        .svm_cid = VMADDR_CID_HOST,
+	                        .svm_port = (unsigned int)read_number(fd)};
 	int host = socket(AF_VSOCK, SOCK_STREAM, 0);
 	char text[64];
 
@@ -104,14 +104,12 @@ static void power_off(int fd)
 static const struct {
 	unsigned int port;
 	void (*serve)(int fd);
-} services[] = { { 1024, echo }, { 1025, count }, { 1026, source }, { 1027, call_host },
-		 { 1028, power_off } };
+} services[] = {{1024, echo}, {1025, count}, {1026, source}, {1027, call_host}, {1028, power_off}};
 
 static void serve(unsigned int port, void (*fn)(int fd))
 {
-	struct sockaddr_vm a = { .svm_family = AF_VSOCK,
-				 .svm_cid = VMADDR_CID_ANY,
-				 .svm_port = port };
+	struct sockaddr_vm a = {
+	    .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 64) < 0) {
