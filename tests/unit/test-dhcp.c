@@ -143,8 +143,7 @@ TEST(classless_routes)
 	    "\x03\x04\x0a\x00\x02\x63"
 	    "\x50\x00"
 	    "\x79\x0a\x00\x0a\x00\x02\x02\x11\x0a\xe5\x00\x80"); /* RFC 3396: cut in two */
-	PUT(&r, "\x79\x0c\x0a\x00\x02\x03\x20\xa9\xfe\xa9\xfe\x00\x00\x00\x00" + 0);
-	r.size -= 1; /* 2 + 12 bytes; the literal above holds one more */
+	PUT(&r, "\x79\x0c\x0a\x00\x02\x03\x20\xa9\xfe\xa9\xfe\x00\x00\x00");
 	PUT(&r, END);
 	check_int(parse(&out, &r), -EBADMSG); /* one byte of the last gateway is missing */
 

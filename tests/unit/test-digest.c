@@ -18,7 +18,7 @@ TEST(good)
 	digest_file_name(&d, file);
 	check_str(file, "sha256-" HEX64);
 	for (size_t i = 0; i < 32; i++)
-		sscanf(HEX64 + 2 * i, "%2hhx", &bytes[i]);
+		sscanf(&HEX64[2 * i], "%2hhx", &bytes[i]);
 	digest_from_bytes(DIGEST_SHA256, bytes, &e);
 	check(digest_equal(&d, &e));
 	check_ok(digest_parse("sha512:" HEX64 HEX64, "x", &e, &err), &err);
