@@ -3,8 +3,10 @@
 
 readonly EXIT_FAILURE=1 EXIT_USAGE=2
 
-# Lines for people go to standard error: standard output carries only the result.
-say() { printf 'build-kernel: %s\n' "$*" >&2; }
+# Lines for people go to standard error, also from a step whose own is redirected; standard output carries only
+# the result.
+exec {PEOPLE}>&2
+say() { printf 'build-kernel: %s\n' "$*" >&"$PEOPLE"; }
 
 die() {
 	clear_progress
