@@ -7,10 +7,13 @@
 # for the order), and defines build(), which runs in the unpacked source with CC, JOBS,
 # SYSROOT (what it depends on) and recipe_dir set, and fills $DESTDIR/include, $DESTDIR/lib and
 # $DESTDIR/share (data for the guest). Other files named NAME.* belong to the recipe.
+# One that sets installed (a version) and copyright (a file) instead of build() names what is
+# linked from the machine as it is: it is only listed.
 
 packages_dir=$cache_dir/packages
 declare -A pkg_source pkg_licence pkg_depends pkg_pinned pkg_provides pkg_cost pkg_key
-pkg_names=()
+declare -A pkg_installed pkg_copyright
+pkg_names=() listed_names=()
 
 check_tools() {
 	need gcc gcc
@@ -25,20 +28,26 @@ check_tools() {
 }
 
 packages_load() {
-	local recipe name source licence depends source_pinned provides cost
+	local recipe name source licence depends source_pinned provides cost installed copyright
 	for recipe in "$rootfs_dir"/packages/*.recipe; do
 		name=${recipe##*/}
 		name=${name%.recipe}
-		source='' licence='' depends='' source_pinned='' provides='' cost=1
+		source='' licence='' depends='' source_pinned='' provides='' cost=1 installed='' copyright=''
 		. "$recipe"
 		[[ -n $source && -n $licence ]] || fail "$recipe does not say source and licence"
-		pkg_names+=("$name")
 		pkg_cost[$name]=$cost
 		pkg_source[$name]=$source
 		pkg_licence[$name]=$licence
-		pkg_depends[$name]=$depends
 		pkg_pinned[$name]=$source_pinned
 		pkg_provides[$name]=$provides
+		if [[ -n $installed ]]; then
+			listed_names+=("$name")
+			pkg_installed[$name]=$installed
+			pkg_copyright[$name]=$copyright
+		else
+			pkg_names+=("$name")
+			pkg_depends[$name]=$depends
+		fi
 	done
 	unset -f build
 }
@@ -179,23 +188,31 @@ packages_check_offline() {
 	[[ -z $missing ]] || fail "--offline, and the cache ($cache_dir) has neither the built package nor the source of:$missing; run once without --offline"
 }
 
+# json_list WORD...: as the members of an array of strings.
+json_list() {
+	local word separator=
+	for word in "$@"; do
+		printf '%s"%s"' "$separator" "$word"
+		separator=,
+	done
+}
+
 # One JSON object a package; "files" are the source package's, "libraries" what is linked.
 package_json() {
-	local name=$1 source=${pkg_source[$1]} sha file separator=
+	local name=$1 source=${pkg_source[$1]} sha file separator= version=${pkg_installed[$1]:-}
+	local entry=$packages_dir/$name-${pkg_key[$name]:-none} record=/dev/null parts=()
+	if [[ -z $version ]]; then
+		version=$(source_version "$source")
+		record=$sources_dir/$source.resolved
+		mapfile -t parts < <(find "$entry/lib" "$entry/share" -type f -printf '%f\n' | sort)
+	fi
 	printf '{"name":"%s","version":"%s","source":"%s","licence":"%s","recipe":"%s","files":[' \
-		"$name" "$(source_version "$source")" "$source" "${pkg_licence[$name]}" "${pkg_key[$name]}"
+		"$name" "$version" "$source" "${pkg_licence[$name]}" "${pkg_key[$name]:-}"
 	while read -r sha file; do
 		printf '%s{"name":"%s","sha256":"%s"}' "$separator" "$file" "$sha"
 		separator=,
-	done < <(sed 1d "$sources_dir/$source.resolved")
-	separator=
-	printf '],"libraries":['
-	for file in ${pkg_provides[$name]} "$packages_dir/$name-${pkg_key[$name]}"/{lib/*.a,share/*}; do
-		[[ $file != *'*'* ]] || continue
-		printf '%s"%s"' "$separator" "${file##*/}"
-		separator=,
-	done
-	printf ']}'
+	done < <(sed 1d "$record")
+	printf '],"libraries":[%s]}' "$(json_list ${pkg_provides[$name]} "${parts[@]}")"
 }
 
 packages_json() {
@@ -204,14 +221,16 @@ packages_json() {
 		printf '%s\n' "$separator"
 		package_json "$name"
 		separator=,
-	done < <(printf '%s\n' "${pkg_names[@]}" | sort)
+	done < <(printf '%s\n' "${pkg_names[@]}" "${listed_names[@]}" | sort)
 	printf '\n]\n'
 }
 
 # The merged tree, replaced as a whole and only when it is to differ. Lock held.
 sysroot_write() {
 	local output=$1 name entry want tmp=$1/.sysroot-tmp
-	want=$(for name in "${pkg_names[@]}"; do printf '%s %s\n' "$name" "${pkg_key[$name]}"; done | sort
+	want=$(for name in "${pkg_names[@]}" "${listed_names[@]}"; do
+		printf '%s %s\n' "$name" "${pkg_key[$name]:-${pkg_installed[$name]}}"
+	done | sort
 		sha256sum <"$rootfs_dir/lib-package.sh")
 	"$rootfs_dir/make-guest-cc" "$output/tools"
 	if [[ -d $output/sysroot/lib && $(cat "$output/sysroot.stamp" 2>/dev/null) == "$want" ]]; then
@@ -225,6 +244,9 @@ sysroot_write() {
 		cp -a "$entry/include" "$entry/lib" "$tmp/sysroot/"
 		cp -a "$entry/share" "$tmp/"
 		cp "$entry/copyright" "$tmp/licences/$name"
+	done
+	for name in "${listed_names[@]}"; do
+		cp "${pkg_copyright[$name]}" "$tmp/licences/$name"
 	done
 	packages_json >"$tmp/packages.json"
 	rm -rf "$output/sysroot.stamp" "$output/sysroot" "$output/licences" "$output/share"

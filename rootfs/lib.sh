@@ -31,7 +31,8 @@ sha256_of() {
 	printf '%s' "${sum%% *}"
 }
 
-# with_lock FILE COMMAND...: two runs at once take turns.
+# with_lock FILE COMMAND...: two runs at once take turns. What COMMAND leaves running must close
+# descriptor 9, or it keeps the lock.
 with_lock() {
 	local lock=$1
 	shift
@@ -40,13 +41,4 @@ with_lock() {
 		flock 9
 		"$@"
 	) 9>"$lock"
-}
-
-# with_lock's subshell keeps descriptor 9: what is started there and outlives it would keep the
-# lock, so long-running children close it.
-
-json_string() {
-	local s=${1//\\/\\\\}
-	s=${s//\"/\\\"}
-	printf '"%s"' "$s"
 }
