@@ -117,7 +117,7 @@ static int read_entry(const cJSON *e, struct buffer *plain, struct error *err)
 	    json_string(e, "password", false, &password, what, err) < 0)
 		return -EINVAL;
 	if (!str_empty(auth)) {
-		if (base64_decode(plain, auth, strlen(auth)) ||
+		if (base64_decode(plain, auth, strlen(auth)) || !plain->size ||
 		    !memchr(plain->data, ':', plain->size))
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "%s: \"auth\" of \"%.100s\" is not base64 of "

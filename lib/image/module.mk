@@ -13,3 +13,6 @@ $(foreach t,$(IMAGE_TAR_TESTS),$(eval $(call unit_test,test-$(t),tests/unit/test
 	tests/unit/tar_maker.c,$(IMAGE_LIBS),$(IMAGE_SYSLIBS))))
 $(foreach t,auth inflate initdata policy registry-config,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,\
 	$(IMAGE_LIBS),-lcurl $(IMAGE_SYSLIBS))))
+
+$(foreach t,tar layer toml reference inflate registry,$(eval $(call fuzz_target,fuzz-$(t),tests/fuzz/fuzz-$(t).c,\
+	$(IMAGE_LIBS),-lcurl $(IMAGE_SYSLIBS))))

@@ -267,11 +267,14 @@ static int cut(char **p, char *end, struct record *r, struct error *err)
 
 int tar_pax_parse(struct tar_pax *x, struct error *err)
 {
-	char *p = (char *)x->body.data, *end = p + x->body.size;
+	char *p = (char *)x->body.data, *end;
 	struct record r;
 
 	if (x->body.failed || !buffer_reserve(&x->decoded, x->body.size + 4))
 		return error_set(err, ENOMEM, "out of memory");
+	if (!x->body.size)
+		return 0;
+	end = p + x->body.size;
 	while (p < end) {
 		int e = cut(&p, end, &r, err);
 
