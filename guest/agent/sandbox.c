@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest/agent/container/mountinfo.h"
 #include "guest/agent/image/image_root.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
@@ -111,12 +112,29 @@ static int run_modprobe(const char *const *argv, struct error *err)
 	                 WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
+/* An earlier sandbox's resolv.conf lies over /etc/resolv.conf, and is about to be removed. */
+static void uncover_resolv_conf(void)
+{
+	_cleanup_mountinfo_ struct mountinfo m = {0};
+	struct mountinfo_entry e;
+	bool ours = false;
+
+	if (mountinfo_open(&m, NULL) < 0)
+		return;
+	while (mountinfo_next(&m, &e)) /* the last one is on top */
+		if (strcmp(e.point, "/etc/resolv.conf") == 0)
+			ours = strstr(e.root, "kata-containers/sandbox/resolv.conf") != NULL;
+	if (ours)
+		umount2("/etc/resolv.conf", MNT_DETACH);
+}
+
 static int make_directories(struct error *err)
 {
 	static const char *const dirs[] = {SANDBOX_SHARED_DIR, SANDBOX_DIR, SANDBOX_NS_DIR,
 	                                   IMAGE_STORE_DIR, IMAGE_LAYERS_DIR};
 	int r;
 
+	uncover_resolv_conf();
 	/* Removing must not reach through a mount of an earlier sandbox. */
 	if (storage_unmount_below(SANDBOX_ROOT) > 0)
 		return error_set(err, EBUSY, "%s has mounts that cannot be undone", SANDBOX_ROOT);

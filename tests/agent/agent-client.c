@@ -6,6 +6,7 @@
  *	protoc --encode=TYPE ... | agent-client ADDRESS SERVICE METHOD [TIMEOUT_MS] | protoc
  *--decode=TYPE ...
  *
+ * With --drain it repeats a ReadStdout or ReadStderr until the end and puts out the data alone.
  * Exit status: 0, or 64 plus the status code (its text is on stderr), or 1 without an answer.
  */
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/rpc/address.h"
+#include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/ttrpc.pb-c.h"
 #include "lib/rpc/ttrpc.h"
 
@@ -30,8 +32,8 @@ static int fail(const char *what, const char *why)
 	return 1;
 }
 
-static int send_request(int fd, const char *service, const char *method, uint64_t timeout_ms,
-                        const struct buffer *payload)
+static int send_request(int fd, uint32_t stream, const char *service, const char *method,
+                        uint64_t timeout_ms, const struct buffer *payload)
 {
 	Ttrpc__Request req = TTRPC__REQUEST__INIT;
 	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
@@ -45,15 +47,32 @@ static int send_request(int fd, const char *service, const char *method, uint64_
 	size = ttrpc__request__get_packed_size(&req);
 	if (!buffer_reserve(&out, TTRPC_HEADER_SIZE + size))
 		return -ENOMEM;
-	ttrpc_header_put(out.data, (uint32_t)size, 1, TTRPC_REQUEST, 0);
+	ttrpc_header_put(out.data, (uint32_t)size, stream, TTRPC_REQUEST, 0);
 	ttrpc__request__pack(&req, out.data + TTRPC_HEADER_SIZE);
 	return fs_write_all(fd, out.data, TTRPC_HEADER_SIZE + size);
 }
 
 struct answer {
+	uint32_t stream;
 	int status;
 	bool there;
+	bool drain; /* the payload is a ReadStreamResponse whose data is wanted */
+	size_t size;
 };
+
+static int put_payload(struct answer *a, struct arena *arena, const ProtobufCBinaryData *payload)
+{
+	Grpc__ReadStreamResponse *m;
+
+	if (!a->drain)
+		return fs_write_all(1, payload->data, payload->len);
+	m = (Grpc__ReadStreamResponse *)rpc_unpack(&grpc__read_stream_response__descriptor, arena,
+	                                           payload->data, payload->len);
+	if (!m)
+		return -EBADMSG;
+	a->size = m->data.len;
+	return fs_write_all(1, m->data.data, m->data.len);
+}
 
 static int on_frame(const struct ttrpc_frame *frame, void *data)
 {
@@ -62,13 +81,13 @@ static int on_frame(const struct ttrpc_frame *frame, void *data)
 	Ttrpc__Response *r = (Ttrpc__Response *)rpc_unpack(&ttrpc__response__descriptor, &arena,
 	                                                   frame->data, frame->size);
 
-	if (!r || frame->type != TTRPC_RESPONSE || frame->stream != 1)
+	if (!r || frame->type != TTRPC_RESPONSE || frame->stream != a->stream)
 		return -EBADMSG;
 	a->there = true;
 	if (r->status && r->status->code) {
 		a->status = 64 + r->status->code;
 		fprintf(stderr, "%s: %s\n", rpc_code_name(r->status->code), r->status->message);
-	} else if (fs_write_all(1, r->payload.data, r->payload.len) < 0) {
+	} else if (put_payload(a, &arena, &r->payload) < 0) {
 		a->status = 1;
 	}
 	arena_free(&arena);
@@ -96,6 +115,24 @@ static int receive(int fd, struct answer *a)
 	return r > 0 ? 0 : r;
 }
 
+/* Again and again until an error or an answer without data. */
+static int exchange(int fd, const char *service, const char *method, uint64_t timeout_ms,
+                    const struct buffer *payload, struct answer *a)
+{
+	int r;
+
+	a->stream = 1;
+	do {
+		a->there = false;
+		a->size = 0;
+		r = send_request(fd, a->stream, service, method, timeout_ms, payload);
+		if (r == 0)
+			r = receive(fd, a);
+		a->stream += 2;
+	} while (r == 0 && a->drain && a->status == 0 && a->size > 0);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_buffer_ struct buffer payload = BUFFER_INIT;
@@ -105,8 +142,13 @@ int main(int argc, char **argv)
 	uint64_t timeout_ms = 0;
 	int fd, r;
 
+	if (argc > 1 && strcmp(argv[1], "--drain") == 0) {
+		a.drain = true;
+		argv++;
+		argc--;
+	}
 	if (argc < 4 || argc > 5 || (argc == 5 && parse_u64(argv[4], &timeout_ms) < 0))
-		return fail("usage", "agent-client ADDRESS SERVICE METHOD [TIMEOUT_MS]");
+		return fail("usage", "agent-client [--drain] ADDRESS SERVICE METHOD [TIMEOUT_MS]");
 	if (rpc_address_parse(argv[1], &address, &err) < 0)
 		return fail("address", err.text);
 	r = fs_read_fd(0, TTRPC_MAX_PAYLOAD, &payload);
@@ -116,9 +158,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return fail("connect", err.text);
 	fs_set_nonblock(fd, false);
-	r = send_request(fd, argv[2], argv[3], timeout_ms, &payload);
-	if (r == 0)
-		r = receive(fd, &a);
+	r = exchange(fd, argv[2], argv[3], timeout_ms, &payload, &a);
 	close(fd);
 	if (r < 0)
 		return fail(argv[3], strerror(-r));

@@ -22,7 +22,7 @@ static int split_path(const char *path, char **parent, const char **name, struct
 	static const char prefix[] = SANDBOX_SHARED_DIR "/";
 	const char *rel = path + sizeof(prefix) - 1, *slash;
 
-	if (!str_starts(path, prefix) || !*rel)
+	if (!str_starts(path, prefix) || !*rel || strstr(rel, "../") || str_ends(rel, "/.."))
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "path \"%s\" is not below %s", path,
 		                      SANDBOX_SHARED_DIR);
 	slash = strrchr(rel, '/');

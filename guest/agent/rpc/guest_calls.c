@@ -91,7 +91,10 @@ void rpc_reseed_random_dev(struct rpc_call *call, const ProtobufCMessage *reques
 	const Grpc__ReseedRandomDevRequest *req = (const void *)request;
 	struct error err = ERROR_INIT;
 
-	answer(call, entropy_reseed(req->data.data, req->data.len, &err), &err);
+	answer(
+	    call,
+	    entropy_reseed(req->data.len ? req->data.data : (const void *)"", req->data.len, &err),
+	    &err);
 }
 
 /* ---- CPUs and memory */
