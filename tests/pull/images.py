@@ -265,4 +265,5 @@ def main():
     hostile(layout)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -391,7 +391,6 @@ TEST(stages_verify)
 
 	check_ok(digest_parse(hello, "x", &want, &err), &err);
 	for (int i = 0; i < 4; i++) {
-		_cleanup_buffer_ struct buffer tar = BUFFER_INIT;
 		_cleanup_stage_ struct stage *s = NULL;
 		_cleanup_free_ char *path = str_printf("%s/s", check_tmpdir());
 		_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
