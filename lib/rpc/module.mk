@@ -12,4 +12,4 @@ build/gen/lib/rpc/proto/%.pb-c.c build/gen/lib/rpc/proto/%.pb-c.h &: lib/rpc/pro
 $(eval $(call library,rpc,$(sort $(wildcard lib/rpc/*.c)) $(RPC_GEN_SRCS)))
 # Generated code: what its style warns about is not ours to change.
 $(foreach s,$(RPC_GEN_SRCS),$(eval CFLAGS_$(s) := -Wno-conversion -Wno-shadow))
-$(foreach t,ttrpc rpc,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,rpc base,-lprotobuf-c)))
+$(foreach t,ttrpc rpc proto,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,rpc base,-lprotobuf-c)))
