@@ -66,8 +66,9 @@ static void next_step(struct run *r);
 
 static void stop(struct run *r)
 {
-	session_free(r->session);
-	r->session = NULL;
+	session_stop(r->session);
+	rpc_client_free(r->client);
+	r->client = NULL;
 	hypervisor_stop(guest_hypervisor(r->guest));
 }
 
@@ -137,6 +138,7 @@ static void on_session_end(void *data, int status, const char *why)
 	struct run *r = data;
 
 	r->ran = loop_now_ms();
+	session_stop(r->session);
 	terminal_restore(&r->terminal);
 	if (status < 0) {
 		fail(r, EXIT_OURS, "%s", why);
@@ -151,7 +153,7 @@ static void on_resize(struct loop_source *src, const struct signalfd_siginfo *si
 	struct run *r = data;
 	unsigned short rows, columns;
 
-	if (r->session && terminal_size(&r->terminal, &rows, &columns))
+	if (r->client && r->session && terminal_size(&r->terminal, &rows, &columns))
 		session_resize(r->session, rows, columns);
 }
 
@@ -178,7 +180,7 @@ static void on_signal(void *data, int signo)
 	struct run *r = data;
 
 	/* The first goes to the process; without one, or again, the guest ends. */
-	if (r->session && r->signals == 0 && r->status < 0) {
+	if (r->client && r->session && r->signals == 0 && r->status < 0) {
 		r->signals = signo;
 		session_signal(r->session, signo);
 		return;
@@ -362,8 +364,7 @@ static void on_closed(struct rpc_client *client, const char *why, void *data)
 	struct run *r = data;
 
 	/* Normal at the end; before, the guest is ending, or the agent died. */
-	session_free(r->session);
-	r->session = NULL;
+	session_stop(r->session);
 	if (!r->end_timer)
 		loop_add_timer(r->loop, END_TIMEOUT, on_end_timer, r, &r->end_timer, NULL);
 }
@@ -445,8 +446,8 @@ static int start(struct run *r, struct error *err)
 static void release(struct run *r)
 {
 	terminal_restore(&r->terminal);
-	session_free(r->session);
 	rpc_client_free(r->client);
+	session_free(r->session);
 	dial_free(r->dial);
 	guest_free(r->guest);
 	loop_source_free(r->winch);

@@ -53,6 +53,8 @@ static void finish_if_done(struct session *s)
 static int call(struct session *s, const char *method, const ProtobufCMessage *request,
                 rpc_result_fn fn, void *data, struct error *err)
 {
+	if (!s->client)
+		return error_set(err, ENOTCONN, "the guest is gone");
 	return rpc_client_call(s->client, &grpc__agent_service__descriptor, method, request, 0, fn,
 	                       data, err);
 }
@@ -223,6 +225,9 @@ static void on_exit_status(const struct rpc_result *result, void *data)
 	const Grpc__WaitProcessResponse *reply = (const void *)result->reply;
 	struct session *s = data;
 
+	/* The connection ended: the caller hears of that, and why, from others. */
+	if (result->code == RPC_UNAVAILABLE)
+		return;
 	if (!reply) {
 		finish(s, -EIO, result->message);
 		return;
@@ -297,13 +302,23 @@ int session_start(struct session **out, struct loop *loop, struct rpc_client *cl
 	return 0;
 }
 
+void session_stop(struct session *s)
+{
+	if (!s)
+		return;
+	s->ended = true;
+	s->client = NULL;
+	loop_source_free(s->input);
+	loop_source_free(s->input_soon);
+	s->input = s->input_soon = NULL;
+}
+
 void session_free(struct session *s)
 {
 	if (!s)
 		return;
+	session_stop(s);
 	for (int i = 0; i < 2; i++)
 		output_free(s->streams[i].output);
-	loop_source_free(s->input);
-	loop_source_free(s->input_soon);
 	free(s);
 }

@@ -29,4 +29,8 @@ int session_start(struct session **out, struct loop *loop, struct rpc_client *cl
 void session_signal(struct session *s, int signo);
 /* Tells the terminal's size. */
 void session_resize(struct session *s, unsigned short rows, unsigned short columns);
+/* Nothing more happens, `end` included; to be called before the client is freed. NULL is
+ * fine. */
+void session_stop(struct session *s);
+/* Not from within `end`, nor while calls of it are pending in a client that lives. */
 void session_free(struct session *s); /* NULL is fine */
