@@ -13,3 +13,4 @@ $(eval $(call library,rpc,$(sort $(wildcard lib/rpc/*.c)) $(RPC_GEN_SRCS)))
 # Generated code: what its style warns about is not ours to change.
 $(foreach s,$(RPC_GEN_SRCS),$(eval CFLAGS_$(s) := -Wno-conversion -Wno-shadow))
 $(foreach t,ttrpc rpc proto,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,rpc base,-lprotobuf-c)))
+$(eval $(call fuzz_target,fuzz-ttrpc,tests/fuzz/fuzz-ttrpc.c,rpc base,-lprotobuf-c -lcjson))

@@ -207,7 +207,7 @@ TEST(last_value_wins_and_messages_merge)
 	/* User in two parts: a name in the first, a number in the second. (protobuf-c 1.4 loses
 	 * numbers of the first part; no sender splits messages.) */
 	const Grpc__Process *p =
-	    (void *)DECODE(process, &a, 0x1a, 3, 0x22, 1, 'u', 0x1a, 2, 0x10, 8, 0x1a, 2, 0x1a, 0);
+	    (void *)DECODE(process, &a, 0x1a, 3, 0x22, 1, 'u', 0x1a, 2, 0x10, 8);
 
 	check(r && p);
 	check_int(r->len, 2);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz-agent-request: the first byte chooses a method, the rest is its request: decoded in bounded
+ * memory, and, where it carries a specification, taken as far as the engine's validation. The
+ * puller's JSON comes in as method 255.
+ */
+#include <stdlib.h>
+
+#include "guest/agent/image/puller.h"
+#include "guest/agent/rpc/container_spec.h"
+#include "guest/agent/rpc/spec_from_proto.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/ttrpc.h"
+
+#define IMAGE_INFO 255u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void use_spec(const Grpc__Spec *in)
+{
+	static const struct image_info image = {
+	    .manifest_digest = "", .working_dir = "", .user = ""};
+	struct sandbox sandbox = {.pidns_fd = -1, .has_namespaces = true};
+	struct oci_spec *spec = NULL;
+	struct error err = ERROR_INIT;
+
+	if (spec_from_proto(in, &spec, &err) < 0) {
+		if (err.code == 0 || !err.text[0])
+			abort(); /* an error says what it is */
+		return;
+	}
+	if (container_spec_namespaces(spec, &sandbox, false, &err) == 0 &&
+	    container_spec_device(spec, "/dev/x", 0x1234, 'b', &err) == 0 &&
+	    container_spec_image_defaults(spec, &image, &err) == 0)
+		oci_spec_validate(spec, &err);
+	oci_spec_free(spec);
+}
+
+static void use_request(const ProtobufCMessage *m)
+{
+	struct oci_spec *spec = NULL;
+
+	if (m->descriptor == &grpc__create_container_request__descriptor)
+		use_spec(((const Grpc__CreateContainerRequest *)m)->oci);
+	else if (m->descriptor == &grpc__exec_process_request__descriptor &&
+	         spec_from_process(((const Grpc__ExecProcessRequest *)m)->process, &spec, NULL) ==
+	             0)
+		oci_process_validate(spec->process, NULL);
+	else if (m->descriptor == &grpc__update_container_request__descriptor)
+		spec_from_resources(((const Grpc__UpdateContainerRequest *)m)->resources, &spec,
+		                    NULL);
+	oci_spec_free(spec);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const ProtobufCServiceDescriptor *service = &grpc__agent_service__descriptor;
+	struct arena arena = arena_init(RPC_ARENA_LIMIT);
+	struct image_info info;
+	ProtobufCMessage *m;
+
+	if (size == 0)
+		return 0;
+	if (data[0] == IMAGE_INFO) {
+		image_info_parse((const char *)data + 1, size - 1, &arena, &info, NULL);
+	} else {
+		m = rpc_unpack(service->methods[data[0] % service->n_methods].input, &arena,
+		               data + 1, size - 1);
+		if (m)
+			use_request(m);
+	}
+	arena_free(&arena);
+	return 0;
+}
