@@ -389,7 +389,7 @@ gone() { # PID...: within a second
 	[ "$status" -eq 0 ]
 	one_line
 	[[ "$output" == *"not a security boundary"* ]]
-	grep -qx 'tcg,thread=multi' args
+	grep -qx 'tcg,thread=single' args
 }
 
 @test "doctor tells what is there and what is not" {

@@ -16,6 +16,7 @@
 #include "host-shim/hypervisor/tsc.h"
 #include "host-shim/hypervisor/vsock_process.h"
 #include "host-shim/vmm/devices/vsock_listen.h"
+#include "lib/base/fs.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
 
@@ -239,17 +240,12 @@ static void on_exit_port(struct loop_source *src, int fd, uint32_t events, void 
 /* Drains what the pipes still hold after the process ended. */
 static void drain(struct qemu *q)
 {
-	while (q->console_src) {
-		uint8_t chunk[4096];
-		ssize_t n = recv(q->console, chunk, sizeof(chunk), MSG_DONTWAIT);
-
-		if (n <= 0)
-			break;
-		hypervisor_take_console(&q->hv, chunk, (size_t)n);
-	}
-	while (q->errors_src && read_some(q->errors, &q->stderr_text, STDERR_KEPT) &&
-	       q->stderr_text.size < STDERR_KEPT / 2)
-		;
+	for (size_t taken = 0; q->console_src && taken < CONSOLE_KEPT; taken += 4096)
+		on_console(q->console_src, q->console, EPOLLIN, q);
+	if (q->exit_src)
+		on_exit_port(q->exit_src, q->exit_port, EPOLLIN, q);
+	if (q->errors_src)
+		read_some(q->errors, &q->stderr_text, STDERR_KEPT);
 }
 
 /* QEMU's own last word, without its name. */
@@ -312,7 +308,8 @@ static int make_pair(int *ours, int *theirs, struct error *err)
 {
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    fs_set_nonblock(pair[0], true) < 0)
 		return error_errno(err, errno, "making a socket pair");
 	*ours = pair[0];
 	*theirs = pair[1];
