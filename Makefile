@@ -65,6 +65,7 @@ endef
 define host_library
 LIB_$(1)_SRCS := $(2)
 HOST_SRCS += $(2)
+HOST_ONLY_SRCS += $(2)
 $(H)/lib/lib$(1).a: $(call host_obj,$(2))
 build/fuzz/lib/lib$(1).a: $(call fuzz_obj,$(2))
 endef

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * super: the superblock before a hash tree, and the kernel's words for one.
+ *
+ * The superblock's fields are those of cryptsetup's documentation of the on-disk format
+ * ("Verity superblock format"), little endian, 512 bytes.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/verity/hasher.h"
+
+enum {
+	SUPER_SIGNATURE = 0, /* "verity", two NULs */
+	SUPER_VERSION = 8,   /* 1 */
+	SUPER_HASH_TYPE = 12,
+	SUPER_UUID = 16,
+	SUPER_ALGORITHM = 32, /* name, 32 bytes */
+	SUPER_DATA_BLOCK = 64,
+	SUPER_HASH_BLOCK = 68,
+	SUPER_DATA_BLOCKS = 72,
+	SUPER_SALT_SIZE = 80, /* 16 bits, then 6 bytes of padding */
+	SUPER_SALT = 88,
+};
+
+static const uint8_t signature[8] = "verity\0";
+static const uint8_t algorithm[32] = "sha256";
+
+void verity_super_format(const struct verity *v, uint8_t out[VERITY_SUPER_SIZE])
+{
+	memset(out, 0, VERITY_SUPER_SIZE);
+	memcpy(out + SUPER_SIGNATURE, signature, sizeof(signature));
+	put_le32(out + SUPER_VERSION, 1);
+	put_le32(out + SUPER_HASH_TYPE, 1);
+	memcpy(out + SUPER_UUID, v->uuid, sizeof(v->uuid));
+	memcpy(out + SUPER_ALGORITHM, algorithm, sizeof(algorithm));
+	put_le32(out + SUPER_DATA_BLOCK, VERITY_BLOCK_SIZE);
+	put_le32(out + SUPER_HASH_BLOCK, VERITY_BLOCK_SIZE);
+	put_le64(out + SUPER_DATA_BLOCKS, v->data_blocks);
+	put_le16(out + SUPER_SALT_SIZE, (uint16_t)v->salt_size);
+	memcpy(out + SUPER_SALT, v->salt, v->salt_size);
+}
+
+static int refuse(struct error *err, const char *what)
+{
+	return error_set_kind(err, ERROR_INPUT, EUCLEAN, "the verity superblock %s", what);
+}
+
+int verity_super_parse(const uint8_t *data, size_t size, struct verity *v, struct error *err)
+{
+	struct shape shape;
+
+	*v = (struct verity){0};
+	if (size < VERITY_SUPER_SIZE)
+		return refuse(err, "is cut short");
+	if (memcmp(data + SUPER_SIGNATURE, signature, sizeof(signature)) != 0)
+		return refuse(err, "is not there");
+	if (get_le32(data + SUPER_VERSION) != 1 || get_le32(data + SUPER_HASH_TYPE) != 1)
+		return refuse(err, "is of a version that is not known (1 is)");
+	if (memcmp(data + SUPER_ALGORITHM, algorithm, sizeof("sha256")) != 0)
+		return refuse(err, "names a hash that is not known (sha256 is)");
+	if (get_le32(data + SUPER_DATA_BLOCK) != VERITY_BLOCK_SIZE ||
+	    get_le32(data + SUPER_HASH_BLOCK) != VERITY_BLOCK_SIZE)
+		return refuse(err, "has blocks of other than 4096 bytes");
+	v->data_blocks = get_le64(data + SUPER_DATA_BLOCKS);
+	v->salt_size = get_le16(data + SUPER_SALT_SIZE);
+	if (v->salt_size > sizeof(v->salt))
+		return refuse(err, "has a salt longer than 256 bytes");
+	if (shape_of(v->data_blocks, &shape, NULL) < 0)
+		return refuse(err, "has no or too many data blocks");
+	memcpy(v->uuid, data + SUPER_UUID, sizeof(v->uuid));
+	memcpy(v->salt, data + SUPER_SALT, v->salt_size);
+	return 0;
+}
+
+void verity_hex(const uint8_t *bytes, size_t n, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * n] = 0;
+}
+
+/* The value is cut at ',' and ';' by dm-init, at '"' and blanks by the kernel's parser. */
+static bool plain_word(const char *s, const char *also)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(also, *s))
+			return false;
+	return true;
+}
+
+int verity_kernel_words(const struct verity *v, const struct verity_device *dev, struct buffer *out,
+                        struct error *err)
+{
+	char root[2 * VERITY_DIGEST_SIZE + 1], salt[2 * VERITY_SALT_MAX + 1] = "-";
+	uint64_t start = dev->hash_offset / VERITY_BLOCK_SIZE + dev->superblock;
+
+	if (!plain_word(dev->name, "-_.") || !plain_word(dev->data_dev, "-_./=:") ||
+	    !plain_word(dev->hash_dev, "-_./=:"))
+		return error_set(err, EINVAL,
+		                 "the name of a verity device has other characters than letters, "
+		                 "digits, '-', '_', '.' and '/'");
+	if (dev->hash_offset % VERITY_BLOCK_SIZE || v->salt_size > sizeof(v->salt))
+		return error_set(err, EINVAL, "a hash tree needs an offset of whole blocks");
+	verity_hex(v->root, sizeof(v->root), root);
+	if (v->salt_size > 0)
+		verity_hex(v->salt, v->salt_size, salt);
+	buffer_printf(out,
+	              "dm-mod.create=\"%s,,,ro,0 %" PRIu64 " verity 1 %s %s %u %u %" PRIu64
+	              " %" PRIu64 " sha256 %s %s 1 panic_on_corruption\"",
+	              dev->name, v->data_blocks * (VERITY_BLOCK_SIZE / 512), dev->data_dev,
+	              dev->hash_dev, VERITY_BLOCK_SIZE, VERITY_BLOCK_SIZE, v->data_blocks, start,
+	              root, salt);
+	return out->failed ? error_set(err, ENOMEM, "no memory for kernel words") : 0;
+}
