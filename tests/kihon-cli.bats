@@ -370,6 +370,23 @@ gone() { # PID...: within a second
 	gone "$qemu"
 }
 
+@test "a monitor that speaks nonsense to the vsock device: one line" {
+	fake_qemu '
+	for a; do [[ $a == socket,id=vsock,fd=* ]] && fd=${a##*=}; done
+	printf "\\x63\\0\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\0" >&$fd
+	exec -a "$0" sleep 1000'
+	run timeout 20 "$KIHON" boot "$IMAGE"
+	[ "$status" -eq 125 ]
+	[ "$(quiet)" = "kihon: the vsock device failed: vhost-user: message 99 is not known" ]
+	fake_qemu '
+	for a; do [[ $a == socket,id=vsock,fd=* ]] && fd=${a##*=}; done
+	head -c 100 /dev/zero >&$fd
+	exec -a "$0" sleep 1000'
+	run timeout 20 "$KIHON" boot "$IMAGE"
+	[ "$status" -eq 125 ]
+	[[ "$(quiet)" == *"flags 0x0"* ]]
+}
+
 @test "the vsock device's process has a filter, no capabilities and few descriptors" {
 	start_hanging boot "$IMAGE"
 	local i

@@ -81,7 +81,7 @@ static int check(struct hypervisor *hv, struct error *err)
 	int r;
 
 	tsc_sample(&q->tsc);
-	q->vsock.fd = q->vsock_pidfd = -1;
+	q->vsock.fd = q->vsock.errors = q->vsock_pidfd = -1;
 	q->pidfd = q->console = q->exit_port = q->errors = -1;
 	if (find_program(QEMU_PROGRAM) < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
@@ -100,9 +100,25 @@ static int check(struct hypervisor *hv, struct error *err)
 
 /* ---- the vsock device's process */
 
+/* Why it failed, in fresh memory. */
+static char *vsock_failure(struct qemu *q, int status)
+{
+	char text[ERROR_TEXT_MAX];
+	ssize_t n = read(q->vsock.errors, text, sizeof(text) - 1);
+
+	if (n > 0) {
+		text[n] = '\0';
+		return str_printf("the vsock device failed: %s", text);
+	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return str_printf("the vsock device was killed by its system-call filter");
+	return str_printf("the vsock device failed");
+}
+
 static void vsock_ended(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct qemu *q = data;
+	_cleanup_free_ char *text = NULL;
 	int status = 0;
 
 	loop_source_free(q->vsock_src);
@@ -112,10 +128,8 @@ static void vsock_ended(struct loop_source *src, int fd, uint32_t events, void *
 	/* QEMU goes on without a device that its guest relies on: that is the end of it. When
 	 * QEMU ended first its own end is the news. */
 	if (q->pid > 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
-		hypervisor_take_end(&q->hv, true,
-		                    WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS
-		                        ? "the vsock device was killed by its system-call filter"
-		                        : "the vsock device failed");
+		text = vsock_failure(q, status);
+		hypervisor_take_end(&q->hv, true, text ? text : "the vsock device failed");
 		process_pidfd_send(q->pidfd, SIGKILL);
 	}
 }
@@ -424,6 +438,7 @@ static void release(struct hypervisor *hv)
 	drop(&q->exit_src, &q->exit_port);
 	drop(&q->errors_src, &q->errors);
 	close_fd(&q->vsock.fd);
+	close_fd(&q->vsock.errors);
 	if (q->vsock_path)
 		unlink(q->vsock_path);
 	free(q->vsock_path);

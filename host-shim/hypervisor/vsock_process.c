@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,7 +16,6 @@
 #include "host-shim/hypervisor/vhost_user.h"
 #include "host-shim/vmm/devices/vsock.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/log.h"
 
 /* Descriptors of the child. */
 enum { CHILD_STDERR = 2, CHILD_FRONT_END = 3, CHILD_LISTEN = 4 };
@@ -37,17 +37,14 @@ static const char *const allowed[] = {
 
 struct serving {
 	struct loop *loop;
-	int status;
+	struct error err;
 };
 
 static void ended(void *data, const struct error *err)
 {
 	struct serving *s = data;
 
-	if (err->code) {
-		log_error("vsock device: %s", err->text);
-		s->status = 1;
-	}
+	s->err = *err;
 	loop_exit(s->loop, 0);
 }
 
@@ -58,7 +55,7 @@ static int serve(uint64_t guest_cid, const char *path, struct error *err)
 	_cleanup_loop_ struct loop *loop = NULL;
 	_cleanup_virtio_device_ struct virtio_device *dev = NULL;
 	_cleanup_vhost_user_ struct vhost_user *vu = NULL;
-	struct serving s = {NULL, 0};
+	struct serving s = {NULL, ERROR_INIT};
 	int r = loop_new(&loop, err);
 
 	if (r == 0)
@@ -73,24 +70,28 @@ static int serve(uint64_t guest_cid, const char *path, struct error *err)
 		return r;
 	s.loop = loop;
 	r = loop_run(loop, err);
-	return r < 0 ? r : s.status;
+	if (r == 0 && s.err.code)
+		*err = s.err;
+	return r < 0 ? r : s.err.code;
 }
 
-/* Puts the two sockets at their numbers and closes all else. */
-static int arrange_fds(int front_end, int listen_fd)
+/* Puts what the child may have at its numbers and closes all else. */
+static int arrange_fds(int errors, int front_end, int listen_fd)
 {
-	/* Out of the way first: one may be where the other has to go. */
-	int a = fcntl(front_end, F_DUPFD, CHILD_LISTEN + 1);
-	int b = fcntl(listen_fd, F_DUPFD, CHILD_LISTEN + 1);
+	/* Out of the way first: one may be where another has to go. */
+	int e = fcntl(errors, F_DUPFD, CHILD_LISTEN + 1);
+	int f = fcntl(front_end, F_DUPFD, CHILD_LISTEN + 1);
+	int l = fcntl(listen_fd, F_DUPFD, CHILD_LISTEN + 1);
 
-	if (a < 0 || b < 0 || dup2(a, CHILD_FRONT_END) < 0 || dup2(b, CHILD_LISTEN) < 0)
+	if (e < 0 || f < 0 || l < 0 || dup2(e, CHILD_STDERR) < 0 || dup2(f, CHILD_FRONT_END) < 0 ||
+	    dup2(l, CHILD_LISTEN) < 0)
 		return -errno;
 	close(0);
 	close(1);
 	return syscall(SYS_close_range, CHILD_LISTEN + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
-static void child(pid_t parent, int front_end, int listen_fd, uint64_t guest_cid, const char *path)
+static void child(pid_t parent, const int fds[3], uint64_t guest_cid, const char *path)
 {
 	struct error err = ERROR_INIT;
 	sigset_t none;
@@ -107,12 +108,12 @@ static void child(pid_t parent, int front_end, int listen_fd, uint64_t guest_cid
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP)
 			signal(s, SIG_DFL);
-	r = arrange_fds(front_end, listen_fd);
+	r = arrange_fds(fds[0], fds[1], fds[2]);
 	if (r < 0)
 		_exit(1);
 	r = serve(guest_cid, path, &err);
-	if (r < 0)
-		log_error("vsock device: %s", err.text);
+	if (r < 0 && write(CHILD_STDERR, err.text, strlen(err.text)) < 0)
+		_exit(2);
 	_exit(r == 0 ? 0 : 1);
 }
 
@@ -120,22 +121,28 @@ int vsock_process_start(struct vsock_process *out, uint64_t guest_cid, const cha
                         int listen_fd, struct error *err)
 {
 	pid_t parent = getpid(), pid;
-	int pair[2];
+	int pair[2] = {-1, -1}, errors[2] = {-1, -1};
+	_cleanup_close_ int theirs = -1, their_errors = -1, ours = -1, our_errors = -1;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_errno(err, errno, "making the vhost-user socket");
-	pid = fork();
-	if (pid < 0) {
-		int saved = errno;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    pipe2(errors, O_CLOEXEC | O_NONBLOCK) < 0) {
+		int r = error_errno(err, errno, "making the vhost-user socket");
 
-		close(pair[0]);
-		close(pair[1]);
-		return error_errno(err, saved, "starting the vsock device");
+		close_fd(&pair[0]);
+		close_fd(&pair[1]);
+		return r;
 	}
+	ours = pair[0];
+	theirs = pair[1];
+	our_errors = errors[0];
+	their_errors = errors[1];
+	pid = fork();
+	if (pid < 0)
+		return error_errno(err, errno, "starting the vsock device");
 	if (pid == 0)
-		child(parent, pair[1], listen_fd, guest_cid, path);
-	close(pair[1]);
+		child(parent, (int[]){their_errors, theirs, listen_fd}, guest_cid, path);
 	out->pid = pid;
-	out->fd = pair[0];
+	out->fd = steal_fd(&ours);
+	out->errors = steal_fd(&our_errors);
 	return 0;
 }

@@ -15,7 +15,8 @@
 
 struct vsock_process {
 	pid_t pid;
-	int fd; /* for the front end: hand it to QEMU, then close it */
+	int fd;     /* for the front end: hand it to QEMU, then close it */
+	int errors; /* when the process failed, its one line is in this pipe */
 };
 
 /* path: of vsock_bind(), whose descriptor listen_fd is; it stays the caller's, who should
