@@ -7,11 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/ssl.h>
+
 #include "lib/base/str.h"
 
 #define CONNECT_SECONDS 30L
 #define STALL_SECONDS   60L   /* without a byte */
 #define HEADER_MAX      16384 /* of one that is kept */
+
+#define TRUST_HINT                                                                                 \
+	"no certificate authority is trusted: give one with --ca, or in the configuration"
 
 struct http {
 	CURL *curl;
@@ -93,12 +98,17 @@ static int on_progress(void *data, curl_off_t a, curl_off_t b, curl_off_t c, cur
 	return h->config.cancel && atomic_load(h->config.cancel);
 }
 
+/* Before each handshake, with a registry or a proxy. */
+static CURLcode on_ssl_ctx(CURL *e, void *ctx, void *data)
+{
+	return trust_install(data, SSL_CTX_get_cert_store(ctx)) ? CURLE_OUT_OF_MEMORY : CURLE_OK;
+}
+
 /* What every request has in common. */
 static int set_up(struct http *h)
 {
 	const struct http_config *c = &h->config;
 	CURL *e = h->curl;
-	struct curl_blob ca = {(void *)c->ca_pem, c->ca_size, CURL_BLOB_NOCOPY};
 	bool ok = true;
 
 #define SET(option, value) ok = ok && curl_easy_setopt(e, option, value) == CURLE_OK
@@ -108,11 +118,14 @@ static int set_up(struct http *h)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	/* The blob replaces the built-in file; the built-in folder must go too. */
-	SET(CURLOPT_CAINFO_BLOB, &ca);
+	/* Instead of libcurl's built-in file and folder. */
+	SET(CURLOPT_CAINFO, NULL);
 	SET(CURLOPT_CAPATH, NULL);
-	SET(CURLOPT_PROXY_CAINFO_BLOB, &ca);
+	SET(CURLOPT_PROXY_CAINFO, NULL);
 	SET(CURLOPT_PROXY_CAPATH, NULL);
+	SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	SET(CURLOPT_SSL_CTX_DATA, (void *)c->trust);
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 	SET(CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
@@ -258,8 +271,6 @@ static const struct {
 } problems[] = {
     {CURLE_PEER_FAILED_VERIFICATION, EBADMSG, ERROR_VERIFICATION, false,
      "give the certificate of the registry's authority with --ca, or in the configuration"},
-    {CURLE_SSL_CACERT_BADFILE, EBADMSG, ERROR_VERIFICATION, false,
-     "no certificate authority is trusted: give one with --ca, or in the configuration"},
     {CURLE_SSL_CONNECT_ERROR, EPROTO, ERROR_INPUT, false,
      "is it a registry without TLS? then name it with --plain-http"},
     {CURLE_COULDNT_CONNECT, ECONNREFUSED, ERROR_ENVIRONMENT, true, NULL},
@@ -285,7 +296,9 @@ static int explain(struct http *h, const char *origin, CURLcode code, struct htt
 		resp->resumable = problems[i].resumable;
 		error_set_kind(err, problems[i].kind, problems[i].errnum, "%s: %.300s", origin,
 		               text);
-		if (problems[i].hint)
+		if (code == CURLE_PEER_FAILED_VERIFICATION && trust_empty(h->config.trust))
+			error_hint(err, 0, "%s", TRUST_HINT);
+		else if (problems[i].hint)
 			error_hint(err, 0, "%s", problems[i].hint);
 		return -problems[i].errnum;
 	}

@@ -17,13 +17,13 @@
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/image/trust.h"
 
 #define HTTP_REDIRECTS  5
 #define HTTP_ERROR_BODY 16384
 
 struct http_config {
-	const char *ca_pem; /* trusted certificates, PEM, all of them; "" trusts nobody */
-	size_t ca_size;
+	const struct trust *trust;            /* nobody else; must outlive every struct http */
 	const char *https_proxy, *http_proxy; /* NULL: as the environment says */
 	const char *no_proxy;
 	const atomic_bool *cancel; /* ends a transfer with -ECANCELED */

@@ -3,7 +3,7 @@
 # A file is listed here when it compiles.
 IMAGE_SRCS := $(addprefix lib/image/,auth.c base64.c hash.c http.c inflate.c initdata.c layer.c lower.c merge.c \
 	path.c policy.c pull.c pull_layers.c registry.c registry_config.c settings.c stage.c store.c \
-	tar.c tar_header.c tar_pax.c tar_sparse.c)
+	tar.c tar_header.c tar_pax.c tar_sparse.c trust.c)
 $(eval $(call library,image,$(IMAGE_SRCS)))
 
 IMAGE_LIBS := image erofs oci base
@@ -12,7 +12,8 @@ IMAGE_TAR_TESTS := tar layer
 $(foreach t,$(IMAGE_TAR_TESTS),$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c \
 	tests/unit/tar_maker.c,$(IMAGE_LIBS),$(IMAGE_SYSLIBS))))
 $(foreach t,auth inflate initdata policy registry-config,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,\
-	$(IMAGE_LIBS),-lcurl $(IMAGE_SYSLIBS))))
+	$(IMAGE_LIBS),-lcurl -lssl $(IMAGE_SYSLIBS))))
 
 $(foreach t,tar layer toml reference inflate registry,$(eval $(call fuzz_target,fuzz-$(t),tests/fuzz/fuzz-$(t).c,\
-	$(IMAGE_LIBS),-lcurl $(IMAGE_SYSLIBS))))
+	$(IMAGE_LIBS),-lcurl -lssl $(IMAGE_SYSLIBS))))
+$(eval $(call unit_test,test-trust,tests/unit/test-trust.c,$(IMAGE_LIBS),-lcrypto))

@@ -191,12 +191,11 @@ static int try_all(const struct pull *p, const struct registry_sources *sources,
 int pull_image(const struct pull_options *o, struct pull_result *out, struct error *err)
 {
 	_cleanup_free_ struct registry_sources *sources = calloc(1, sizeof(*sources));
+	_cleanup_trust_ struct trust *trust = NULL;
 	const struct settings *s = o->settings;
 	struct pull p = {
 	    .o = o,
-	    .http_config = {.ca_pem = buffer_cstr(&s->ca),
-	                    .ca_size = s->ca.size,
-	                    .https_proxy = s->https_proxy,
+	    .http_config = {.https_proxy = s->https_proxy,
 	                    .http_proxy = s->http_proxy,
 	                    .no_proxy = s->no_proxy,
 	                    .cancel = o->stop},
@@ -206,6 +205,9 @@ int pull_image(const struct pull_options *o, struct pull_result *out, struct err
 	if (!sources)
 		return error_set(err, ENOMEM, "out of memory");
 	r = registry_config_expand(s->registries, o->reference, sources, err);
+	if (!r)
+		r = trust_new(buffer_cstr(&s->ca), s->ca.size, &trust, err);
+	p.http_config.trust = trust;
 	if (!r)
 		r = http_new(&p.http_config, &p.http, err);
 	if (!r)
