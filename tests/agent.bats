@@ -11,7 +11,7 @@ setup_file() {
 	mkdir -p "$TREE"/{bin,etc,proc,sys,dev,run,tmp}
 	cp "$(command -v busybox)" "$TREE/bin/busybox"
 	local a
-	for a in sh cat echo sleep id env ls stty yes head wc hostname kill touch mkdir printf; do
+	for a in sh cat echo sleep id env ls stty yes head wc hostname kill touch mkdir printf true; do
 		ln -s busybox "$TREE/bin/$a"
 	done
 	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
@@ -472,4 +472,39 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 		kill $AGENT_PID; wait $AGENT_PID; echo "exit $?"'
 	has 'exit 0'
 	[ "$(sed -n 's/^anon //p' <<<"$output")" -le 512 ]
+}
+
+@test "policy: from a file, from the host, and one that cannot be read" {
+	inside '
+		cat >/run/policy.json <<-END
+			{"schema": 1, "allow": {"CreateSandboxRequest": true, "DestroySandboxRequest": true, "SetPolicyRequest": true,
+			 "StartContainerRequest": true, "RemoveContainerRequest": true,
+			 "CreateContainerRequest": [{"name": "only true", "where": {"OCI/Process/Args": ["true"], "storages": {"absent": true}}}]}}
+		END
+		agent_start "policy_file = \"/run/policy.json\""
+		sandbox; echo "sandbox $?"
+		container c1 true; echo "allowed $?"
+		container c2 sleep 1; echo "denied $?"
+		call GetMetrics >/dev/null; echo "unnamed $?"
+		build/host/bin/agent-client $SOCKET grpc.Health Check </dev/null >/dev/null; echo "health $?"
+		call SetPolicy "policy: \"{\\\"schema\\\": 1, \\\"allow\\\": {\\\"GetMetricsRequest\\\": true, \\\"SetPolicyRequest\\\": true}}\""; echo "set $?"
+		call GetMetrics >/dev/null; echo "named $?"
+		call SetPolicy "policy: \"package agent_policy\\ndefault CreateContainerRequest := true\""; echo "rego $?"
+		call GetMetrics >/dev/null; echo "closed $?"
+		kill $AGENT_PID; wait $AGENT_PID; rm /run/agent.sock
+		echo "{" >/run/policy.json
+		agent_start "policy_file = \"/run/policy.json\""
+		sandbox; echo "broken $?"
+		kill $AGENT_PID; wait $AGENT_PID'
+	has 'sandbox 0'
+	has 'allowed 0'
+	has 'denied 71' # PERMISSION_DENIED
+	has 'rule "only true": OCI/Process/Args does not match'
+	has 'unnamed 71'
+	has 'health 0'
+	has 'set 0'
+	has 'named 0'
+	has 'rego 67'
+	has 'closed 71'
+	has 'broken 71'
 }

@@ -8,6 +8,7 @@
 #include "guest/agent/device/uevent.h"
 #include "guest/agent/net/net.h"
 #include "guest/agent/net/netlink.h"
+#include "guest/agent/policy.h"
 #include "guest/agent/sandbox.h"
 #include "lib/base/loop.h"
 #include "lib/rpc/server.h"
@@ -22,6 +23,7 @@ struct agent {
 	struct net *net;
 	struct netlink *netlink; /* for the network calls; net's, or one of our own */
 	struct sandbox sandbox;
-	bool pid1;        /* power off at the end, instead of exiting */
-	uint64_t scrapes; /* GetMetrics calls */
+	struct policy *policy; /* NULL: everything is allowed */
+	bool pid1;             /* power off at the end, instead of exiting */
+	uint64_t scrapes;      /* GetMetrics calls */
 };

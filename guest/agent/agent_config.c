@@ -49,6 +49,7 @@ void agent_config_defaults(struct agent_config *c)
 	*c = (struct agent_config){
 	    .server_addr = AGENT_DEFAULT_ADDRESS,
 	    .image_puller = AGENT_IMAGE_PULLER,
+	    .policy_file = AGENT_POLICY_FILE,
 	    .log_level = LOG_INFO,
 	    .hotplug_timeout_ms = 3000,
 	    .image_pull_timeout_ms = 1200000,

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 
 #define AGENT_DEFAULT_ADDRESS "vsock://-1:1024"
+#define AGENT_POLICY_FILE     "/etc/kihon/policy.json"
 #define AGENT_IMAGE_PULLER    "/usr/bin/kihon-pull"
 
 /* How ReadStdout and ReadStderr tell the end of a stream. Kata's runtimes before 3.27 spin on

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest/agent/agent.h"
+#include "guest/agent/image/initdata_device.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/init/init.h"
 #include "guest/init/marks.h"
@@ -116,6 +117,34 @@ static void start_optional(struct agent *agent, const struct cmdline *words)
 	agent->sandbox.net = agent->net;
 }
 
+/* Only now may anybody ask for anything: a policy that comes with init-data holds from the start.
+ */
+static void initdata_loaded(int result, const struct error *err, void *data)
+{
+	struct agent *agent = data;
+
+	agent_load_policy(agent);
+	if (result < 0) {
+		log_critical("%s; everything is denied", err->text);
+		policy_free(agent->policy);
+		agent->policy = policy_deny_all(err->text);
+		if (!agent->policy)
+			loop_exit(agent->loop, 1);
+	}
+	rpc_server_hold(agent->server, false);
+}
+
+/* Init-data is the host's word to this guest; an ordinary process has no such device. */
+static int load_initdata(struct agent *agent, struct error *err)
+{
+	if (!agent->pid1) {
+		agent_load_policy(agent);
+		return 0;
+	}
+	rpc_server_hold(agent->server, true);
+	return initdata_load(&agent->sandbox, initdata_loaded, agent, err);
+}
+
 static int listen_at(struct agent *agent, struct error *err)
 {
 	struct rpc_address address;
@@ -152,12 +181,14 @@ static int start(struct agent *agent, const struct cmdline *words, struct error 
 	if (r < 0)
 		return r;
 	start_optional(agent, words);
-	return listen_at(agent, err);
+	r = load_initdata(agent, err);
+	return r < 0 ? r : listen_at(agent, err);
 }
 
 static void release(struct agent *agent)
 {
 	rpc_server_free(agent->server);
+	policy_free(agent->policy);
 	sandbox_release(&agent->sandbox);
 	if (agent->net)
 		net_free(agent->net);

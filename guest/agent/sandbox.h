@@ -42,7 +42,6 @@ struct sandbox {
 	char id[SANDBOX_ID_MAX]; /* "" before CreateSandbox */
 	bool created, creating;
 	bool has_namespaces; /* SANDBOX_NS_DIR/{ipc,uts} are there */
-	bool initdata_done;  /* the init-data device was looked for */
 	struct sandbox_container *containers;
 	unsigned int n_containers;
 	struct storage *storages;

@@ -25,12 +25,18 @@ static void update_events(struct rpc_connection *c)
 
 	if (c->fd < 0)
 		return;
-	if (c->broken || !c->out_pause || backlog < c->out_pause)
+	if (c->broken || (!c->held && (!c->out_pause || backlog < c->out_pause)))
 		events |= EPOLLIN;
 	if (backlog > 0 && !c->broken)
 		events |= EPOLLOUT;
 	if (events != c->events && loop_set_events(c->source, events) == 0)
 		c->events = events;
+}
+
+void rpc_connection_hold(struct rpc_connection *c, bool hold)
+{
+	c->held = hold;
+	update_events(c);
 }
 
 /* The socket then reads end-of-file, from which the loop tells `closed`. */

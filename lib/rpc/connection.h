@@ -25,6 +25,7 @@ struct rpc_connection {
 	size_t out_done;
 	size_t out_pause, out_limit; /* 0: none */
 	uint32_t events;             /* that the source waits for */
+	bool held;                   /* not read from */
 	bool broken;                 /* shut down; `closed` will follow */
 	const char *why;             /* when broken */
 	ttrpc_frame_fn on_frame;     /* non-zero: the connection was released */
@@ -35,6 +36,8 @@ struct rpc_connection {
 /* Fill in on_frame, on_closed, data and the limits first. Takes fd on success. */
 int rpc_connection_start(struct rpc_connection *c, struct loop *loop, int fd, struct error *err);
 void rpc_connection_send(struct rpc_connection *c, const uint8_t *bytes, size_t size);
+/* Stops or resumes reading. */
+void rpc_connection_hold(struct rpc_connection *c, bool hold);
 size_t rpc_connection_backlog(const struct rpc_connection *c);
 /* Ends the connection from this side; `closed` follows from the loop. */
 void rpc_connection_break(struct rpc_connection *c, const char *why);

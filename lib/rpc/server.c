@@ -74,6 +74,7 @@ struct rpc_server {
 	struct peer *peers;
 	unsigned int n_peers;
 	size_t pending; /* bytes charged */
+	bool held;
 	struct buffer scratch;
 	struct loop_source *scratch_timer;
 	bool scratch_armed;
@@ -440,6 +441,8 @@ int rpc_server_add_connection(struct rpc_server *server, int fd, struct error *e
 		peer->next->prev = peer;
 	server->peers = peer;
 	server->n_peers++;
+	if (server->held)
+		rpc_connection_hold(&peer->conn, true);
 	return 0;
 }
 
@@ -490,6 +493,13 @@ int rpc_server_listen(struct rpc_server *server, int fd, struct error *err)
 	l->next = server->listeners;
 	server->listeners = l;
 	return 0;
+}
+
+void rpc_server_hold(struct rpc_server *server, bool hold)
+{
+	server->held = hold;
+	for (struct peer *p = server->peers; p; p = p->next)
+		rpc_connection_hold(&p->conn, hold);
 }
 
 unsigned int rpc_server_connections(const struct rpc_server *server)

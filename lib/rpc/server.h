@@ -64,6 +64,8 @@ void rpc_server_set_gate(struct rpc_server *server, rpc_gate_fn gate, void *data
 /* Takes a listening socket (rpc_listen()) or a connected one, on success. */
 int rpc_server_listen(struct rpc_server *server, int fd, struct error *err);
 int rpc_server_add_connection(struct rpc_server *server, int fd, struct error *err);
+/* While held, connections are accepted but nothing is read from them. */
+void rpc_server_hold(struct rpc_server *server, bool hold);
 unsigned int rpc_server_connections(const struct rpc_server *server);
 
 /* Accepts and reads no more; writes what is queued, blocking for at most timeout_ms. For

@@ -74,8 +74,6 @@ static void on_extracted(int result, const char *out, size_t size, const struct 
 
 	if (result < 0)
 		error_prefix(&e, result, "init-data");
-	else
-		l->sandbox->initdata_done = true;
 	loading_end(l, result, &e);
 }
 
@@ -90,7 +88,6 @@ static void on_found(int result, const void *out, const struct error *err, void 
 	int r = result;
 
 	if (r == 0 && !*path) {
-		l->sandbox->initdata_done = true;
 		loading_end(l, 0, &e);
 		return;
 	}

@@ -11,5 +11,5 @@
 /* 0: done, or there is no such disk. */
 typedef void (*initdata_done_fn)(int result, const struct error *err, void *data);
 
-/* done is called once, never from within. The disk is looked for once in a sandbox's life. */
+/* done is called once, never from within. */
 int initdata_load(struct sandbox *s, initdata_done_fn done, void *data, struct error *err);

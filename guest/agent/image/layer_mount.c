@@ -11,12 +11,14 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "lib/image/layer.h"
 
 #define LOOP_TRIES 16 /* another helper may take the number that we were told is free */
 
@@ -109,6 +111,65 @@ static int bind_single(unsigned int number, const char *target, struct error *er
 	return 0;
 }
 
+/* Extended attributes of one directory to another; overlayfs' own stay behind. */
+static int copy_xattrs(int from, int to, struct error *err)
+{
+	char names[4096], value[4096];
+	ssize_t n = flistxattr(from, names, sizeof(names));
+
+	if (n < 0)
+		return errno == ENOTSUP ? 0 : error_errno(err, errno, "listing attributes");
+	for (const char *name = names; name < names + n; name += strlen(name) + 1) {
+		ssize_t size = 0;
+
+		if (str_starts(name, "trusted.overlay.") || strcmp(name, LAYER_ROOT_UNSAID) == 0)
+			continue;
+		size = fgetxattr(from, name, value, sizeof(value));
+		if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0)
+			return error_errno(err, errno, "the attribute %s", name);
+	}
+	return 0;
+}
+
+/* The root directory of the topmost layer that says something of it; else of the lowest. */
+static int open_root(const unsigned int *numbers, size_t n)
+{
+	int fd = -1;
+
+	while (n-- > 0) {
+		char path[16], mark;
+
+		snprintf(path, sizeof(path), "%u", numbers[n]);
+		close_fd(&fd);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fgetxattr(fd, LAYER_ROOT_UNSAID, &mark, 1) < 0)
+			break;
+	}
+	return fd;
+}
+
+/* overlayfs shows the upper directory's attributes for the merged root: they must be those that
+ * the image gives its root. Owner before mode and xattrs, which chown(2) changes; times last. */
+static int copy_root_attributes(const unsigned int *numbers, size_t n, const char *upper,
+                                struct error *err)
+{
+	_cleanup_close_ int from = open_root(numbers, n);
+	_cleanup_close_ int to = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (from < 0 || to < 0 || fstat(from, &st) < 0)
+		return error_errno(err, errno, "the image's root directory");
+	if (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
+		return error_errno(err, errno, "the mode and owner of %s", upper);
+	r = copy_xattrs(from, to, err);
+	if (r < 0)
+		return error_prefix(err, r, "the image's root directory");
+	if (futimens(to, (struct timespec[]){st.st_atim, st.st_mtim}) < 0)
+		return error_errno(err, errno, "the times of %s", upper);
+	return 0;
+}
+
 int layer_overlay(const char *base, const unsigned int *numbers, size_t n, const char *upper,
                   const char *work, const char *target, struct error *err)
 {
@@ -125,6 +186,11 @@ int layer_overlay(const char *base, const unsigned int *numbers, size_t n, const
 		return error_errno(err, errno, "%s", base);
 	if (n == 1 && !upper)
 		return bind_single(numbers[0], target, err);
+	if (n > 0 && upper) {
+		r = copy_root_attributes(numbers, n, upper, err);
+		if (r < 0)
+			return r;
+	}
 	buffer_str(&data, "lowerdir=");
 	for (size_t i = n; i-- > 0;)
 		buffer_printf(&data, "%u%s", numbers[i], i ? ":" : "");

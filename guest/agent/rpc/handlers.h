@@ -13,6 +13,13 @@
 /* Puts both services into the agent's server. */
 int agent_add_services(struct agent *agent, struct error *err);
 
+/* Takes the policy of init-data, or else of the image, into force. A policy that cannot be read
+ * denies everything. policy_calls.c. */
+void agent_load_policy(struct agent *agent);
+/* The server's gate. */
+int agent_gate(const char *service, const char *method, const ProtobufCMessage *request, void *data,
+               char *why, size_t why_size);
+
 /* health.c */
 AGENT_HANDLER(rpc_check);
 AGENT_HANDLER(rpc_version);
@@ -80,3 +87,6 @@ AGENT_HANDLER(rpc_get_metrics);
 
 /* diagnostic.c */
 AGENT_HANDLER(rpc_get_diagnostic_data);
+
+/* policy_calls.c */
+AGENT_HANDLER(rpc_set_policy);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "guest/agent/container/mountinfo.h"
-#include "guest/agent/image/initdata_device.h"
 #include "guest/agent/rpc/answer_by_helper.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/sandbox_container.h"
@@ -113,16 +112,6 @@ static void create_next(struct create_op *op)
 	create_free(op);
 }
 
-static void create_initdata(int result, const struct error *err, void *data)
-{
-	struct create_op *op = data;
-
-	if (result < 0)
-		create_fail(op, err);
-	else
-		create_next(op);
-}
-
 static int setup_helper(void *data, void *out, struct error *err)
 {
 	return sandbox_setup_run(&((struct create_op *)data)->setup, err);
@@ -131,17 +120,13 @@ static int setup_helper(void *data, void *out, struct error *err)
 static void create_set_up(int result, const void *out, const struct error *err, void *data)
 {
 	struct create_op *op = data;
-	struct error e = *err;
 
-	if (result == 0) {
-		op->agent->sandbox.has_namespaces = true;
-		if (!op->agent->sandbox.initdata_done)
-			result = initdata_load(&op->agent->sandbox, create_initdata, op, &e);
-		else
-			create_next(op);
+	if (result < 0) {
+		create_fail(op, err);
+		return;
 	}
-	if (result < 0)
-		create_fail(op, &e);
+	op->agent->sandbox.has_namespaces = true;
+	create_next(op);
 }
 
 /* "/sbin/modprobe" "-v" NAME PARAMETER... NULL, for each module, one vector after the other. */

@@ -54,7 +54,7 @@ static const struct rpc_handler agent_methods[] = {
     {"AddSwapPath", rpc_add_swap_path, NULL},
     {"GetVolumeStats", rpc_get_volume_stats, NULL},
     {"ResizeVolume", NULL, LATER},
-    {"SetPolicy", NULL, LATER},
+    {"SetPolicy", rpc_set_policy, NULL},
     {NULL, NULL, NULL},
 };
 
@@ -66,5 +66,7 @@ int agent_add_services(struct agent *agent, struct error *err)
 	if (r == 0)
 		r = rpc_server_add_service(agent->server, &grpc__agent_service__descriptor,
 		                           agent_methods, agent, err);
+	if (r == 0)
+		rpc_server_set_gate(agent->server, agent_gate, agent);
 	return r;
 }
