@@ -95,6 +95,15 @@ static void on_read(const struct rpc_result *result, void *data)
 		finish(st->session, -ENOMEM, "no memory for the container's output");
 }
 
+static void finish_write(struct stream *st, int result)
+{
+	struct error err = ERROR_INIT;
+
+	error_errno(&err, -result, "cannot pass the container's standard %s on",
+	            st == st->session->streams ? "output" : "error");
+	finish(st->session, result, err.text);
+}
+
 /* What was read is out; only now the next is asked for, so that a slow reader slows the
  * process down and fills no memory. */
 static void on_written(void *data, int result)
@@ -105,7 +114,7 @@ static void on_written(void *data, int result)
 	if (result == -EPIPE)
 		finish(st->session, 128 + SIGPIPE, "");
 	else if (result < 0)
-		finish(st->session, result, "writing the container's output");
+		finish_write(st, result);
 	else if (read_more(st, &err) < 0)
 		finish(st->session, err.code, err.text);
 }

@@ -3,10 +3,12 @@
 #include "options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options_help.h"
 #include "version.h"
@@ -253,12 +255,27 @@ static int standard_request(const struct program *p, int argc, char **argv)
 	return -1;
 }
 
+/* A closed one would be given to the first file that is opened, and then be taken for standard
+ * output, say. /dev/null for reading: writes fail as they do on a closed one. */
+static void hold_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int program_main(const struct program *p, int argc, char **argv)
 {
 	struct parse none = {.program = p};
 	const struct verb *v;
-	int r = standard_request(p, argc, argv);
+	int r;
 
+	hold_standard_descriptors();
+	r = standard_request(p, argc, argv);
 	if (r >= 0) {
 		if (fflush(stdout) != 0) {
 			fprintf(stderr, "%s: cannot write to standard output: %s\n", p->name,
