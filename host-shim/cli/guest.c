@@ -15,7 +15,7 @@
 /* The only guest on its device: any id that is not reserved will do. */
 #define GUEST_CID 3
 
-#define DEFAULT_MEMORY (256ull << 20)
+#define DEFAULT_MEMORY (512ull << 20)
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 #define N_SIGNALS (sizeof(signals) / sizeof(signals[0]))
@@ -109,6 +109,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .runtime_dir = g->dir.path,
 	    .machine = o->machine,
 	    .accel = g->accel.accel,
+	    .pvm = g->accel.pvm,
 	    .cpus = o->cpus,
 	    .memory = o->memory,
 	    .kernel = s->kernel ? s->kernel : g->image.kernel,

@@ -42,7 +42,7 @@ struct guest_options {
 	     offsetof(type, member.memory),                                                        \
 	     "SIZE",                                                                               \
 	     NULL,                                                                                 \
-	     "memory of the guest: 64M, 2G (default 256M)"},                                       \
+	     "memory of the guest: 64M, 2G (default 512M);\nthe image's files are kept in it"},    \
 	    {"machine",                                                                            \
 	     0,                                                                                    \
 	     OPTION_ENUM,                                                                          \
@@ -85,7 +85,7 @@ struct guest_options {
 		    "show the guest's console"                                                     \
 	}
 
-/* One processor, 256 MiB; the rest is 0. For a verb's `defaults`. */
+/* One processor, 512 MiB; the rest is 0. For a verb's `defaults`. */
 void guest_options_default(struct guest_options *o);
 
 struct guest;

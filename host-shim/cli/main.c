@@ -2,6 +2,7 @@
 /* kihon: runs containers and guest images in virtual machines, from a shell. */
 #include "host-shim/cli/boot.h"
 #include "host-shim/cli/doctor.h"
+#include "host-shim/cli/guest.h"
 #include "host-shim/cli/run.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
 	    .details =
 	        "Each guest is a virtual machine of its own with the Kihon kernel and agent.\n",
 	    .verbs = verbs,
+	    .output_status = EXIT_OURS,
 	};
 
 	log_setup("kihon", LOG_INFO, 2, LOG_AUTO);

@@ -108,7 +108,10 @@ static void on_end(void *data, const struct hypervisor_end *end)
 	struct run *r = data;
 	const char *panic = guest_panic(r->guest);
 
-	if (guest_timed_out(r->guest) && r->status < 0)
+	if (guest_timed_out(r->guest) && r->status < 0 && !r->agent_up)
+		fail(r, EXIT_OURS, "the guest did not come up in time; its console: %s",
+		     console_line(r));
+	else if (guest_timed_out(r->guest) && r->status < 0)
 		fail(r, EXIT_OURS, "the time was up: the container was stopped");
 	else if (r->status < 0 && r->signals)
 		r->status = 128 + r->signals;

@@ -56,6 +56,7 @@ int accel_choose(enum accel wanted, const char *root, struct accel_choice *out, 
 
 	out->accel = wanted == ACCEL_TCG ? ACCEL_TCG : ACCEL_KVM;
 	out->why[0] = '\0';
+	out->pvm = r == 0 && out->accel == ACCEL_KVM && has_pvm(root);
 	if (wanted == ACCEL_KVM && r < 0) {
 		error_errno(err, -r, "opening /dev/kvm");
 		if (err)
@@ -66,7 +67,7 @@ int accel_choose(enum accel wanted, const char *root, struct accel_choice *out, 
 		return 0;
 	if (r < 0)
 		snprintf(out->why, sizeof(out->why), "/dev/kvm: %s", strerror(-r));
-	else if (has_pvm(root))
+	else if (out->pvm)
 		snprintf(out->why, sizeof(out->why), "it is PVM");
 	else if (!has_hardware_virtualisation(root))
 		snprintf(out->why, sizeof(out->why), "the processor offers neither VMX nor SVM");

@@ -8,12 +8,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/base/error.h"
 
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_TCG };
 
 struct accel_choice {
 	enum accel accel; /* ACCEL_KVM or ACCEL_TCG */
+	bool pvm;         /* the KVM there is is PVM */
 	char why[128];    /* for ACCEL_TCG chosen by ACCEL_AUTO: what is wrong with KVM, else "" */
 };
 

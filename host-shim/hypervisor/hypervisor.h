@@ -35,6 +35,7 @@ struct hypervisor_config {
 	const char *runtime_dir; /* private folder; sockets are made in it */
 	const char *machine;     /* "microvm" or "q35"; NULL: the back end's default */
 	enum accel accel;        /* ACCEL_KVM or ACCEL_TCG */
+	bool pvm;                /* the KVM is PVM */
 	uint32_t cpus;
 	uint64_t memory; /* bytes, whole MiB */
 

@@ -114,7 +114,9 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 	bad |=
 	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=single"));
 	bad |= add_pair(a, "-cpu",
-	                str_printf(c->accel == ACCEL_KVM ? "host,-arch-capabilities" : "max"));
+	                str_printf(c->accel != ACCEL_KVM ? "max"
+	                           : c->pvm              ? "host,-arch-capabilities"
+	                                                 : "host"));
 	bad |= add_pair(a, "-smp", str_printf("%u", c->cpus));
 	if (pmem)
 		/* Room above RAM for the image, wherever the gigabyte it lies in begins. */

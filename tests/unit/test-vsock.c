@@ -267,6 +267,22 @@ TEST(s5_10_6_5_host_closes)
 	bench_stop(&b);
 }
 
+TEST(s5_10_6_5_host_closes_after_half_closing)
+{
+	start();
+	open_stream();
+	shutdown(b.host[0], SHUT_WR);
+	bench_turn(&b);
+	expect(VSOCK_OP_SHUTDOWN);
+	bench_close_host(&b, 0);
+	bench_turn(&b);
+	expect(VSOCK_OP_SHUTDOWN); /* not RST: the guest may not have read all yet */
+	check_int(got.flags, VSOCK_SHUTDOWN_BOTH);
+	send_data(1000, 5000, "x", 1); /* on its way before the guest knew */
+	expect_nothing();
+	bench_stop(&b);
+}
+
 TEST(host_that_reads_no_more)
 {
 	start();

@@ -154,6 +154,14 @@ static void host_sends_no_more(struct vsock_conn *c)
 	c->host_shut |= shut;
 }
 
+void vsock_conn_host_closed(struct vsock_conn *c)
+{
+	c->host_hung_up = true;
+	/* Half closed before: nothing more is read, so say it now. */
+	if (c->state == VSOCK_ESTABLISHED && (c->host_shut & VSOCK_SHUTDOWN_SEND))
+		host_sends_no_more(c);
+}
+
 /* No room in the guest: still notice that the host has ended, else wait. */
 static void wait_for_credit(struct vsock_conn *c)
 {

@@ -95,5 +95,9 @@ bool vsock_conn_next(struct vsock_conn *c, struct vsock_header *h, const struct 
 /* Whether vsock_conn_next() could give something now. */
 bool vsock_conn_wants(const struct vsock_conn *c);
 
+/* The host's end is closed for good (host_hung_up): SHUTDOWN of both directions follows what
+ * it still had to say. */
+void vsock_conn_host_closed(struct vsock_conn *c);
+
 /* Forgets all else and owes RST. */
 void vsock_conn_abort(struct vsock_conn *c);

@@ -182,8 +182,10 @@ static void socket_event(struct loop_source *src, int fd, uint32_t events, void 
 		loop_source_free(c->src);
 		c->src = NULL;
 		vsock_conn_flush(c);
-		if (c->state == VSOCK_REQUESTED || c->host_shut & VSOCK_SHUTDOWN_SEND)
+		if (c->state == VSOCK_REQUESTED)
 			vsock_conn_abort(c);
+		else
+			vsock_conn_host_closed(c);
 	}
 	settle(c->mux, c);
 }
