@@ -7,8 +7,11 @@
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/sandbox_container.h"
+#include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+
+#define UPDATE_MS 30000u
 
 static void answer(struct rpc_call *call, int result, const struct error *err)
 {
@@ -156,23 +159,73 @@ void rpc_remove_container(struct rpc_call *call, const ProtobufCMessage *request
 	rpc_call_on_cancel(call, remove_cancelled, op);
 }
 
-/* ---- update, pause, resume */
+/* ---- update: a limit below what is in use makes the kernel reclaim first, which takes time */
+
+struct update_op {
+	struct rpc_call *call; /* NULL: cancelled */
+	struct arena arena;    /* the request is in it */
+	struct container *engine;
+	struct oci_spec *spec;
+};
+
+static void update_cancelled(void *data)
+{
+	((struct update_op *)data)->call = NULL;
+}
+
+static int update_in_helper(void *data, void *out, struct error *err)
+{
+	const struct update_op *op = data;
+
+	return container_update(op->engine, op->spec->linux_.resources, err);
+}
+
+static void update_free(struct update_op *op)
+{
+	if (!op)
+		return;
+	oci_spec_free(op->spec);
+	arena_free(&op->arena);
+	free(op);
+}
+
+static void updated(int result, const void *out, const struct error *err, void *data)
+{
+	struct update_op *op = data;
+
+	if (op->call)
+		answer(op->call, result, err);
+	update_free(op);
+}
 
 void rpc_update_container(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
 	const Grpc__UpdateContainerRequest *req = (const void *)request;
-	_cleanup_oci_spec_ struct oci_spec *spec = NULL;
 	struct agent *agent = data;
 	struct error err = ERROR_INIT;
 	struct sandbox_container *c;
-	int r = sandbox_container_find(&agent->sandbox, req->container_id, &c, &err);
+	struct update_op *op = calloc(1, sizeof(*op));
+	int r = op ? sandbox_container_find(&agent->sandbox, req->container_id, &c, &err)
+	           : error_set(&err, ENOMEM, "out of memory");
 
 	if (r == 0)
-		r = spec_from_resources(req->resources, &spec, &err);
+		r = spec_from_resources(req->resources, &op->spec, &err);
 	if (r == 0)
-		r = container_update(c->engine, spec->linux_.resources, &err);
-	answer(call, r, &err);
+		op->engine = c->engine;
+	if (r == 0)
+		r = helper_run(agent->loop, "updating a container", update_in_helper, op, UPDATE_MS,
+		               updated, op, &err);
+	if (r < 0) {
+		update_free(op);
+		rpc_call_fail_error(call, &err);
+		return;
+	}
+	op->call = call;
+	op->arena = rpc_call_take_arena(call);
+	rpc_call_on_cancel(call, update_cancelled, op);
 }
+
+/* ---- pause, resume */
 
 static void freeze(struct rpc_call *call, struct agent *agent, const char *id,
                    int (*fn)(struct container *c, struct error *err))
