@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# ext4: an ext4 image from what is in an EROFS image, for the image builder.
+$(eval $(call host_library,ext4,$(sort $(wildcard lib/ext4/*.c))))
+$(eval $(call unit_test,test-ext4,tests/unit/test-ext4.c tests/erofs/golden.c,ext4 erofs base,-lext2fs -lcom_err -lcjson))
+$(eval $(call fuzz_target,fuzz-ext4,tests/fuzz/fuzz-ext4.c,ext4 erofs base,-lext2fs -lcom_err -lcjson))

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* volume: an ext4 file system being made: blocks, inodes, content. Private to lib/ext4. */
+#pragma once
+
+#include <ext2fs/ext2fs.h>
+#include <stddef.h>
+
+#include "lib/ext4/ext4.h"
+
+/* Blocks of a file that are next to each other. */
+struct run {
+	uint64_t block;
+	uint32_t blocks; /* at most EXT_INIT_MAX_LEN */
+};
+
+struct runs {
+	struct run *v; /* owned */
+	size_t n, room;
+	uint64_t blocks;
+};
+
+struct volume {
+	ext2_filsys fs;
+	int fd;           /* the caller's */
+	uint64_t goal;    /* where the next block is looked for */
+	ext2_ino_t inode; /* the last one given out */
+	struct error *err;
+};
+
+/* What the files need: blocks of content, directories, symlinks and xattrs; inodes. */
+struct volume_need {
+	uint64_t blocks;
+	uint64_t inodes;
+};
+
+int volume_create(struct volume *v, int fd, const struct ext4_write_opts *opts,
+                  const struct volume_need *need, struct error *err);
+/* Writes all that is not in the file yet. */
+int volume_finish(struct volume *v, uint64_t *size);
+void volume_free(struct volume *v);
+
+/* -errno and a line for a code of libext2fs. */
+int volume_failed(struct volume *v, errcode_t code, const char *doing);
+
+int volume_new_inode(struct volume *v, bool dir, ext2_ino_t *out);
+/* Takes `blocks` more blocks. */
+int volume_allocate(struct volume *v, struct runs *runs, uint64_t blocks);
+/* Writes the inode of st with that content; inodes of devices, pipes and empty files have none.
+ * inline_data: a short symlink's target, at most 59 bytes. */
+int volume_write_inode(struct volume *v, ext2_ino_t ino, const struct erofs_stat *st,
+                       const struct runs *runs, const void *inline_data, size_t inline_size);
+
+int runs_add(struct runs *r, uint64_t block, uint64_t blocks, struct error *err);
+void runs_free(struct runs *r);
+#define _cleanup_runs_ __attribute__((cleanup(runs_free)))
