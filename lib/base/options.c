@@ -268,22 +268,14 @@ static void hold_standard_descriptors(void)
 		close(fd);
 }
 
-int program_main(const struct program *p, int argc, char **argv)
+static int run_program(const struct program *p, int argc, char **argv)
 {
 	struct parse none = {.program = p};
 	const struct verb *v;
-	int r;
+	int r = standard_request(p, argc, argv);
 
-	hold_standard_descriptors();
-	r = standard_request(p, argc, argv);
-	if (r >= 0) {
-		if (fflush(stdout) != 0) {
-			fprintf(stderr, "%s: cannot write to standard output: %s\n", p->name,
-			        strerror(errno));
-			return 4;
-		}
+	if (r >= 0)
 		return r;
-	}
 	if (!p->verbs)
 		return run_verb(p, p->only, argc - 1, argv + 1);
 	if (argc < 2)
@@ -294,6 +286,20 @@ int program_main(const struct program *p, int argc, char **argv)
 		                         : usage(&none, "unknown verb \"%s\"",
 		                                 strcmp(argv[1], "help") == 0 ? argv[2] : argv[1]);
 	return run_verb(p, v, argc - 2, argv + 2);
+}
+
+int program_main(const struct program *p, int argc, char **argv)
+{
+	int r;
+
+	hold_standard_descriptors();
+	r = run_program(p, argc, argv);
+	errno = 0;
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || r != 0)
+		return r;
+	fprintf(stderr, "%s: cannot write to standard output: %s\n", p->name,
+	        errno ? strerror(errno) : "not all of it was taken");
+	return p->output_status ? p->output_status : 4;
 }
 
 int program_fail(const char *name, const struct error *err)

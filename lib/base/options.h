@@ -58,10 +58,12 @@ struct program {
 	const char *details;      /* description, exit status, files, examples */
 	const struct verb *verbs; /* NULL: a program without verbs, see `only` */
 	const struct verb *only;  /* the single action of a program without verbs */
+	int output_status;        /* when standard output cannot be written; 0: 4 */
 };
 
 /* Handles --help, -h, help [VERB], --version, --completion-bash, --man[=VERB].
- * Returns the exit status. */
+ * Returns the exit status; that what was printed went nowhere is a failure, too. Descriptors
+ * 0 to 2 are open while it runs. */
 int program_main(const struct program *p, int argc, char **argv);
 
 /* Exit status for an error: 1 failed, 2 usage, 3 input, 4 environment, 5 verification.
