@@ -191,9 +191,20 @@ int fs_pread_all(int fd, void *data, size_t size, uint64_t offset)
 	return 0;
 }
 
+/* A device or a pipe: putting a file in its place would be the end of /dev/null, say. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 int fs_temp_open(struct fs_temp *t, const char *path, mode_t mode, struct error *err)
 {
 	*t = (struct fs_temp)FS_TEMP_INIT;
+	if (is_special(path))
+		return error_set_kind(err, ERROR_INPUT, EEXIST,
+		                      "cannot write %s: there is something that is no file", path);
 	t->path = strdup(path);
 	t->tmp_path = str_printf("%s.tmp-XXXXXX", path);
 	if (!t->path || !t->tmp_path) {
@@ -248,12 +259,23 @@ int fs_temp_commit(struct fs_temp *t, struct error *err)
 	return 0;
 }
 
+static int write_special(const char *path, const void *data, size_t size, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fs_write_all(fd, data, size);
+
+	return r < 0 ? error_errno(err, -r, "cannot write %s", path) : 0;
+}
+
 int fs_write_file_atomic(const char *path, const void *data, size_t size, mode_t mode,
                          struct error *err)
 {
 	_cleanup_fs_temp_ struct fs_temp t = FS_TEMP_INIT;
-	int r = fs_temp_open(&t, path, mode, err);
+	int r;
 
+	if (is_special(path))
+		return write_special(path, data, size, err);
+	r = fs_temp_open(&t, path, mode, err);
 	if (r < 0)
 		return r;
 	r = fs_write_all(t.fd, data, size);

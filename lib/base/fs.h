@@ -32,11 +32,12 @@ int fs_write_all(int fd, const void *data, size_t size); /* 0 or -errno */
 int fs_pwrite_all(int fd, const void *data, size_t size, uint64_t offset);
 int fs_pread_all(int fd, void *data, size_t size, uint64_t offset); /* -ENODATA when short */
 
-/* Writes to a temporary name beside `path`, fsyncs, renames: whole or not at all. */
+/* Writes to a temporary name beside `path`, fsyncs, renames: whole or not at all. A device or a
+ * pipe of that name is written to. */
 int fs_write_file_atomic(const char *path, const void *data, size_t size, mode_t mode,
                          struct error *err);
 
-/* A file that appears under its name only when committed. */
+/* A file that appears under its name only when committed. -EEXIST: there is a device or such. */
 struct fs_temp {
 	int fd;         /* write here; -1 when not open */
 	char *tmp_path; /* owned */

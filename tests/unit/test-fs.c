@@ -60,6 +60,24 @@ TEST(atomic_file)
 	check(stat(path, &st) == 0 && (st.st_mode & 0777) == 0644);
 }
 
+TEST(what_is_no_file_stays)
+{
+	_cleanup_free_ char *path = in_tmp("fifo");
+	_cleanup_close_ int fd = -1;
+	struct error err = ERROR_INIT;
+	struct fs_temp t;
+	struct stat st;
+	char got[8] = "";
+
+	check(mkfifo(path, 0600) == 0);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	check_ok(fs_write_file_atomic(path, "hello", 5, 0644, &err), &err);
+	check_int(read(fd, got, sizeof(got)), 5);
+	check_str(got, "hello");
+	check_int(fs_temp_open(&t, path, 0600, &err), -EEXIST);
+	check(stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+}
+
 TEST(aborted_file_leaves_nothing)
 {
 	_cleanup_free_ char *path = in_tmp("file");
