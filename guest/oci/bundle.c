@@ -130,7 +130,7 @@ int bundle_write_pid(const char *file, pid_t pid, struct error *err)
 
 	if (!file)
 		return 0;
-	return fs_write_file_atomic(file, text, (size_t)n, 0644, err);
+	return store_write_file(file, text, (size_t)n, 0644, err);
 }
 
 /* ---- the seccomp agent ---- */

@@ -109,10 +109,11 @@ static int delete_container(const char *id, bool force, struct error *err)
 	enum container_status s;
 
 	if (r < 0) {
-		/* What a killed create left behind has no record that could be read. */
-		if (force && store_check_id(id, NULL) == 0)
-			store_remove(id);
-		return force ? 0 : r;
+		/* What a killed create left behind has no record. */
+		if (!force || r != -ENOENT)
+			return r;
+		store_remove(id);
+		return 0;
 	}
 	s = container_status(c);
 	if (!force && s != CONTAINER_STOPPED && s != CONTAINER_CREATED)

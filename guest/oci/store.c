@@ -88,6 +88,28 @@ void store_remove(const char *id)
 
 /* ---- saving ---- */
 
+int store_write_file(const char *path, const void *data, size_t size, mode_t mode,
+                     struct error *err)
+{
+	_cleanup_free_ char *part = str_printf("%s.part", path);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!part)
+		return error_set(err, ENOMEM, "no memory");
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return error_errno(err, errno, "making %s", part);
+	r = fs_write_all(fd, data, size);
+	if (r == 0 && rename(part, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(part);
+		return error_errno(err, -r, "writing %s", path);
+	}
+	return 0;
+}
+
 static int save_filter(const char *id, int filter, struct error *err)
 {
 	_cleanup_free_ char *path = store_path(id, "filter");
@@ -153,7 +175,7 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 	snprintf(fraction, sizeof(fraction), ".%09ldZ", now.tv_nsec);
 	buffer_printf(&j, "{\"pid\":%d,\"startTime\":\"%" PRIu64 "\",\"created\":\"%s%s\",", pid,
 	              container_process_start_time(container_init(c)), stamp, fraction);
-	buffer_printf(&j, "\"owner\":%u,\"hooks\":%s,\"bundle\":", (unsigned int)geteuid(),
+	buffer_printf(&j, "\"owner\":%u,\"laterHooks\":%s,\"bundle\":", (unsigned int)geteuid(),
 	              spec->hooks[OCI_HOOK_POSTSTART].n || spec->hooks[OCI_HOOK_POSTSTOP].n
 	                  ? "true"
 	                  : "false");
@@ -167,7 +189,7 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 	buffer_str(&j, "}\n");
 	if (!path || j.failed)
 		return error_set(err, ENOMEM, "no memory");
-	return fs_write_file_atomic(path, j.data, j.size, 0600, err);
+	return store_write_file(path, j.data, j.size, 0600, err);
 }
 
 /* ---- loading ---- */
@@ -195,7 +217,7 @@ static int read_record(const cJSON *obj, const char *id, struct store_record *ou
 	    (r = json_string(obj, "startTime", true, &start, id, err)) < 0 ||
 	    (r = json_u64(obj, "pid", true, &pid, id, err)) < 0 ||
 	    (r = json_u64(obj, "owner", true, &owner, id, err)) < 0 ||
-	    (r = json_bool(obj, "hooks", true, &out->hooks, id, err)) < 0)
+	    (r = json_bool(obj, "laterHooks", true, &out->hooks, id, err)) < 0)
 		return r;
 	out->pid = (pid_t)pid;
 	out->owner = (uint32_t)owner;

@@ -36,6 +36,10 @@ void store_remove(const char *id);
 /* Path of a file of the container's, fresh memory, NULL on a full memory. */
 char *store_path(const char *id, const char *file);
 
+/* Appears whole or not at all for who looks at it. Unlike fs_write_file_atomic() it is not
+ * forced to disk: containers do not outlive the machine either. */
+int store_write_file(const char *path, const void *data, size_t size, mode_t mode,
+                     struct error *err);
 /* After creation: record.json, and the filter. */
 int store_save(const char *id, const char *bundle, const struct oci_spec *spec, struct container *c,
                struct error *err);

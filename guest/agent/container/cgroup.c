@@ -212,6 +212,7 @@ int cgroup_create(const char *root, const char *path, const struct oci_resources
 {
 	_cleanup_strv_ struct strv parts = STRV_INIT;
 	uint32_t needed = cgroup_controllers_needed(res);
+	bool made;
 	int r;
 
 	*out = (struct cgroup)CGROUP_INIT;
@@ -231,8 +232,11 @@ int cgroup_create(const char *root, const char *path, const struct oci_resources
 		                   "the cgroup %s has processes already: it belongs to somebody "
 		                   "else",
 		                   path);
+	made = r == 0;
 	if (r >= 0)
 		r = check_controllers(out->fd, out->path, needed, err);
+	if (r < 0 && made)
+		rmdir(out->path);
 	if (r < 0)
 		cgroup_close(out);
 	return r;

@@ -119,9 +119,9 @@ static int make_links(int root_fd, struct error *err)
 		const char *name, *target;
 		bool replace;
 	} links[] = {
-	    {"fd", "/proc/self/fd", false},       {"stdin", "/proc/self/fd/0", false},
-	    {"stdout", "/proc/self/fd/1", false}, {"stderr", "/proc/self/fd/2", false},
-	    {"ptmx", "pts/ptmx", true},
+	    {"core", "/proc/kcore", false},       {"fd", "/proc/self/fd", false},
+	    {"stdin", "/proc/self/fd/0", false},  {"stdout", "/proc/self/fd/1", false},
+	    {"stderr", "/proc/self/fd/2", false}, {"ptmx", "pts/ptmx", true},
 	};
 	_cleanup_close_ int dev = fs_mkdir_in_root(root_fd, "/dev", 0755);
 
@@ -176,7 +176,9 @@ int devices_make(int root_fd, const struct oci_spec *spec, bool bind, struct err
 		if (r == 0)
 			r = make_links(root_fd, err);
 	}
+	/* A node /dev/ptmx would be the multiplexer of the runtime's terminals: the link stays. */
 	for (size_t i = 0; i < spec->linux_.n_devices && r == 0; i++)
-		r = make_device(root_fd, &spec->linux_.devices[i], bind, err);
+		if (strcmp(spec->linux_.devices[i].path, "/dev/ptmx") != 0)
+			r = make_device(root_fd, &spec->linux_.devices[i], bind, err);
 	return r;
 }

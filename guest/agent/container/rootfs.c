@@ -84,7 +84,7 @@ static int open_null(struct rootfs *root, struct error *err)
 	if (fstat(root->null_mount, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENODEV,
 		                      "the runtime's /dev/null is not the null device");
-	return 0;
+	return mount_change(root->null_mount, MOUNT_ATTR_RDONLY, 0, 0, false, "/dev/null", err);
 }
 
 int rootfs_open(struct rootfs *root, struct error *err)

@@ -84,8 +84,14 @@ static int make_bind(struct mounting *x, struct error *err)
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "the bind mount %s cannot have the option \"%s\"",
 			                      x->m->destination, x->m->options.v[i]);
-	if (x->root->namespaces->private_user && x->root->helper_fd >= 0)
-		return ask_helper(x, err);
+	if (x->root->namespaces->private_user && x->root->helper_fd >= 0) {
+		int r = ask_helper(x, err);
+
+		/* An unprivileged runtime may less than this process in its own namespaces. */
+		if (r != -EPERM)
+			return r;
+		error_clear(err);
+	}
 	x->fd = rootfs_open_source(x->root->spec, x->index, x->root->bundle, err);
 	return x->fd < 0 ? x->fd : 0;
 }

@@ -340,25 +340,31 @@ int syscall_filter_load(const struct syscall_filter *p)
 
 /* ---- sending the listener ---- */
 
+/* The sender shares memory and descriptors with its maker, but is no thread of it, so that
+ * the filter does not become its own. */
 struct syscall_filter_sender {
 	_Atomic int listener; /* -1: not yet; -2: there will be none */
 	_Atomic int sent;     /* 0: not yet; 1: done; else a negative errno */
 	_Atomic int alive;    /* the kernel clears it when the sender has ended */
+	int fd;
+	uint8_t stack[16384] __attribute__((aligned(16)));
 };
 
-static void __attribute__((noreturn)) run_sender(struct syscall_filter_sender *s, int fd)
+static int run_sender(void *data)
 {
 	const struct timespec pause = {0, 200000};
+	struct syscall_filter_sender *s = data;
 	int listener;
 
 	while ((listener = atomic_load(&s->listener)) == -1)
 		nanosleep(&pause, NULL);
 	if (listener >= 0) {
-		int r = sync_send(fd, SYNC_LISTENER, 0, listener);
+		int r = sync_send(s->fd, SYNC_LISTENER, 0, listener);
 
 		atomic_store(&s->sent, r < 0 ? r : 1);
 	}
-	_exit(0);
+	syscall(SYS_exit, 0); /* no atexit handlers: the memory is another's too */
+	return 0;
 }
 
 static void spin(void)
@@ -372,26 +378,21 @@ int syscall_filter_sender_start(int fd, struct syscall_filter_sender **out, stru
 {
 	/* Nobody of the container shall have to reap it: SA_NOCLDWAIT, which execve resets. */
 	const struct sigaction reap = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
-	struct clone_args args = {.flags = CLONE_FILES | CLONE_CHILD_CLEARTID,
-	                          .exit_signal = SIGCHLD};
-	struct syscall_filter_sender *s =
-	    mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid;
+	struct syscall_filter_sender *s = malloc(sizeof(*s));
 
-	if (s == MAP_FAILED)
-		return error_errno(err, errno, "preparing the seccomp listener");
+	if (!s)
+		return error_set(err, ENOMEM, "preparing the seccomp listener: no memory");
 	atomic_init(&s->listener, -1);
 	atomic_init(&s->sent, 0);
 	atomic_init(&s->alive, 1);
-	args.child_tid = (uint64_t)(uintptr_t)&s->alive;
+	s->fd = fd;
 	sigaction(SIGCHLD, &reap, NULL);
-	pid = call_clone3(&args);
-	if (pid < 0) {
-		munmap(s, sizeof(*s));
+	if (clone(run_sender, s->stack + sizeof(s->stack),
+	          CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, s, NULL, NULL,
+	          &s->alive) < 0) {
+		free(s);
 		return error_errno(err, errno, "preparing the seccomp listener");
 	}
-	if (pid == 0)
-		run_sender(s, fd);
 	*out = s;
 	return 0;
 }
