@@ -3,6 +3,7 @@
 """Writes an OCI layout with the images that tests/pull.bats pulls: ordinary, odd, wrong and hostile ones.
 
 	images.py DIR
+	images.py DIR --large MIB	one image "large": four layers of source-like text and noise, MIB in all
 
 Each image is a tag of the layout. Layers are made with Python's tarfile and GNU tar, so that nothing of the
 project's own is compared with itself."""
@@ -258,11 +259,34 @@ def hostile(layout):
     layout.image("hostile-many", [gz(many)])
 
 
+def large(layout, mib):
+    """As a language's image is: many files of a few KiB, some large ones."""
+    rnd = random.Random(5)
+    words = [bytes(rnd.choice(b"abcdefghijklmnopqrstuvwxyz_(){};\n ") for _ in range(rnd.randint(2, 12)))
+             for _ in range(5000)]
+    text = b" ".join(rnd.choice(words) for _ in range(600000))
+    pool = text + bytes(rnd.getrandbits(8) for _ in range(1 << 20)) * 4
+    pool += pool
+    layers = []
+    for share, size in ((0.5, 16000), (0.2, 8000), (0.2, 600000), (0.1, 30000)):
+        t = Tar()
+        for k in range(int(share * mib * (1 << 20) / size)):
+            if k % 100 == 0:
+                t.dir("l%d-%03d" % (len(layers), k // 100))
+            at = rnd.randrange(len(pool) // 2)
+            t.add("l%d-%03d/file-%d" % (len(layers), k // 100, k), data=pool[at:at + rnd.randrange(2 * size)])
+        layers.append(gz(t))
+    layout.image("large", layers)
+
+
 def main():
     layout = Layout(sys.argv[1])
+    if sys.argv[2:3] == ["--large"]:
+        return large(layout, int(sys.argv[3]))
     good(layout)
     wrong(layout)
     hostile(layout)
+    return None
 
 
 if __name__ == "__main__":
