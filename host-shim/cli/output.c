@@ -27,21 +27,20 @@ static void finish(struct output *o, int result)
 	o->done(o->data, result);
 }
 
-/* One write: 0 more to do or all done (then `done` was called), negative: failed. */
-static void write_some(struct output *o, size_t most)
+/* One write. False: all is done, or failed, and `o` may be gone by what `done` did. */
+static bool write_some(struct output *o, size_t most)
 {
 	size_t left = o->held.size - o->from;
 	ssize_t n = write(o->fd, o->held.data + o->from, left < most ? left : most);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n < 0) {
-		finish(o, -errno);
-		return;
-	}
-	o->from += (size_t)n;
-	if (o->from == o->held.size)
-		finish(o, 0);
+		return true;
+	if (n >= 0)
+		o->from += (size_t)n;
+	if (n >= 0 && o->from < o->held.size)
+		return true;
+	finish(o, n < 0 ? -errno : 0);
+	return false;
 }
 
 static void on_writable(struct loop_source *src, int fd, uint32_t events, void *data)
@@ -62,8 +61,7 @@ static void on_soon(struct loop_source *src, void *data)
 {
 	struct output *o = data;
 
-	write_some(o, SIZE_MAX / 2);
-	if (o->held.size > o->from)
+	if (write_some(o, SIZE_MAX / 2))
 		loop_set_timer(src, 0);
 }
 

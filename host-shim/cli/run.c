@@ -20,6 +20,7 @@
 #include "host-shim/cli/terminal.h"
 #include "host-shim/hypervisor/dial.h"
 #include "lib/base/fs.h"
+#include "lib/oci/reference.h"
 #include "lib/rpc/proto/health.pb-c.h"
 
 #define AGENT_PORT 1024
@@ -400,7 +401,7 @@ static void on_console(void *data, const uint8_t *bytes, size_t size)
 		fs_write_all(STDERR_FILENO, bytes, size);
 }
 
-static void write_timings(const struct run *r)
+static void write_timings(struct run *r)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
 	struct error err = ERROR_INIT;
@@ -412,8 +413,10 @@ static void write_timings(const struct run *r)
 		buffer_printf(&b, ",\"run_ms\":%" PRIu64, r->ran - r->created);
 	buffer_printf(&b, ",\"total_ms\":%" PRIu64 ",\"exit_status\":%d}\n",
 	              loop_now_ms() - r->started, r->status);
-	if (fs_write_file_atomic(r->d->timings, b.data, b.size, 0644, &err) < 0)
-		cli_say("--json-timings: %s", err.text);
+	if (fs_write_file_atomic(r->d->timings, b.data, b.size, 0644, &err) == 0)
+		return;
+	cli_say("--json-timings: %s", err.text);
+	r->status = r->status ?: EXIT_OURS;
 }
 
 static int add_secrets(struct run *r, struct error *err)
@@ -432,8 +435,11 @@ static int start(struct run *r, struct error *err)
 	const struct run_data *d = r->d;
 	struct guest_setup setup = {.image_dir = d->image_dir, .name = "kihon-run"};
 	struct guest_events events = {on_console, on_end, on_signal, r};
-	int e = guest_new(&r->guest, r->loop, &d->guest, &setup, &events, err);
+	struct reference ref;
+	int e = reference_parse(r->spec.image, &ref, err);
 
+	if (e == 0)
+		e = guest_new(&r->guest, r->loop, &d->guest, &setup, &events, err);
 	if (e == 0)
 		e = add_secrets(r, err);
 	if (e < 0)
