@@ -233,7 +233,8 @@ static void on_pulled(int result, const char *out, size_t size, const struct err
 		r = helper_run(pull->sandbox->loop, "mounting an image", mount_all, pull,
 		               SANDBOX_MOUNT_MS, on_mounted, pull, &err);
 	if (r < 0) {
-		error_prefix(&err, r, "image %s", pull->reference);
+		if (!strstr(err.text, pull->reference)) /* the puller names it by itself */
+			error_prefix(&err, r, "image %s", pull->reference);
 		pull_end(pull, r, &err);
 	}
 }
