@@ -69,7 +69,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	inside '
 		agent_start
 		for m in $(sed -nE "s/^\trpc (\w+).*/\1/p" $PROTO); do
-			[ $m = DestroySandbox ] && continue
+			case $m in DestroySandbox | SetPolicy) continue ;; esac
 			call $m "" 500 >/dev/null 2>/run/err
 			s=$?
 			[ $s -eq 0 ] || [ $s -gt 64 ] || { echo "$m: $s"; cat /run/err; exit 1; }
@@ -507,4 +507,58 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has 'rego 67'
 	has 'closed 71'
 	has 'broken 71'
+}
+
+@test "log port: JSON lines to who connects, and back again" {
+	inside '
+		agent_start "log_vport = 1025" "log_level = \"debug\""
+		sleep 1000 | tests/agent/port-client.py /run/agent.sock.1025 >/run/records & c=$!
+		sleep 1
+		sandbox; container c1 true && start c1; wait_exit c1 >/dev/null; remove c1
+		kill $c; pkill port-client; sleep 0.2
+		container c3 true
+		python3 -c "import json; r = [json.loads(l) for l in open(\"/run/records\")]; print(sorted({x[\"source\"] for x in r}), len(r) > 1)"
+		grep -c "no container\|process .*c1. of c1" /run/agent.log
+		finish'
+	has "['agent'] True"
+}
+
+@test "debug console: a shell on a pty, gone with its connection" {
+	inside '
+		agent_start "debug_console = true" "debug_console_vport = 1026"
+		printf "tty | sed s,^,on,; echo num \$((6*7)); exit\\n" | tests/agent/port-client.py /run/agent.sock.1026 >/run/out
+		grep -ao "on/dev/pts/[0-9]\|^num 42" /run/out
+		sleep 1000 | tests/agent/port-client.py /run/agent.sock.1026 >/dev/null &
+		until_count 2 "debug console was opened" /run/agent.log
+		echo "shells $(pgrep -P $AGENT_PID | wc -l)"
+		pkill -f port-client
+		for ((i = 0; i < 50; i++)); do [ "$(pgrep -P $AGENT_PID)" ] || break; sleep 0.1; done
+		echo "shells $(pgrep -P $AGENT_PID | wc -l)"
+		finish'
+	has 'num 42'
+	has on/dev/pts/
+	has $'shells 1\nshells 0'
+}
+
+@test "streams by connections of the host" {
+	inside '
+		agent_start "passfd_listener_port = 1027" "log_level = \"debug\""
+		sandbox
+		p=/run/agent.sock.1027
+		head -c 2000000 /dev/urandom >/run/in
+		tests/agent/port-client.py $p kihon-1 </run/in >/dev/null &
+		sleep 1000 | tests/agent/port-client.py $p kihon-2 >/run/out & o=$!
+		sleep 1000 | tests/agent/port-client.py $p kihon-3 >/run/err & e=$!
+		until_count 3 "a stream connection" /run/agent.log
+		container c1 -e "stdin_port: 1 stdout_port: 2 stderr_port: 3" sh -c "cat; echo problem >&2; exit 4" && start c1
+		echo "exit $(wait_exit c1)"
+		pkill sleep; wait $o $e
+		cmp /run/in /run/out && echo same; cat /run/err
+		remove c1
+		container c1 -e "stdout_port: 9" true; echo "nobody there $?"
+		finish'
+	has 'exit 4'
+	has same
+	has problem
+	has 'nobody there 69'
 }

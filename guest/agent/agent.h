@@ -5,7 +5,9 @@
 #include <stdbool.h>
 
 #include "guest/agent/agent_config.h"
+#include "guest/agent/debug_console.h"
 #include "guest/agent/device/uevent.h"
+#include "guest/agent/log_port.h"
 #include "guest/agent/net/net.h"
 #include "guest/agent/net/netlink.h"
 #include "guest/agent/policy.h"
@@ -23,6 +25,8 @@ struct agent {
 	struct net *net;
 	struct netlink *netlink; /* for the network calls; net's, or one of our own */
 	struct sandbox sandbox;
+	struct log_port *log_port;
+	struct debug_console *console;
 	struct policy *policy; /* NULL: everything is allowed */
 	bool pid1;             /* power off at the end, instead of exiting */
 	uint64_t scrapes;      /* GetMetrics calls */

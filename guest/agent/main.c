@@ -13,6 +13,7 @@
 
 #include "guest/agent/agent.h"
 #include "guest/agent/image/initdata_device.h"
+#include "guest/agent/passfd.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/init/init.h"
 #include "guest/init/marks.h"
@@ -100,6 +101,25 @@ static void on_term(struct loop_source *src, const struct signalfd_siginfo *si, 
 	loop_exit(((struct agent *)data)->loop, 0);
 }
 
+/* The ports that the kernel words ask for; the agent is of use without them. */
+static void open_ports(struct agent *agent)
+{
+	const struct agent_config *c = &agent->config;
+	struct error err = ERROR_INIT;
+
+	if (c->log_vport &&
+	    log_port_open(agent->loop, c->server_addr, c->log_vport, &agent->log_port, &err) < 0)
+		log_error("log port: %s", err.text);
+	if (c->debug_console &&
+	    debug_console_open(agent->loop, c->server_addr, c->debug_console_vport, &agent->console,
+	                       &err) < 0)
+		log_error("debug console: %s", err.text);
+	if (c->passfd_listener_port &&
+	    passfd_open(agent->loop, c->server_addr, c->passfd_listener_port,
+	                &agent->sandbox.passfd, &err) < 0)
+		log_error("stream port: %s", err.text);
+}
+
 /* Devices and network are missing in a sandboxed test; calls that need them then say so. */
 static void start_optional(struct agent *agent, const struct cmdline *words)
 {
@@ -113,6 +133,7 @@ static void start_optional(struct agent *agent, const struct cmdline *words)
 		agent->netlink = net_netlink(agent->net);
 	else if (netlink_new(&agent->netlink, &err) < 0)
 		log_warn("no network calls: %s", err.text);
+	open_ports(agent);
 	agent->sandbox.uevents = agent->uevents;
 	agent->sandbox.net = agent->net;
 }
@@ -189,6 +210,9 @@ static void release(struct agent *agent)
 {
 	rpc_server_free(agent->server);
 	policy_free(agent->policy);
+	passfd_close(agent->sandbox.passfd);
+	debug_console_close(agent->console);
+	log_port_close(agent->log_port);
 	sandbox_release(&agent->sandbox);
 	if (agent->net)
 		net_free(agent->net);

@@ -30,6 +30,7 @@
 #define SANDBOX_MAX_REAPED     32u
 #define SANDBOX_MAX_CONTAINERS 1024u
 
+struct passfd;
 struct sandbox_container;
 struct storage;
 struct image_layer;
@@ -38,6 +39,7 @@ struct sandbox {
 	struct loop *loop;
 	const struct agent_config *config;
 	struct uevents *uevents; /* NULL in tests without devices */
+	struct passfd *passfd;   /* NULL: streams go by calls */
 	struct net *net;         /* NULL: no network of ours */
 	char id[SANDBOX_ID_MAX]; /* "" before CreateSandbox */
 	bool created, creating;

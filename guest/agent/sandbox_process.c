@@ -23,29 +23,29 @@ void process_stdio_close(struct process_stdio *io)
 		close_fd(&io->child[i]);
 		close_fd(&io->parent[i]);
 	}
+	process_io_free(io->io);
+	io->io = NULL;
 }
 
-int process_stdio_open(struct process_stdio *io, bool terminal, uint64_t pipe_size,
-                       struct error *err)
+int process_stdio_open(struct process_stdio *io, struct sandbox *s, bool terminal,
+                       const uint32_t ports[3], struct error *err)
 {
-	for (int i = 0; i < 3; i++)
-		io->child[i] = io->parent[i] = -1;
-	for (int i = 0; i < 3 && !terminal; i++) {
+	uint64_t size = s->config->container_pipe_size;
+	int r = process_io_new(s->loop, s->passfd, ports, &io->io, err);
+
+	for (int i = 0; i < 3 && !terminal && r == 0; i++) {
 		int fds[2];
 
 		if (pipe2(fds, O_CLOEXEC) < 0) {
-			int r = error_errno(err, errno, "pipes for a process");
-
-			process_stdio_close(io);
-			return r;
+			r = error_errno(err, errno, "pipes for a process");
+			break;
 		}
 		io->child[i] = fds[i == 0 ? 0 : 1];
 		io->parent[i] = fds[i == 0 ? 1 : 0];
-		if (pipe_size)
-			fcntl(fds[0], F_SETPIPE_SZ,
-			      (int)(pipe_size > 1 << 30 ? 1 << 30 : pipe_size));
+		if (size)
+			fcntl(fds[0], F_SETPIPE_SZ, (int)(size > 1 << 30 ? 1 << 30 : size));
 	}
-	return 0;
+	return r;
 }
 
 /* ---- end of life */
@@ -91,6 +91,15 @@ static void answer_waiters(struct sandbox_process *p)
 	check_linger(p);
 }
 
+/* The host's connections have the output; only now is the end told. */
+static void on_drained(void *data)
+{
+	struct sandbox_process *p = data;
+
+	p->drained = true;
+	answer_waiters(p);
+}
+
 static void process_exited(struct sandbox_process *p, int status)
 {
 	container_process_exited(p->engine, status);
@@ -100,6 +109,11 @@ static void process_exited(struct sandbox_process *p, int status)
 	stream_ended(p->in == p->out ? NULL : p->in);
 	stream_ended(p->out);
 	stream_ended(p->err);
+	if (p->io) {
+		process_io_ended(p->io, on_drained, p);
+		return;
+	}
+	p->drained = true;
 	answer_waiters(p);
 }
 
@@ -152,11 +166,13 @@ static int take_console(struct sandbox_process *p, struct error *err)
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (!p->terminal || p->out)
+	if (!p->terminal || p->out || (p->io && process_io_console_fd(p->io) >= 0))
 		return 0;
 	fd = container_process_take_console(p->engine);
 	if (fd < 0)
 		return 0;
+	if (p->io)
+		return process_io_console(p->io, steal_fd(&fd), err);
 	r = stream_new(p->container->sandbox->loop, fd, p->container->sandbox->config->eof,
 	               stream_at_end_cb, p, &p->out, err);
 	if (r < 0)
@@ -219,6 +235,9 @@ static int add_streams(struct sandbox_process *p, struct process_stdio *io, stru
 	struct stream **streams[3] = {&p->in, &p->out, &p->err};
 	struct sandbox *s = p->container->sandbox;
 
+	p->io = steal_ptr(&io->io);
+	if (p->io)
+		return p->terminal ? 0 : process_io_pipes(p->io, io->parent, err);
 	for (int i = 0; i < 3 && !p->terminal; i++) {
 		int r = stream_new(s->loop, io->parent[i], s->config->eof,
 		                   i ? stream_at_end_cb : NULL, p, streams[i], err);
@@ -288,6 +307,7 @@ void sandbox_process_free(struct sandbox_process *p)
 		stream_free(p->in);
 	stream_free(p->out);
 	stream_free(p->err);
+	process_io_free(p->io);
 	if (!p->is_init)
 		container_process_free(p->engine);
 	free(p->exec_id);
@@ -310,7 +330,7 @@ void sandbox_process_wait(struct sandbox_process *p, struct rpc_call *call)
 		              p->container->id);
 		return;
 	}
-	if (call_queue_park(&p->waiters, call) == 0 && p->exited)
+	if (call_queue_park(&p->waiters, call) == 0 && p->drained)
 		answer_waiters(p);
 }
 
@@ -332,9 +352,11 @@ int sandbox_process_resize(struct sandbox_process *p, uint32_t rows, uint32_t co
 	    .ws_col = (unsigned short)(columns > 0xffff ? 0xffff : columns),
 	};
 
-	if (!p->terminal || stream_fd(p->out) < 0)
+	int fd = p->io ? process_io_console_fd(p->io) : stream_fd(p->out);
+
+	if (!p->terminal || fd < 0)
 		return error_set(err, ENOTTY, "the process has no terminal");
-	if (ioctl(stream_fd(p->out), TIOCSWINSZ, &ws) < 0)
+	if (ioctl(fd, TIOCSWINSZ, &ws) < 0)
 		return error_errno(err, errno, "resizing the terminal");
 	return 0;
 }

@@ -13,10 +13,12 @@
 
 #include "guest/agent/call_queue.h"
 #include "guest/agent/container/container.h"
+#include "guest/agent/process_io.h"
 #include "guest/agent/stream.h"
 
 #define PROCESS_LINGER_MS 10000u
 
+struct sandbox;
 struct sandbox_container;
 
 /* result 0: created (init) or running (exec). Called once; -ECANCELED when the process is freed
@@ -27,13 +29,14 @@ struct sandbox_process {
 	struct sandbox_process *next;
 	struct sandbox_container *container;
 	char *exec_id;
-	bool is_init, terminal, exited, waited, freeing;
+	bool is_init, terminal, exited, drained, waited, freeing;
 	int code;
 	struct container_process *engine; /* the engine's container owns init's */
 	struct loop_source *ready, *child, *linger, *launch;
 	process_ready_fn ready_fn;
 	void *ready_data;
 	struct stream *in, *out, *err; /* a terminal has only `out` */
+	struct process_io *io;         /* instead of these; NULL: by calls */
 	struct call_queue waiters;
 };
 
@@ -41,9 +44,17 @@ struct sandbox_process {
 struct process_stdio {
 	int child[3];
 	int parent[3];
+	struct process_io *io; /* owned; NULL: streams are read and written by calls */
 };
-int process_stdio_open(struct process_stdio *io, bool terminal, uint64_t pipe_size,
-                       struct error *err);
+
+#define PROCESS_STDIO_INIT                                                                         \
+	{                                                                                          \
+		{-1, -1, -1}, {-1, -1, -1}, NULL                                                   \
+	}
+
+/* ports: the host's connections that the streams are; all 0: none. */
+int process_stdio_open(struct process_stdio *io, struct sandbox *s, bool terminal,
+                       const uint32_t ports[3], struct error *err);
 void process_stdio_close(struct process_stdio *io);
 #define _cleanup_process_stdio_ __attribute__((cleanup(process_stdio_close)))
 

@@ -100,6 +100,17 @@ run_all() {
 	container "$@" && start "$id" && output "$id" && echo "exit $(wait_exit "$id")" && remove "$id"
 }
 
+# until_count N WORDS FILE: waits until N lines of the file have the words.
+until_count() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		[ "$(grep -c "$2" "$3")" -ge "$1" ] && return
+		sleep 0.1
+	done
+	echo "\"$2\" was not seen $1 times"
+	return 1
+}
+
 # nothing_left: no process but ours and the agent, no mount, folder or control group of a container.
 nothing_left() {
 	local left

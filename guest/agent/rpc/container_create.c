@@ -119,12 +119,13 @@ static void created(int result, const struct error *err, void *data)
 
 static int make_engine(struct create_op *op, struct error *err)
 {
-	_cleanup_process_stdio_ struct process_stdio io = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_process_stdio_ struct process_stdio io = PROCESS_STDIO_INIT;
 	_cleanup_free_ char *bundle = str_printf(SANDBOX_ROOT "/%s", op->c->id);
 	bool terminal = op->spec->process->terminal;
 	/* The network, and so net.* parameters, are the whole machine's. */
 	struct container_opts opts = {
 	    .id = op->c->id, .bundle = bundle, .allow_global_sysctls = true};
+	const uint32_t ports[3] = {op->req->stdin_port, op->req->stdout_port, op->req->stderr_port};
 	struct sandbox_process *init;
 	int r;
 
@@ -132,8 +133,7 @@ static int make_engine(struct create_op *op, struct error *err)
 		return error_set(err, ENOMEM, "out of memory");
 	r = fs_mkdir_p(bundle, 0755, err);
 	if (r == 0)
-		r = process_stdio_open(&io, terminal, op->sandbox->config->container_pipe_size,
-		                       err);
+		r = process_stdio_open(&io, op->sandbox, terminal, ports, err);
 	if (r < 0)
 		return r;
 	memcpy(opts.stdio, io.child, sizeof(opts.stdio));
@@ -299,13 +299,10 @@ static void first_step(struct loop_source *src, void *data)
 	next_step(op);
 }
 
-static int check_request(const struct agent *agent, const Grpc__CreateContainerRequest *req,
-                         struct error *err)
+static int check_request(const struct agent *agent, struct error *err)
 {
 	if (!agent->sandbox.created)
 		return error_set(err, EBUSY, "there is no sandbox yet: CreateSandbox comes first");
-	if (req->stdin_port || req->stdout_port || req->stderr_port)
-		return error_set(err, EOPNOTSUPP, "fd-passthrough streams are not supported");
 	return 0;
 }
 
@@ -316,7 +313,7 @@ void rpc_create_container(struct rpc_call *call, const ProtobufCMessage *request
 	struct error err = ERROR_INIT;
 	struct sandbox_container *c = NULL;
 	struct create_op *op = calloc(1, sizeof(*op));
-	int r = op ? check_request(agent, req, &err) : error_set(&err, ENOMEM, "out of memory");
+	int r = op ? check_request(agent, &err) : error_set(&err, ENOMEM, "out of memory");
 
 	if (r == 0)
 		r = spec_from_proto(req->oci, &op->spec, &err);

@@ -43,15 +43,15 @@ static void exec_ready(int result, const struct error *err, void *data)
 static int exec_prepare(struct sandbox_container *c, const Grpc__ExecProcessRequest *req,
                         struct exec_op *op, struct error *err)
 {
-	_cleanup_process_stdio_ struct process_stdio io = {{-1, -1, -1}, {-1, -1, -1}};
+	_cleanup_process_stdio_ struct process_stdio io = PROCESS_STDIO_INIT;
 	_cleanup_oci_spec_ struct oci_spec *spec = NULL;
 	struct container_exec_opts opts = {.stdio = {-1, -1, -1}};
+	const uint32_t ports[3] = {req->stdin_port, req->stdout_port, req->stderr_port};
 	struct container_process *engine = NULL;
 	int r = spec_from_process(req->process, &spec, err);
 
 	if (r == 0)
-		r = process_stdio_open(&io, req->process->terminal,
-		                       c->sandbox->config->container_pipe_size, err);
+		r = process_stdio_open(&io, c->sandbox, req->process->terminal, ports, err);
 	if (r < 0)
 		return r;
 	memcpy(opts.stdio, io.child, sizeof(opts.stdio));
