@@ -54,7 +54,7 @@ setup() {
 
 # Times that no layer says: of folders without an entry in the layer that changed them last, where umoci's is when it
 # unpacked, and of the root, which is the container's own writable folder.
-comparable() { sed -E '/^(\.|tmp|tmp\/implicit) d /s/ [0-9.]+$/ -/' "$1"; }
+comparable() { sed -E '/^(\.|tmp|tmp\/implicit) d /s/ [0-9]+\.[0-9]+/ -/' "$1"; }
 
 # seen LINE: a whole line of the container's listing, as a pattern.
 seen() { grep -qxE -- "$1" guest.list || { echo "no line: $1"; return 1; }; }

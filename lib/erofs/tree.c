@@ -56,6 +56,7 @@ int erofs_tree_new(struct erofs_tree **out, const struct erofs_attr *root, struc
 {
 	static const struct erofs_attr plain = {.mode = S_IFDIR | 0755};
 	struct erofs_tree *tree;
+	const bool implicit = !root;
 	int r;
 
 	*out = NULL;
@@ -72,6 +73,8 @@ int erofs_tree_new(struct erofs_tree **out, const struct erofs_attr *root, struc
 	hash_key_init(&tree->key);
 	tree->root.mode = S_IFDIR;
 	erofs_node_set_attr(&tree->root, root);
+	if (implicit)
+		tree->root.flags |= NODE_IMPLICIT;
 	*out = tree;
 	return 0;
 }

@@ -60,7 +60,7 @@ struct erofs_extent {
 	uint64_t size;  /* bytes */
 };
 
-/* root: attributes of "/", NULL for 0755 root:root at second 0. */
+/* root: attributes of "/", NULL for 0755 root:root at second 0, implicit until it is added. */
 int erofs_tree_new(struct erofs_tree **out, const struct erofs_attr *root, struct error *err);
 void erofs_tree_free(struct erofs_tree *tree);
 DEFINE_CLEANUP(struct erofs_tree, erofs_tree, erofs_tree_free)

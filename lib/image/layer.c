@@ -50,7 +50,13 @@ void layer_free(struct layer *l)
 
 int layer_settle(struct layer *l, bool *needs_lower, struct error *err)
 {
-	return merge_marks(&l->merge, needs_lower, err);
+	static const struct erofs_xattr unsaid = {LAYER_ROOT_UNSAID, "y", 1};
+	struct erofs_node *root = erofs_tree_root(l->merge.tree);
+	int r = merge_marks(&l->merge, needs_lower, err);
+
+	if (r == 0 && erofs_node_implicit(root))
+		r = erofs_node_add_xattr(l->merge.tree, root, &unsaid, err);
+	return r;
 }
 
 int layer_finish(struct layer *l, struct lower *lower, struct error *err)

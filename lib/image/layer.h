@@ -24,6 +24,11 @@
 
 struct layer;
 
+/* An extended attribute, "y", of a layer's root directory whose archive does not carry one:
+ * the image's root is then what the topmost layer below without this mark says. (Taking the
+ * attributes in, as parents do, would tie nearly every layer to those below it.) */
+#define LAYER_ROOT_UNSAID "trusted.kihon.root-unsaid"
+
 /* out_fd: an empty regular file, the caller's. */
 int layer_new(int out_fd, const struct tar_limits *limits, struct layer **out, struct error *err);
 void layer_free(struct layer *l);
@@ -40,5 +45,5 @@ int layer_settle(struct layer *l, bool *needs_lower, struct error *err);
 
 /* Completes the image. lower may be NULL when nothing is below or nothing is needed;
  * directories that nobody knows become 0755 root:root. The layer's own root is never
- * taken from below: what a container sees there is its upper directory's. */
+ * taken from below, see LAYER_ROOT_UNSAID. */
 int layer_finish(struct layer *l, struct lower *lower, struct error *err);

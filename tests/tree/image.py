@@ -23,6 +23,7 @@ CAP_BIND = "\x00\x00\x00\x02\x00\x04" + "\x00" * 14
 def below():
     rnd = random.Random(3)
     t = images.Tar()
+    t.dir(".", mode=0o1751, gid=7, xattrs={"user.root": "the image's"})
     # What the engine mounts on: with it there, it makes nothing in the container's root and /etc.
     t.dir("proc").dir("sys").dir("dev").add("etc/resolv.conf")
     t.dir("t", mtime=1500000000.5)
