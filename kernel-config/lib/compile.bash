@@ -15,11 +15,11 @@ check_tools() {
 	((${#missing[@]} == 0)) || die "tools are missing; install them: apt-get install ${missing[*]}"
 }
 
-# The compiler and the linker as one line: part of the key and of kernel.json. Without them no kernel in the cache
-# fits, and check_tools says what is missing.
+# The compiler and the linker as one line: part of the key and of kernel.json.
 compiler_version() {
 	local gcc ld
-	gcc=$(gcc --version 2>/dev/null) && ld=$(ld --version 2>/dev/null) || return 0
+	gcc=$(gcc --version 2>/dev/null) && ld=$(ld --version 2>/dev/null) ||
+		die "there is no compiler; install it: apt-get install gcc binutils"
 	printf '%s; %s' "${gcc%%$'\n'*}" "${ld%%$'\n'*}"
 }
 
