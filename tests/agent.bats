@@ -5,7 +5,7 @@
 
 setup_file() {
 	export ROOT=$BATS_TEST_DIRNAME/..
-	make -s -C "$ROOT" build/host/bin/kihon-agent build/host/bin/agent-client >&2
+	make -s -C "$ROOT" build/host/bin/kihon-agent build/host/bin/agent-client build/host/bin/agent-soak >&2
 	export AGENT=$ROOT/build/host/bin/kihon-agent TAG=kihon-test-$$
 	export TREE=$BATS_FILE_TMPDIR/tree
 	mkdir -p "$TREE"/{bin,etc,proc,sys,dev,run,tmp}
@@ -561,4 +561,56 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has same
 	has problem
 	has 'nobody there 69'
+}
+
+@test "cycles leave no growth behind, and a thousand calls wait at once" {
+	local n=100
+	[ -z "${KIHON_SOAK-}" ] || n=10000
+	inside '
+		agent_start
+		sandbox
+		state() { echo "$(awk "/RssAnon/ { print \$2 }" /proc/$AGENT_PID/status) $(ls /proc/$AGENT_PID/fd | wc -l) $(wc -l </proc/mounts) $(ps -e | wc -l)"; }
+		build/host/bin/agent-soak cycles $SOCKET $TREE $TAG 20 >/dev/null || exit
+		before=$(state)
+		build/host/bin/agent-soak cycles $SOCKET $TREE $TAG '$n' || exit
+		echo "before $before"
+		echo "after $(state)"
+		container c1 sleep 1000 && start c1
+		build/host/bin/agent-soak blocked $SOCKET c1 1000 >/dev/null; echo "blocked $?"
+		remove c1
+		nothing_left || exit
+		finish'
+	has 'blocked 0'
+	read -r _ b_kb b_fd b_mounts b_ps < <(grep ^before <<<"$output")
+	read -r _ a_kb a_fd a_mounts a_ps < <(grep ^after <<<"$output")
+	[ "$a_fd" -le "$b_fd" ] && [ "$a_mounts" -eq "$b_mounts" ] && [ "$a_ps" -eq "$b_ps" ]
+	[ "$a_kb" -le $((b_kb + 64)) ]
+}
+
+@test "without descriptors or memory the answer is an error, and the agent lives" {
+	inside '
+		agent_start
+		sandbox
+		container c1 sleep 1000 && start c1
+		prlimit --pid $AGENT_PID --nofile=$(($(ls /proc/$AGENT_PID/fd | wc -l) + 2)):
+		container c2 true; echo "no descriptors $?"
+		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "no descriptors $?"
+		prlimit --pid $AGENT_PID --nofile=1024:
+		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "again $?"
+		wait_exit c1 e1
+		vm=$(awk "/VmSize/ { print \$2 * 1024 }" /proc/$AGENT_PID/status)
+		prlimit --pid $AGENT_PID --as=$((vm + 200000)):
+		head -c 2000000 /dev/zero | tr "\\0" x >/run/big
+		call CopyFile "path: \"/run/kata-containers/shared/containers/x\" file_size: 2000000 file_mode: 33188 data: \"$(cat /run/big)\"" >/dev/null; echo "no memory $?"
+		prlimit --pid $AGENT_PID --as=unlimited:
+		printf "path: \"/run/kata-containers/shared/containers/x\" file_size: 100000 file_mode: 33188 data: \"%s\"" "$(head -c 100000 /run/big)" >/run/text
+		quiet CopyFile "$(cat /run/text)"; echo "memory $?"
+		remove c1
+		nothing_left || exit
+		finish; echo "agent $?"'
+	[ "$(grep -c '^no descriptors [1-9]' <<<"$output")" -eq 2 ]
+	has 'again 0'
+	hasnt 'no memory 0'
+	has 'memory 0'
+	has 'agent 0'
 }

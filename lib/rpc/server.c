@@ -376,7 +376,9 @@ static int peer_frame(const struct ttrpc_frame *frame, void *data)
 	if (frame->stream % 2 == 0) {
 		text = "stream ids of requests are odd";
 	} else if (frame->oversize) {
-		text = "the request is larger than 4 MiB";
+		text = frame->no_memory ? "out of memory for the request" :
+		                          "the request is larger than 4 MiB";
+		code = frame->no_memory ? RPC_RESOURCE_EXHAUSTED : code;
 	} else {
 		env = rpc_unpack(&ttrpc__request__descriptor, &arena, frame->data, frame->size);
 		if (env)

@@ -116,6 +116,18 @@ static int skip_payload(struct ttrpc_parser *p, size_t *size, const uint8_t **by
 	return fn(&frame, data);
 }
 
+/* There is no room for the begun frame: its rest is dropped, and it is told as too large. */
+static int give_up(struct ttrpc_parser *p, size_t want)
+{
+	size_t length;
+
+	p->big = header_get(p->partial.data, &length);
+	p->big.oversize = p->big.no_memory = true;
+	p->skip = want - p->partial.size;
+	buffer_free(&p->partial);
+	return 0;
+}
+
 /* Takes what the begun frame still needs; *whole when nothing is missing. */
 static int collect(struct ttrpc_parser *p, size_t *size, const uint8_t **bytes, bool *whole)
 {
@@ -129,7 +141,7 @@ static int collect(struct ttrpc_parser *p, size_t *size, const uint8_t **bytes, 
 		n = *size;
 	buffer_append(b, *bytes, n);
 	if (b->failed)
-		return -ENOMEM;
+		return b->size >= TTRPC_HEADER_SIZE ? give_up(p, want) : -ENOMEM;
 	*bytes += n;
 	*size -= n;
 	*whole = b->size >= TTRPC_HEADER_SIZE && b->size == TTRPC_HEADER_SIZE + get_be32(b->data);
@@ -168,7 +180,7 @@ int ttrpc_parser_feed(struct ttrpc_parser *p, const uint8_t *bytes, size_t size,
 		r = collect(p, &size, &bytes, &whole);
 		if (r)
 			return r;
-		if (p->partial.size < TTRPC_HEADER_SIZE)
+		if (p->skip || p->partial.size < TTRPC_HEADER_SIZE)
 			continue;
 		frame = header_get(p->partial.data, &length);
 		if (frame.oversize) {

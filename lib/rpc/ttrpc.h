@@ -53,6 +53,7 @@ struct ttrpc_frame {
 	uint8_t type; /* enum ttrpc_type, or anything a peer made up */
 	uint8_t flags;
 	bool oversize;       /* payload was longer than TTRPC_MAX_PAYLOAD and was dropped */
+	bool no_memory;      /* ... for want of memory; oversize is set, too */
 	const uint8_t *data; /* valid during the callback */
 	size_t size;
 };
