@@ -614,3 +614,45 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has 'memory 0'
 	has 'agent 0'
 }
+
+@test "hooks of the guest's own image run around a container" {
+	inside '
+		agent_start
+		mkdir -p /run/hooks/{prestart,poststart,poststop}
+		for h in prestart poststart poststop; do
+			printf "#!/bin/sh\n(echo; echo \"point \$1\"; cat) >>/run/hooks/log\n" >/run/hooks/$h/10-log
+			chmod 755 /run/hooks/$h/10-log
+			echo "not executable" >/run/hooks/$h/20-text
+		done
+		quiet CreateSandbox "sandbox_id: \"sb\" guest_hook_path: \"/run/hooks\""
+		container c1 sleep 1000 && start c1
+		until_count 1 "point poststart" /run/hooks/log
+		remove c1
+		cat /run/hooks/log
+		nothing_left || exit
+		finish'
+	tr -d ' \n' <<<"$output" | grep -E 'pointprestart.*"status":"creat.*pointpoststart.*"status":"running".*pointpoststop.*"status":"stopped"'
+}
+
+@test "a volume grows with its device" {
+	command -v mkfs.ext4 >/dev/null || skip "mkfs.ext4 is not installed"
+	inside '
+		agent_start
+		sandbox
+		truncate -s 32M /run/disk && mkfs.ext4 -q /run/disk && mkdir /run/vol
+		mount -o loop /run/disk /run/vol || { echo "no loop devices"; exit 0; }
+		truncate -s 64M /run/disk && losetup -c "$(findmnt -no SOURCE /run/vol)"
+		call GetVolumeStats "volume_guest_path: \"/run/vol\"" | grep -m1 total
+		quiet ResizeVolume "volume_guest_path: \"/run/vol\" size: 67108864"; echo "resize $?"
+		call GetVolumeStats "volume_guest_path: \"/run/vol\"" | grep -m1 total
+		quiet ResizeVolume "volume_guest_path: \"/run/vol\" size: 1000000"; echo "shrink $?"
+		quiet ResizeVolume "volume_guest_path: \"/run\" size: 1099511627776"; echo "tmpfs $?"
+		umount /run/vol
+		finish'
+	[[ $output == *"no loop devices"* ]] && skip "no loop devices"
+	[[ $output == *"growing volume"*"not permitted"* ]] && skip "ext4 grows only with CAP_SYS_RESOURCE"
+	has 'resize 0'
+	has 'shrink 67'
+	has 'tmpfs 76'
+	[ "$(sed -n 's/ *total: //p' <<<"$output" | sort -nu | wc -l)" -eq 2 ]
+}

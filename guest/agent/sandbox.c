@@ -282,5 +282,7 @@ void sandbox_release(struct sandbox *s)
 	for (unsigned int i = 0; i < s->n_oom_events; i++)
 		free(s->oom_events[i]);
 	s->n_oom_events = 0;
+	free(s->hook_path);
+	s->hook_path = NULL;
 	close_fd(&s->pidns_fd);
 }

@@ -43,6 +43,7 @@ struct sandbox {
 	struct net *net;         /* NULL: no network of ours */
 	char id[SANDBOX_ID_MAX]; /* "" before CreateSandbox */
 	bool created, creating;
+	char *hook_path;     /* folder of the guest's own hooks; NULL: none */
 	bool has_namespaces; /* SANDBOX_NS_DIR/{ipc,uts} are there */
 	struct sandbox_container *containers;
 	unsigned int n_containers;

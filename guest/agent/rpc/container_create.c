@@ -164,6 +164,8 @@ static int adapt_spec(struct create_op *op, struct error *err)
 		r = container_spec_image_defaults(op->spec, &image->info, err);
 	if (r == 0)
 		r = container_spec_namespaces(op->spec, op->sandbox, op->req->sandbox_pidns, err);
+	if (r == 0 && op->sandbox->hook_path)
+		r = container_spec_guest_hooks(op->spec, op->sandbox->hook_path, err);
 	return r;
 }
 

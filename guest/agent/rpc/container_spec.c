@@ -2,9 +2,12 @@
 /* container_spec: image defaults, namespaces, devices. */
 #include "guest/agent/rpc/container_spec.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -123,6 +126,62 @@ int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bo
 	l->namespaces = v;
 	l->n_namespaces = n;
 	return a->failed ? no_memory(err) : 0;
+}
+
+/* ---- the guest's own hooks */
+
+static int is_hook(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+static int add_hook(struct arena *a, struct oci_hooks *list, const char *path, const char *point)
+{
+	struct oci_hook *v = arena_array(a, list->n + 1, sizeof(*v));
+	char **args = arena_array(a, 3, sizeof(*args));
+
+	if (!v || !args)
+		return -ENOMEM;
+	if (list->n)
+		memcpy(v, list->v, list->n * sizeof(*v));
+	args[0] = arena_strdup(a, path);
+	args[1] = arena_strdup(a, point);
+	v[list->n] = (struct oci_hook){.path = args[0], .args = {2, args}};
+	list->v = v;
+	list->n++;
+	return args[0] && args[1] ? 0 : -ENOMEM;
+}
+
+static int add_hooks_of(struct oci_spec *spec, const char *path, enum oci_hook_point at)
+{
+	const char *point = oci_hook_point_name(at);
+	char *dir = arena_printf(&spec->arena, "%s/%s", path, point);
+	struct dirent **names = NULL;
+	int n = dir ? scandir(dir, &names, is_hook, alphasort) : 0, r = dir ? 0 : -ENOMEM;
+
+	for (int i = 0; i < n; i++) {
+		char *file = arena_printf(&spec->arena, "%s/%s", dir, names[i]->d_name);
+		struct stat st;
+
+		if (!file)
+			r = -ENOMEM;
+		else if (r == 0 && stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & 0111)
+			r = add_hook(&spec->arena, &spec->hooks[at], file, point);
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}
+
+int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct error *err)
+{
+	static const enum oci_hook_point points[] = {OCI_HOOK_PRESTART, OCI_HOOK_POSTSTART,
+	                                             OCI_HOOK_POSTSTOP};
+
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+		if (add_hooks_of(spec, path, points[i]) < 0)
+			return no_memory(err);
+	return 0;
 }
 
 /* ---- devices */

@@ -22,6 +22,11 @@ int container_spec_image_defaults(struct oci_spec *spec, const struct image_info
 int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bool shared_pid,
                               struct error *err);
 
+/* Adds the guest's own hooks: every executable file in PATH/prestart, PATH/poststart and
+ * PATH/poststop, in the order of their names, after those of the specification. What is not there
+ * is not run. */
+int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct error *err);
+
 /* The host's number of a device is not the guest's: the entry of linux.devices with this path, and
  * the rules with its old number, get the new one; the container may use it. */
 int container_spec_device(struct oci_spec *spec, const char *container_path, dev_t dev, char type,

@@ -79,6 +79,7 @@ AGENT_HANDLER(rpc_copy_file);
 
 /* volume_calls.c */
 AGENT_HANDLER(rpc_get_volume_stats);
+AGENT_HANDLER(rpc_resize_volume);
 AGENT_HANDLER(rpc_add_swap);
 AGENT_HANDLER(rpc_add_swap_path);
 

@@ -108,6 +108,8 @@ static void create_next(struct create_op *op)
 	s->created = true;
 	snprintf(s->id, sizeof(s->id), "%s", op->req->sandbox_id);
 	log_set_sandbox(s->id);
+	if (*op->req->guest_hook_path)
+		s->hook_path = strdup(op->req->guest_hook_path);
 	rpc_call_reply(op->call, NULL);
 	create_free(op);
 }
@@ -164,6 +166,8 @@ static int create_check(const struct sandbox *s, const Grpc__CreateSandboxReques
 {
 	if (s->created || s->creating)
 		return error_set(err, EEXIST, "there is a sandbox already (%s)", s->id);
+	if (*req->guest_hook_path && *req->guest_hook_path != '/')
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "guest_hook_path is not absolute");
 	if (strlen(req->hostname) > 64)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "the host name is longer than 64 bytes");

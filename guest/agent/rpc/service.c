@@ -10,8 +10,6 @@ static const struct rpc_handler health_methods[] = {
     {NULL, NULL, NULL},
 };
 
-#define LATER "this agent does not have it yet"
-
 static const struct rpc_handler agent_methods[] = {
     {"CreateContainer", rpc_create_container, NULL},
     {"StartContainer", rpc_start_container, NULL},
@@ -53,7 +51,7 @@ static const struct rpc_handler agent_methods[] = {
     {"AddSwap", rpc_add_swap, NULL},
     {"AddSwapPath", rpc_add_swap_path, NULL},
     {"GetVolumeStats", rpc_get_volume_stats, NULL},
-    {"ResizeVolume", NULL, LATER},
+    {"ResizeVolume", rpc_resize_volume, NULL},
     {"SetPolicy", rpc_set_policy, NULL},
     {NULL, NULL, NULL},
 };

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* volume_calls: room on volumes, and swap. */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/swap.h>
 
 #include "guest/agent/device/device_find.h"
 #include "guest/agent/rpc/answer_by_helper.h"
 #include "guest/agent/rpc/handlers.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
-#define STAT_MS 10000u
-#define SWAP_MS 10000u
+#define STAT_MS   10000u
+#define SWAP_MS   10000u
+#define RESIZE_MS 60000u
 
 /* ---- GetVolumeStats: statfs can hang on a dead share */
 
@@ -54,6 +60,52 @@ static void answer_volume(struct rpc_call *call, const void *out)
 void rpc_get_volume_stats(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
 	answer_by_helper(data, call, request, stat_volume, answer_volume, STAT_MS);
+}
+
+/* ---- ResizeVolume: the file system grows into a device that the host has made larger */
+
+/* linux/fs/ext4: EXT4_IOC_RESIZE_FS; linux/xfs_fs.h: XFS_IOC_FSGROWFSDATA. In no user header that
+ * both our C libraries have. */
+#define IOC_EXT4_RESIZE _IOW('f', 16, uint64_t)
+struct xfs_growfs_data {
+	uint64_t newblocks;
+	uint32_t imaxpct;
+};
+#define IOC_XFS_GROW    _IOW('X', 110, struct xfs_growfs_data)
+#define XFS_MAX_PERCENT 25u /* of the space for inodes: mkfs.xfs's default below 1 TiB */
+
+static int resize_volume(const ProtobufCMessage *request, void *out, struct error *err)
+{
+	const Grpc__ResizeVolumeRequest *req = (const void *)request;
+	_cleanup_close_ int fd = open(req->volume_guest_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs st;
+	uint64_t blocks;
+	int r;
+
+	if (fd < 0 || fstatfs(fd, &st) < 0)
+		return error_errno(err, errno, "volume %s", req->volume_guest_path);
+	blocks = req->size / (uint64_t)st.f_bsize;
+	if (blocks < st.f_blocks)
+		return error_set_kind(
+		    err, ERROR_INPUT, EINVAL, "volume %s has %llu bytes already: it cannot shrink",
+		    req->volume_guest_path,
+		    (unsigned long long)st.f_blocks * (unsigned long long)st.f_bsize);
+	if (st.f_type == EXT4_SUPER_MAGIC) {
+		r = ioctl(fd, IOC_EXT4_RESIZE, &blocks);
+	} else if (st.f_type == XFS_SUPER_MAGIC) {
+		struct xfs_growfs_data grow = {blocks, XFS_MAX_PERCENT};
+
+		r = ioctl(fd, IOC_XFS_GROW, &grow);
+	} else {
+		return error_set(err, EOPNOTSUPP, "volume %s is neither ext4 nor xfs",
+		                 req->volume_guest_path);
+	}
+	return r < 0 ? error_errno(err, errno, "growing volume %s", req->volume_guest_path) : 0;
+}
+
+void rpc_resize_volume(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+	answer_by_helper(data, call, request, resize_volume, NULL, RESIZE_MS);
 }
 
 /* ---- swap */
