@@ -194,23 +194,16 @@ static int filter_devices(const struct container *c, const struct oci_spec *spec
 
 /* ---- the first process ---- */
 
-/* root.path relative to the bundle, with its links resolved: mount points are compared. */
+/* root.path, relative to the bundle. Looking at it is left to the child: it may lie on a
+ * share that does not answer. */
 static int find_rootfs(const struct container_opts *o, const struct oci_spec *spec, char **out,
                        struct error *err)
 {
-	_cleanup_free_ char *joined = NULL;
 	const char *path = spec->root->path;
 
-	if (path[0] != '/') {
-		joined = str_printf("%s/%s", o->bundle ? o->bundle : ".", path);
-		if (!joined)
-			return error_set(err, ENOMEM, "container %s: no memory", o->id);
-		path = joined;
-	}
-	*out = realpath(path, NULL);
-	if (!*out)
-		return error_errno(err, errno, "the root file system %s", path);
-	return 0;
+	*out =
+	    path[0] == '/' ? strdup(path) : str_printf("%s/%s", o->bundle ? o->bundle : ".", path);
+	return *out ? 0 : error_set(err, ENOMEM, "container %s: no memory", o->id);
 }
 
 struct making {

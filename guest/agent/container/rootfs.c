@@ -67,7 +67,7 @@ static int cut_propagation(struct rootfs *root, struct error *err)
 	if (r == -EINVAL) /* "/" is no mount (a chroot): nothing propagates from it */
 		r = 0;
 	if (r == 0 && propagation == MS_SHARED)
-		r = make_parent_private(root->path, err);
+		r = make_parent_private(root->real, err);
 	return r;
 }
 
@@ -90,8 +90,13 @@ static int open_null(struct rootfs *root, struct error *err)
 int rootfs_open(struct rootfs *root, struct error *err)
 {
 	_cleanup_close_ int tree = -1, there = -1;
-	int r = cut_propagation(root, err);
+	int r;
 
+	/* Mount points are compared with it. */
+	root->real = realpath(root->path, NULL);
+	if (!root->real)
+		return error_errno(err, errno, "the root file system %s", root->path);
+	r = cut_propagation(root, err);
 	if (r == 0)
 		r = open_null(root, err);
 	if (r < 0)
@@ -114,6 +119,8 @@ int rootfs_open(struct rootfs *root, struct error *err)
 
 void rootfs_close(struct rootfs *root)
 {
+	free(root->real);
+	root->real = NULL;
 	close_fd(&root->fd);
 	close_fd(&root->null_mount);
 }
@@ -126,7 +133,7 @@ static int unmount_others(const struct rootfs *root, struct error *err)
 	_cleanup_mountinfo_ struct mountinfo m = {0};
 	struct mountinfo_entry e;
 	_cleanup_strv_ struct strv points = STRV_INIT;
-	size_t n = strlen(root->path);
+	size_t n = strlen(root->real);
 	int r = mountinfo_open(&m, err);
 
 	if (r < 0)
@@ -136,9 +143,9 @@ static int unmount_others(const struct rootfs *root, struct error *err)
 
 		/* Neither what is above the rootfs nor what is inside it. */
 		if (strcmp(e.point, "/") == 0 ||
-		    (strncmp(root->path, e.point, k) == 0 &&
-		     (root->path[k] == '/' || root->path[k] == 0)) ||
-		    (strncmp(e.point, root->path, n) == 0 && e.point[n] == '/'))
+		    (strncmp(root->real, e.point, k) == 0 &&
+		     (root->real[k] == '/' || root->real[k] == 0)) ||
+		    (strncmp(e.point, root->real, n) == 0 && e.point[n] == '/'))
 			continue;
 		if (strv_add(&points, e.point) < 0)
 			return error_set(err, ENOMEM, "leaving the old root: no memory");

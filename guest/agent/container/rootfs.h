@@ -15,7 +15,8 @@
 struct rootfs {
 	const struct oci_spec *spec;
 	const struct namespace_plan *namespaces;
-	const char *path;   /* of the root file system, absolute */
+	const char *path;   /* of the root file system */
+	char *real;         /* the same without links and dots; owned */
 	const char *bundle; /* what relative sources start from, or NULL */
 	int helper_fd;      /* asks the runtime's side for sources it alone may open; -1: none */
 	const char *cgroup_path; /* directory of the container's cgroup, NULL: none */
