@@ -34,6 +34,7 @@ teardown() {
 	local left
 	left=$(ls "$XDG_RUNTIME_DIR/kihon" 2>/dev/null)
 	rm -rf "$XDG_RUNTIME_DIR"
+	[ -z "${WICKED_PID-}" ] || kill "$WICKED_PID" 2>/dev/null || true
 	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
 }
 
@@ -42,6 +43,35 @@ kihon_run() {
 	run --separate-stderr timeout 280 "$KIHON" run --timeout 240s $ACCESS "$@"
 	stderr=$(grep -v 'emulating' <<<"$stderr" || true)
 	echo "status $status, output: $output, stderr: $stderr"
+}
+
+# one_line STATUS WORDS ARGUMENT...: kihon run ARGUMENT... fails so, with one line that has these words.
+one_line() {
+	kihon_run "${@:3}"
+	[ "$status" -eq "$1" ]
+	[ -z "$output" ]
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	[[ "$stderr" == "kihon: "*"$2"* ]]
+}
+
+# image_variant TAG UMOCI-CONFIG-OPTION...: busybox:TAG, the same image with another configuration.
+image_variant() {
+	local layout=$REGISTRY_DIR/busybox-layout
+	. "$ROOT/tests/registry.bash"
+	export REGISTRY=127.0.0.1:$REGISTRY_PORT
+	umoci config --image "$layout:latest" --tag "$@"
+	registry_copy "oci:$layout:$1" "busybox:$1"
+}
+
+# Starts the registry of tests/pull/server.py, whose repositories misbehave: $WICKED_PORT, $WICKED_PID.
+wicked_registry() {
+	local layout=$BATS_FILE_TMPDIR/wicked
+	[ -d "$layout" ] || TMPDIR=$BATS_FILE_TMPDIR python3 "$ROOT/tests/pull/images.py" "$layout"
+	python3 "$ROOT/tests/pull/server.py" "$layout" "$REGISTRY_DIR/server.pem" "$REGISTRY_DIR/server.key" ports log 3>&- &
+	WICKED_PID=$!
+	local i
+	for i in {1..200}; do [ -e ports ] && break; sleep 0.1; done
+	read -r WICKED_PORT _ <ports
 }
 
 @test "output, errors and exit status of a container are its own" {
@@ -217,4 +247,93 @@ finish() {
 	wait "$first" || status=$?
 	[ "$status" -eq 1 ]
 	[ "$(cat one)" = one ]
+}
+
+@test "the image's user by name, working directory, environment and entry point; what the command line changes" {
+	image_variant user --config.user nobody:nogroup --config.workingdir /made/here --config.env PATH=/bin \
+		--config.env FROM=image --config.entrypoint /bin/sh --config.entrypoint -c \
+		--config.cmd 'id -un; id -gn; pwd; echo $FROM $HOME; sleep 100 & kill -9 $!; wait $!'
+	kihon_run "10.0.2.2:$REGISTRY_PORT/busybox:user"
+	[ "$status" -eq 137 ]
+	[ "${lines[*]}" = "nobody nogroup /made/here image /" ]
+	kihon_run --env FROM=here --workdir /tmp "10.0.2.2:$REGISTRY_PORT/busybox:user" 'id -un; pwd; echo $FROM; exit 4'
+	[ "$status" -eq 4 ]
+	[ "${lines[*]}" = "nobody /tmp here" ]
+}
+
+@test "images that name no command, or a user that is not there: 125 and one line" {
+	image_variant nocmd --clear config.cmd --clear config.entrypoint
+	one_line 125 "no command" "10.0.2.2:$REGISTRY_PORT/busybox:nocmd"
+	image_variant baduser --config.user nosuch
+	one_line 125 "nosuch" "10.0.2.2:$REGISTRY_PORT/busybox:baduser" id
+}
+
+@test "hostile archives, damaged and cut layers are refused in the guest, in one line that names the image" {
+	wicked_registry
+	one_line 125 "a tar header of" "10.0.2.2:$WICKED_PORT/plain:hostile-header" true
+	one_line 125 "a path longer than" "10.0.2.2:$WICKED_PORT/plain:hostile-deep" true
+	one_line 125 "the layer's blob ends after" "10.0.2.2:$WICKED_PORT/short:rich" true
+	[[ "$stderr" == *"10.0.2.2:$WICKED_PORT/short:rich"* ]]
+	one_line 125 "the layer's blob does not have its digest" "10.0.2.2:$WICKED_PORT/flip:rich-zstd" true ||
+		one_line 125 "damaged" "10.0.2.2:$WICKED_PORT/flip:rich-zstd" true
+	# What wants out by a link stays inside: the image is good, the program is not there.
+	one_line 127 "/nothing" "10.0.2.2:$WICKED_PORT/plain:contained-symlink" /nothing
+}
+
+@test "a registry that falls silent in the middle of a layer: the time limit ends it" {
+	wicked_registry
+	run --separate-stderr timeout 100 "$KIHON" run --timeout 20s $ACCESS "10.0.2.2:$WICKED_PORT/hang:rich" true
+	echo "$status $stderr"
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"time was up"* || "$stderr" == *"did not come up in time"* ]]
+}
+
+@test "a layer that the registry's disk corrupted" {
+	local digest file
+	image_variant corrupt --config.cmd /bin/true
+	digest=$(skopeo inspect --raw "oci:$REGISTRY_DIR/busybox-layout:latest" | jq -r '.layers[0].digest')
+	file=$(echo "$REGISTRY_DIR"/data/docker/registry/v2/blobs/sha256/*/"${digest#sha256:}"/data)
+	cp "$file" good
+	printf '\377' | dd of="$file" bs=1 seek=100000 conv=notrunc status=none
+	kihon_run "10.0.2.2:$REGISTRY_PORT/busybox:corrupt" true
+	cp good "$file"
+	[ "$status" -eq 125 ]
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	[[ "$stderr" == *"layer 1 of 1 (${digest:0:19}"* ]]
+}
+
+@test "guests that do not come up: a root without programs, a root that is none, a device that never answers" {
+	cp -r "$KIHON_IMAGE_DIR" broken
+	head -c "$(stat -c %s broken/rootfs.erofs)" /dev/zero >broken/rootfs.erofs
+	one_line 125 "panicked: VFS" --image-dir broken "$IMAGE" true
+	python3 - "$KIHON_IMAGE_DIR/rootfs.erofs" broken/rootfs.erofs <<-'PY'
+		import sys
+		with open(sys.argv[1], "rb") as f:
+		    data = f.read()
+		with open(sys.argv[2], "wb") as f:
+		    f.write(data.replace(b"\x7fELF", b"\x7fFLE"))
+	PY
+	one_line 125 "panicked: No working init" --image-dir broken "$IMAGE" true
+	# The vsock device's process is stopped before QEMU speaks to it: QEMU itself would wait for ever.
+	mkdir bin
+	printf '#!/bin/bash\nkill -STOP $(pgrep -P $PPID kihon-vsock | tee %s)\nexec %s "$@"\n' "$PWD/stopped" \
+		"$(command -v qemu-system-x86_64)" >bin/qemu-system-x86_64
+	chmod +x bin/qemu-system-x86_64
+	PATH=$PWD/bin:$PATH run --separate-stderr timeout 100 "$KIHON" run --timeout 5s $ACCESS "$IMAGE" true
+	echo "$stderr"
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"did not come up in time"* ]]
+	! kill -0 "$(cat stopped)"
+}
+
+@test "output to a full disk, and QEMU killed under a running container: 125 and one line" {
+	run --separate-stderr bash -c "timeout 280 '$KIHON' run --timeout 240s $ACCESS $IMAGE echo hello >/dev/full"
+	echo "$status $stderr"
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *"standard output"*"No space left"* ]]
+	start sh -c 'echo up; while :; do sleep 1; done'
+	kill -KILL "$(pgrep -P "$pid" qemu-system)"
+	finish
+	[ "$status" -eq 125 ]
+	grep -q 'QEMU was killed by signal 9' err
 }
