@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kihon: runs containers and guest images in virtual machines, from a shell. */
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "host-shim/cli/boot.h"
 #include "host-shim/cli/doctor.h"
 #include "host-shim/cli/guest.h"
 #include "host-shim/cli/run.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
-
-/* A descriptor that the caller closed must not become a socket by accident. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
 
 int main(int argc, char **argv)
 {
@@ -34,7 +19,6 @@ int main(int argc, char **argv)
 	    .output_status = EXIT_OURS,
 	};
 
-	fill_standard_descriptors();
 	log_setup("kihon", LOG_INFO, 2, LOG_AUTO);
 	return program_main(&kihon, argc, argv);
 }
