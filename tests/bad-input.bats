@@ -96,7 +96,6 @@ one_line() {
 	done
 	export XDG_CACHE_HOME=$PWD/cache
 	one_line 4 "apt-get install gcc binutils" "PATH=$PWD/bin '$TOOL' build -q --offline -o out"
-	[[ "$output" == *make*flex*bison* ]]
 	[ ! -e out ]
 }
 

@@ -26,10 +26,10 @@ struct process_opts {
 	bool drop; /* setgroups(0), setgid(gid), setuid(uid), no_new_privs */
 	uid_t uid;
 	gid_t gid;
-	bool new_group;           /* setpgid(0, 0) */
-	bool die_with_parent;     /* PR_SET_PDEATHSIG SIGKILL */
+	bool new_group;                 /* setpgid(0, 0) */
+	bool die_with_parent;           /* PR_SET_PDEATHSIG SIGKILL */
 	int (*before_drop)(void *data); /* as `child`, while still privileged; may be NULL */
-	int (*child)(void *data); /* runs just before exec; non-zero errno fails the spawn */
+	int (*child)(void *data);       /* runs just before exec; non-zero errno fails the spawn */
 	void *child_data;
 };
 
