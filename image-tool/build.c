@@ -9,16 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "image-tool/initrd.h"
 #include "image-tool/kernel.h"
 #include "image-tool/packages.h"
 #include "image-tool/profile.h"
+#include "image-tool/root.h"
 #include "image-tool/stage.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/base/version.h"
-#include "lib/erofs/reader.h"
-#include "lib/erofs/writer.h"
 #include "lib/guestimg/guestimg.h"
 #include "lib/guestimg/locate.h"
 
@@ -26,9 +24,9 @@
 #define AGENT_PROTOCOL    "0.0.1"
 
 struct build_options {
-	const char *profile, *format, *agent, *kernel, *kernel_source, *output;
+	const char *profile, *format, *root_fs, *agent, *kernel, *kernel_source, *output;
 	struct strv kernel_configs, extras;
-	bool offline, json, quiet;
+	bool verity, offline, json, quiet;
 };
 
 /* Everything of one build. */
@@ -80,91 +78,27 @@ static int make_tree(struct build *b, struct error *err)
 	return r;
 }
 
-static int write_erofs(struct build *b, int fd, const uint8_t uuid[16], struct error *err)
-{
-	struct erofs_write_opts opts = EROFS_WRITE_OPTS_IMAGE;
-	int r;
-
-	opts.build_time = b->mtime;
-	memcpy(opts.uuid, uuid, sizeof(opts.uuid));
-	snprintf(opts.volume_name, sizeof(opts.volume_name), "kihon");
-	r = erofs_write_tree(b->profile.tree, fd, &opts, NULL, err);
-	if (r < 0 && err && (r == -ENOSPC || r == -EDQUOT))
-		err->kind = ERROR_ENVIRONMENT;
-	return r < 0 ? error_prefix(err, r, "writing the root file system to %s", b->stage.dir) : 0;
-}
-
-/* An image is named by what is in it: the UUID is the digest of the image with none, in the form
- * of RFC 9562 version 8. So it is written twice, which takes milliseconds. */
-static int make_erofs(struct build *b, const char *name, struct error *err)
-{
-	static const uint8_t none[16];
-	_cleanup_close_ int dir = -1, fd = -1;
-	uint8_t uuid[16];
-	char sha256[65];
-	uint64_t size;
-	int r = stage_create(&b->stage, name, &fd, err);
-
-	if (r == 0)
-		r = write_erofs(b, fd, none, err);
-	if (r < 0)
-		return r;
-	dir = open(b->stage.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = measure_file(dir, name, sha256, &size, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < sizeof(uuid); i++) {
-		const char hex[3] = {sha256[2 * i], sha256[2 * i + 1]};
-
-		uuid[i] = (uint8_t)strtoul(hex, NULL, 16);
-	}
-	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80);
-	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
-	return write_erofs(b, fd, uuid, err);
-}
-
-static int make_initrd(struct build *b, const char *name, struct error *err)
-{
-	_cleanup_erofs_image_ struct erofs_image *image = NULL;
-	_cleanup_close_ int from = -1, to = -1;
-	int r = stage_create(&b->stage, "root.tmp", &from, err);
-
-	if (r == 0)
-		r = write_erofs(b, from, (const uint8_t[16]){0}, err);
-	if (r == 0)
-		r = erofs_open_fd(&image, from, err);
-	if (r == 0)
-		r = stage_create(&b->stage, name, &to, err);
-	return r < 0 ? r : initrd_write(image, to, err);
-}
-
-static const struct format {
-	const char *name, *file;
-	int (*make)(struct build *b, const char *name, struct error *err);
-	const char *cmdline; /* words that this format needs */
-} formats[] = {
-    {"erofs", "rootfs.erofs", make_erofs, "ro rootfstype=erofs"},
-    {"initrd", "rootfs.cpio.gz", make_initrd, NULL},
-};
-
 static int make_root(struct build *b, struct error *err)
 {
-	const struct format *f = formats;
+	const struct root_request req = {
+	    .tree = b->profile.tree,
+	    .stage = &b->stage,
+	    .format = b->o->format,
+	    .fs_type = b->o->root_fs,
+	    .verity = b->o->verity,
+	    .mtime = b->mtime,
+	};
 	_cleanup_buffer_ struct buffer cmdline = BUFFER_INIT;
 	int r;
 
-	while (strcmp(f->name, b->o->format) != 0)
-		f++;
-	progress(b, "ROOT", f->file);
-	r = f->make(b, f->file, err);
+	progress(b, "ROOT", root_file(b->o->format));
+	r = root_make(&req, b->img, err);
 	if (r < 0)
 		return r;
-	buffer_str(&cmdline, f->cmdline ?: "");
+	buffer_str(&cmdline, b->img->cmdline);
 	for (size_t i = 0; i < b->profile.cmdline.n; i++)
 		buffer_printf(&cmdline, "%s%s", cmdline.size > 0 ? " " : "",
 		              b->profile.cmdline.v[i]);
-	b->img->rootfs.file = f->file;
-	b->img->rootfs.format = f->name;
 	b->img->cmdline = arena_strdup(&b->img->arena, buffer_cstr(&cmdline));
 	return 0;
 }
@@ -172,13 +106,16 @@ static int make_root(struct build *b, struct error *err)
 static int measure(struct build *b, struct error *err)
 {
 	struct guestimg *img = b->img;
-	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->rootfs.file};
+	bool params = strcmp(img->rootfs.format, "kata") == 0 && img->verity.root_hash;
+	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->rootfs.file,
+	                       params ? ROOT_VERITY_FILE : NULL};
+	const size_t n = sizeof(names) / sizeof(*names);
 	int r = 0;
 
-	img->files = arena_new_array(&img->arena, 3, struct guestimg_file);
+	img->files = arena_new_array(&img->arena, n, struct guestimg_file);
 	if (!img->files)
 		return error_set(err, ENOMEM, "no memory for image.json");
-	for (size_t i = 0; r == 0 && i < 3; i++)
+	for (size_t i = 0; r == 0 && i < n; i++)
 		if (names[i])
 			r = stage_measure(&b->stage, names[i], &img->arena,
 			                  &img->files[img->n_files++], err);
@@ -308,8 +245,13 @@ static void release(void *data)
 static const struct option options[] = {
     {"profile", 'p', OPTION_STRING, AT(profile), "NAME", NULL,
      "What the guest is for: kernel configuration and file list (container)."},
-    {"format", 0, OPTION_ENUM, AT(format), "FORMAT", "erofs|initrd",
-     "Root file system: rootfs.erofs, made for DAX, or rootfs.cpio.gz (erofs)."},
+    {"format", 0, OPTION_ENUM, AT(format), "FORMAT", ROOT_FORMATS,
+     "Root file system: rootfs.erofs, made for DAX; rootfs.cpio.gz; rootfs.ext4; or\n"
+     "kata-containers.img, the disk that Kata's image= takes (erofs)."},
+    {"root-fs", 0, OPTION_ENUM, AT(root_fs), "TYPE", ROOT_FS_TYPES,
+     "File system in the disk of --format kata (erofs)."},
+    {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
+     "Add a dm-verity hash tree; image.json has the root hash and the kernel's words."},
     {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
      "Take this program for the agent instead of our own."},
     {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,

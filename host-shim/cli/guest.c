@@ -115,6 +115,8 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .kernel = s->kernel ? s->kernel : g->image.kernel,
 	    .initrd = s->initrd ? s->initrd : g->image.initrd,
 	    .rootfs = s->initrd ? NULL : g->image.rootfs,
+	    .root_words_blk = g->image.words_blk,
+	    .root_words_pmem = g->image.words_pmem,
 	    .cmdline = g->cmdline,
 	    .net =
 	        o->net && strcmp(o->net, "none") == 0 ? HYPERVISOR_NET_NONE : HYPERVISOR_NET_USER,

@@ -60,6 +60,13 @@ static int file_in(const struct image_dir *d, const struct guestimg *img, const 
 	return 0;
 }
 
+static int keep_words(char **out, const char *words)
+{
+	if (!str_empty(words) && !(*out = strdup(words)))
+		return -ENOMEM;
+	return 0;
+}
+
 int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 {
 	_cleanup_guestimg_ struct guestimg *img = NULL;
@@ -79,13 +86,12 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 		r = file_in(d, img, img->kernel.vmlinux, &d->kernel, err);
 	if (r == 0)
 		r = file_in(d, img, img->rootfs.file,
-		            strcmp(img->rootfs.format, "erofs") == 0 ? &d->rootfs : &d->initrd,
+		            strcmp(img->rootfs.format, "initrd") == 0 ? &d->initrd : &d->rootfs,
 		            err);
-	if (r == 0 && !str_empty(img->cmdline)) {
-		d->cmdline = strdup(img->cmdline);
-		if (!d->cmdline)
-			r = error_set(err, ENOMEM, "no memory for the kernel command line");
-	}
+	if (r == 0 && (keep_words(&d->cmdline, img->cmdline) < 0 ||
+	               keep_words(&d->words_blk, img->rootfs.words_blk) < 0 ||
+	               keep_words(&d->words_pmem, img->rootfs.words_pmem) < 0))
+		r = error_set(err, ENOMEM, "no memory for the kernel command line");
 	return r;
 }
 
@@ -96,5 +102,7 @@ void image_dir_free(struct image_dir *d)
 	free(d->rootfs);
 	free(d->initrd);
 	free(d->cmdline);
+	free(d->words_blk);
+	free(d->words_pmem);
 	*d = (struct image_dir){0};
 }

@@ -7,9 +7,11 @@
 struct image_dir {
 	char *path;    /* owned */
 	char *kernel;  /* owned paths */
-	char *rootfs;  /* EROFS; NULL when the image has an initrd */
+	char *rootfs;  /* a disk; NULL when the image has an initrd */
 	char *initrd;  /* NULL when it has a root file system */
 	char *cmdline; /* words that the image asks for; NULL: none */
+	/* Kernel words that find the root on a virtio-blk or pmem device; NULL: the usual. */
+	char *words_blk, *words_pmem;
 };
 
 /* path NULL: $KIHON_IMAGE_DIR, else the image of the build tree or of the installation that

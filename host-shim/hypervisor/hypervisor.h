@@ -40,9 +40,12 @@ struct hypervisor_config {
 	uint32_t cpus;
 	uint64_t memory; /* bytes, whole MiB */
 
-	const char *kernel;  /* ELF vmlinux with a PVH entry, or bzImage */
-	const char *initrd;  /* NULL: none */
-	const char *rootfs;  /* EROFS image, always attached read-only; NULL: none */
+	const char *kernel; /* ELF vmlinux with a PVH entry, or bzImage */
+	const char *initrd; /* NULL: none */
+	const char *rootfs; /* root disk, always attached read-only; NULL: none */
+	/* Kernel words for the root as a virtio-blk and as a virtio-pmem device; NULL: the
+	 * disk itself is EROFS. */
+	const char *root_words_blk, *root_words_pmem;
 	const char *cmdline; /* words after those that the machine needs; NULL: none */
 
 	struct hypervisor_disk disks[HYPERVISOR_DISKS_MAX];

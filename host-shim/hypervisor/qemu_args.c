@@ -145,16 +145,17 @@ static int add_kernel(struct strv *a, const struct machine *m, const struct hype
                       const struct qemu_start *start)
 {
 	_cleanup_free_ char *clock = clock_words(c, start);
-	const char *root = "";
+	const char *root = "", *given = m->pmem_root ? c->root_words_pmem : c->root_words_blk;
 	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
 	if (c->initrd)
 		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
-	else if (c->rootfs)
+	else if (c->rootfs && !given)
 		root = m->pmem_root ? " root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
 		                    : " root=/dev/vda rootfstype=erofs ro";
 	bad |= add_pair(a, "-append",
-	                str_printf("%s%s%s%s%s%s", m->words, clock ? clock : "", root,
+	                str_printf("%s%s%s%s%s%s%s%s", m->words, clock ? clock : "", root,
+	                           c->rootfs && given ? " " : "", c->rootfs && given ? given : "",
 	                           c->net == HYPERVISOR_NET_USER ? " " USER_NET_WORDS : "",
 	                           c->cmdline ? " " : "", c->cmdline ? c->cmdline : ""));
 	return bad;

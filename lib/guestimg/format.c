@@ -45,6 +45,19 @@ static void format_packages(const struct guestimg *img, struct buffer *out)
 	}
 }
 
+static void format_verity(const struct guestimg_verity *v, struct buffer *out)
+{
+	if (!v->root_hash)
+		return;
+	buffer_str(out, ",\n \"verity\":{");
+	member(out, "root_hash", v->root_hash);
+	member(out, "salt", v->salt);
+	buffer_printf(out,
+	              ",\"data_blocks\":%" PRIu64 ",\"data_offset\":%" PRIu64
+	              ",\"hash_offset\":%" PRIu64 "}",
+	              v->data_blocks, v->data_offset, v->hash_offset);
+}
+
 void guestimg_format(const struct guestimg *img, struct buffer *out)
 {
 	buffer_printf(out, "{\n \"schema\":%d", GUESTIMG_SCHEMA);
@@ -60,7 +73,11 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	buffer_str(out, "},\n \"rootfs\":{");
 	member(out, "file", img->rootfs.file);
 	member(out, "format", img->rootfs.format);
+	member(out, "type", img->rootfs.type);
+	member(out, "words_blk", img->rootfs.words_blk);
+	member(out, "words_pmem", img->rootfs.words_pmem);
 	buffer_str(out, "}");
+	format_verity(&img->verity, out);
 	member(out, "cmdline", img->cmdline);
 	buffer_str(out, ",\n \"agent\":{");
 	member(out, "version", img->agent.version);

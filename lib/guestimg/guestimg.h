@@ -39,6 +39,15 @@ struct guestimg_package {
 	const char *sha256;  /* of the source package's description; NULL: not known */
 };
 
+/* dm-verity of the root: SHA-256, blocks of 4096 bytes, no superblock. */
+struct guestimg_verity {
+	const char *root_hash; /* 64 hex digits; NULL: there is no hash tree */
+	const char *salt;      /* 64 hex digits */
+	uint64_t data_blocks;
+	uint64_t data_offset; /* bytes in the root's file, as is the next */
+	uint64_t hash_offset;
+};
+
 struct guestimg {
 	const char *name;
 	const char *version; /* of Kihon */
@@ -53,8 +62,14 @@ struct guestimg {
 	} kernel;
 	struct {
 		const char *file;
-		const char *format; /* "erofs" or "initrd" */
+		const char *format; /* "erofs", "initrd", "ext4" or "kata" */
+		const char *type;   /* file system in a "kata" disk; NULL: format says it */
+		/* Kernel words for a root that is the first virtio-blk device, or the first pmem
+		 * device; NULL: the device itself is the root. */
+		const char *words_blk;
+		const char *words_pmem;
 	} rootfs;
+	struct guestimg_verity verity;
 	const char *cmdline; /* words that do not depend on the machine */
 	struct {
 		const char *version;

@@ -15,7 +15,8 @@ enum form {
 	FORM_TEXT,   /* any, without control characters */
 	FORM_FILE,   /* a name in the folder */
 	FORM_SHA256, /* 64 hex digits */
-	FORM_ROOT,   /* "erofs" or "initrd" */
+	FORM_ROOT,   /* a format */
+	FORM_TYPE,   /* a file system */
 };
 
 /* A string member of an object and where it goes. */
@@ -56,8 +57,14 @@ static const struct field kernel_fields[] = {
 };
 
 static const struct field rootfs_fields[] = {
-    IN(rootfs, file, FORM_FILE, true),
-    IN(rootfs, format, FORM_ROOT, true),
+    IN(rootfs, file, FORM_FILE, true),        IN(rootfs, format, FORM_ROOT, true),
+    IN(rootfs, type, FORM_TYPE, false),       IN(rootfs, words_blk, FORM_TEXT, false),
+    IN(rootfs, words_pmem, FORM_TEXT, false), {NULL},
+};
+
+static const struct field verity_fields[] = {
+    IN(verity, root_hash, FORM_SHA256, true),
+    IN(verity, salt, FORM_SHA256, true),
     {NULL},
 };
 
@@ -95,6 +102,17 @@ static bool is_sha256(const char *s)
 	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
 
+/* s is one of the words between the bars. */
+static bool one_of(const char *s, const char *words)
+{
+	size_t n = strlen(s);
+
+	for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (n > 0 && strncmp(p, s, n) == 0 && (p[n] == '|' || p[n] == 0))
+			return true;
+	return false;
+}
+
 /* What is wrong with the string, or NULL. Nobody's terminal or kernel command line gets control
  * characters from here. */
 static const char *form_problem(const char *s, enum form form)
@@ -115,9 +133,11 @@ static const char *form_problem(const char *s, enum form form)
 	case FORM_SHA256:
 		return is_sha256(s) ? NULL : "is not a SHA-256 digest (64 hex digits)";
 	case FORM_ROOT:
-		return strcmp(s, "erofs") == 0 || strcmp(s, "initrd") == 0
+		return one_of(s, "erofs|initrd|ext4|kata")
 		           ? NULL
-		           : "is not a format that is known (erofs, initrd)";
+		           : "is not a format that is known (erofs, initrd, ext4, kata)";
+	case FORM_TYPE:
+		return one_of(s, "erofs|ext4") ? NULL : "is not a type that is known (erofs, ext4)";
 	case FORM_TEXT:
 		break;
 	}
@@ -221,6 +241,25 @@ static int read_packages(struct guestimg *img, const cJSON *doc, struct error *e
 	return 0;
 }
 
+static int read_verity(struct guestimg *img, const cJSON *doc, struct error *err)
+{
+	static const char what[] = "image.json: verity";
+	struct guestimg_verity *v = &img->verity;
+	const cJSON *obj = NULL;
+	int r = json_object(doc, "verity", false, &obj, "image.json", err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = read_fields(&img->arena, obj, verity_fields, what, img, err);
+	if (r == 0)
+		r = json_u64(obj, "data_blocks", true, &v->data_blocks, what, err);
+	if (r == 0)
+		r = json_u64(obj, "data_offset", true, &v->data_offset, what, err);
+	if (r == 0)
+		r = json_u64(obj, "hash_offset", true, &v->hash_offset, what, err);
+	return r;
+}
+
 static int check_schema(const cJSON *doc, struct error *err)
 {
 	uint64_t schema = 0;
@@ -262,6 +301,8 @@ static int read_document(struct guestimg *img, const cJSON *doc, struct error *e
 	}
 	if (r == 0)
 		r = json_u64(doc, "timestamp", true, &img->timestamp, "image.json", err);
+	if (r == 0)
+		r = read_verity(img, doc, err);
 	if (r == 0)
 		r = read_files(img, doc, err);
 	if (r == 0)

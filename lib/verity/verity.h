@@ -76,3 +76,5 @@ int verity_kernel_words(const struct verity *v, const struct verity_device *dev,
 
 /* Lower-case hexadecimal of n bytes, NUL-terminated; `out` has 2 * n + 1 bytes. */
 void verity_hex(const uint8_t *bytes, size_t n, char *out);
+/* The reverse, of exactly 2 * n digits of either case; -EINVAL. */
+int verity_unhex(const char *hex, uint8_t *out, size_t n);

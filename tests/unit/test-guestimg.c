@@ -78,7 +78,7 @@ TEST(refuses_wrong_members)
 	refused("\"size\":0", "\"size\":-1", "size");
 	refused("\"size\":0", "\"size\":1.5", "size");
 	refused("\"size\":0", "\"size\":1e300", "size");
-	refused("\"format\":\"erofs\"", "\"format\":\"ext4\"", "format");
+	refused("\"format\":\"erofs\"", "\"format\":\"xfs\"", "format");
 	refused("\"files\":[", "\"files\":[3,", "files");
 	refused("ro quiet", "ro\\nquiet", "control characters");
 	refused("ro quiet", "ro \xd1", "UTF-8");

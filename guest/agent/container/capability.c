@@ -75,11 +75,17 @@ int capability_number(const char *name)
 /* The kernel's highest, which may be below or above what we were compiled with. */
 static int last_capability(void)
 {
-	int i = 0;
+	int low = 0, high = 63;
 
-	while (i < 63 && prctl(PR_CAPBSET_READ, i + 1, 0, 0, 0) >= 0)
-		i++;
-	return i;
+	while (low < high) {
+		int middle = (low + high + 1) / 2;
+
+		if (prctl(PR_CAPBSET_READ, middle, 0, 0, 0) >= 0)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
 }
 
 static int parse_set(const struct oci_strings *list, uint64_t known, uint64_t *out,
@@ -122,9 +128,10 @@ int capability_drop_bounding(const struct capability_sets *sets, struct error *e
 	int last = last_capability();
 
 	for (int i = 0; i <= last; i++) {
-		if (sets->bounding & 1ull << i || prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 0)
+		if (sets->bounding & 1ull << i || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+		/* Who may not drop may all the same be without. */
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) != 0)
 			return error_errno(err, errno, "dropping %s from the bounding set",
 			                   i < N_NAMES ? names[i] : "a capability");
 	}
