@@ -598,7 +598,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 		prlimit --pid $AGENT_PID --nofile=1024:
 		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "again $?"
 		wait_exit c1 e1
-		vm=$(awk "/VmSize/ { print \$2 * 1024 }" /proc/$AGENT_PID/status)
+		vm=$(awk "/VmSize/ { printf \"%d\", \$2 * 1024 }" /proc/$AGENT_PID/status)
 		prlimit --pid $AGENT_PID --as=$((vm + 200000)):
 		head -c 2000000 /dev/zero | tr "\\0" x >/run/big
 		call CopyFile "path: \"/run/kata-containers/shared/containers/x\" file_size: 2000000 file_mode: 33188 data: \"$(cat /run/big)\"" >/dev/null; echo "no memory $?"

@@ -96,6 +96,11 @@ static int configure(struct agent *agent, const struct arguments *args, const st
 	return r;
 }
 
+/* Not SIG_IGN, which programs would inherit: a handler is gone after execve(2). */
+static void ignore_signal(int signo)
+{
+}
+
 static void on_term(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
 {
 	loop_exit(((struct agent *)data)->loop, 0);
@@ -263,7 +268,7 @@ int main(int argc, char **argv)
 	int status;
 
 	log_setup("agent", LOG_INFO, 2, LOG_AUTO);
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGPIPE, ignore_signal);
 	if (getpid() == 1)
 		main_pid1(&agent);
 	args = parse_arguments(argc, argv);

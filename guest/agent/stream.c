@@ -92,33 +92,35 @@ static void answer_eof(struct stream *s, struct rpc_call *call)
 		rpc_call_fail(call, RPC_INTERNAL, "read meet eof");
 }
 
-/* Answers the call if it can be answered now. */
+#define READ_RESPONSE_DATA 1u /* field number of ReadStreamResponse.data */
+
+/* Answers the call if it can be answered now; the bytes go from the pipe into the frame. */
 static bool read_one(struct stream *s, struct rpc_call *call, uint32_t len, bool parked)
 {
-	Grpc__ReadStreamResponse m = GRPC__READ_STREAM_RESPONSE__INIT;
-	uint8_t buf[STREAM_READ_MAX];
+	uint8_t *room;
 	ssize_t n = 0;
 
-	if (len > sizeof(buf))
-		len = sizeof(buf);
-	if (!s->at_eof && s->fd >= 0 && len > 0) {
+	if (len > STREAM_READ_MAX)
+		len = STREAM_READ_MAX;
+	room = rpc_call_bytes_room(call, len);
+	if (room && !s->at_eof && s->fd >= 0 && len > 0) {
 		do
-			n = read(s->fd, buf, len);
+			n = read(s->fd, room, len);
 		while (n < 0 && errno == EINTR);
 		if (n < 0 && errno == EAGAIN && !s->drained)
 			return false;
 	}
 	if (parked)
 		call_queue_pop(&s->readers);
-	/* A pty whose last slave is closed reads EIO: the end, as well. */
-	if (n <= 0 && len > 0) {
+	if (!room) {
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+	} else if (n <= 0 && len > 0) {
+		/* A pty whose last slave is closed reads EIO: the end, as well. */
 		s->at_eof = true;
 		answer_eof(s, call);
-		return true;
+	} else {
+		rpc_call_reply_bytes(call, READ_RESPONSE_DATA, (size_t)n);
 	}
-	m.data.data = buf;
-	m.data.len = (size_t)n;
-	rpc_call_reply(call, &m.base);
 	return true;
 }
 

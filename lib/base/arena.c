@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_SIZE 4000 /* with malloc's own words just below a page */
+#define FIRST_CHUNK 1000 /* most requests to the agent fit; thousands of them may wait */
+#define CHUNK_SIZE  4000 /* with malloc's own words just below a page */
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -26,7 +27,7 @@ static void *fail(struct arena *a)
 
 static struct arena_chunk *add_chunk(struct arena *a, size_t size)
 {
-	size_t room = CHUNK_SIZE - sizeof(struct arena_chunk), total;
+	size_t room = (a->chunks ? CHUNK_SIZE : FIRST_CHUNK) - sizeof(struct arena_chunk), total;
 	struct arena_chunk *c;
 
 	if (size > room)
@@ -115,6 +116,25 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	vsnprintf(p, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return p;
+}
+
+void arena_reset(struct arena *a)
+{
+	struct arena_chunk *c;
+
+	while (a->chunks && (a->chunks->next || a->chunks->room > CHUNK_SIZE)) {
+		struct arena_chunk *next = a->chunks->next;
+
+		free(a->chunks);
+		a->chunks = next;
+	}
+	c = a->chunks;
+	if (c) {
+		memset(c->data, 0, c->used);
+		c->used = 0;
+	}
+	a->used = 0;
+	a->failed = false;
 }
 
 void arena_free(struct arena *a)

@@ -26,7 +26,7 @@ struct arena {
 
 static inline struct arena arena_init(size_t limit)
 {
-	return (struct arena){ NULL, 0, limit, false };
+	return (struct arena){NULL, 0, limit, false};
 }
 
 /* Zeroed and aligned for any type; NULL (and failed) on a full memory or past the limit. */
@@ -37,6 +37,8 @@ void *arena_array(struct arena *a, size_t n, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Gives back what was handed out, and keeps some memory for the next use and the limit. */
+void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
 #define _cleanup_arena_ __attribute__((cleanup(arena_free)))
 

@@ -28,7 +28,8 @@ struct peer;
 
 struct rpc_call {
 	struct rpc_call *next, *prev; /* of the peer's */
-	struct peer *peer;
+	struct rpc_server *server;
+	struct peer *peer; /* NULL: it has ended */
 	struct arena arena;
 	const struct service *service;
 	const ProtobufCMethodDescriptor *method;
@@ -75,6 +76,8 @@ struct rpc_server {
 	unsigned int n_peers;
 	size_t pending; /* bytes charged */
 	bool held;
+	struct arena envelope;  /* of the frame that is looked at */
+	struct rpc_call *spare; /* one that ended, with its arena: calls come one after the other */
 	struct buffer scratch;
 	struct loop_source *scratch_timer;
 	bool scratch_armed;
@@ -90,18 +93,23 @@ static void scratch_idle(struct loop_source *src, void *data)
 	buffer_free(&s->scratch);
 }
 
-/* Sends what is in the scratch buffer. */
-static void send_scratch(struct peer *peer)
+/* Sends from the scratch buffer, which is empty then. */
+static void send_bytes(struct peer *peer, const uint8_t *data, size_t size)
 {
 	struct rpc_server *s = peer->server;
 
-	rpc_connection_send(&peer->conn, s->scratch.data, s->scratch.size);
+	rpc_connection_send(&peer->conn, data, size);
 	if (s->scratch.room > SCRATCH_KEEP || !s->scratch_timer)
 		buffer_free(&s->scratch);
 	else
 		buffer_clear(&s->scratch);
 	if (!s->scratch_armed && s->scratch_timer)
 		s->scratch_armed = loop_set_timer(s->scratch_timer, SCRATCH_IDLE_MS) == 0;
+}
+
+static void send_scratch(struct peer *peer)
+{
+	send_bytes(peer, peer->server->scratch.data, peer->server->scratch.size);
 }
 
 static void send_status(struct peer *peer, uint32_t stream, int code, const char *text)
@@ -134,9 +142,16 @@ static void call_detach(struct rpc_call *call)
 
 static void call_free(struct rpc_call *call)
 {
+	struct rpc_server *s = call->server;
+
 	call_detach(call);
-	arena_free(&call->arena);
-	free(call);
+	if (s->spare) {
+		arena_free(&call->arena);
+		free(call);
+		return;
+	}
+	arena_reset(&call->arena);
+	s->spare = call;
 }
 
 /* The handler may still look at its request: it is freed when it returns. */
@@ -177,6 +192,23 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message)
 		send_status(peer, call->stream, RPC_RESOURCE_EXHAUSTED,
 		            r == -EMSGSIZE ? "the answer is larger than 4 MiB"
 		                           : "out of memory for the answer");
+	call_answered(call);
+}
+
+uint8_t *rpc_call_bytes_room(struct rpc_call *call, size_t max)
+{
+	return call->peer ? ttrpc_bytes_room(&call->peer->server->scratch, max) : NULL;
+}
+
+void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, size_t size)
+{
+	struct peer *peer = call->peer;
+	const uint8_t *frame;
+
+	if (!peer)
+		return;
+	size = ttrpc_put_bytes(&peer->server->scratch, call->stream, field, size, &frame);
+	send_bytes(peer, frame, size);
 	call_answered(call);
 }
 
@@ -298,13 +330,18 @@ static int set_deadline(struct rpc_call *call, int64_t timeout_nano)
 
 static struct rpc_call *call_new(struct peer *peer, uint32_t stream)
 {
-	struct rpc_call *call = calloc(1, sizeof(*call));
+	struct rpc_server *s = peer->server;
+	struct rpc_call *call = s->spare;
+	struct arena arena = arena_init(RPC_ARENA_LIMIT);
 
+	if (call)
+		arena = call->arena;
+	else
+		call = malloc(sizeof(*call));
 	if (!call)
 		return NULL;
-	call->peer = peer;
-	call->stream = stream;
-	call->arena = arena_init(RPC_ARENA_LIMIT);
+	s->spare = NULL;
+	*call = (struct rpc_call){.server = s, .peer = peer, .stream = stream, .arena = arena};
 	call->next = peer->calls;
 	if (call->next)
 		call->next->prev = call;
@@ -366,7 +403,7 @@ static int begin_call(struct peer *peer, uint32_t stream, const Ttrpc__Request *
 static int peer_frame(const struct ttrpc_frame *frame, void *data)
 {
 	struct peer *peer = data;
-	_cleanup_arena_ struct arena arena = arena_init(RPC_ARENA_LIMIT);
+	struct arena *arena = &peer->server->envelope;
 	ProtobufCMessage *env = NULL;
 	const char *text = "the request cannot be decoded";
 	int code = RPC_INVALID_ARGUMENT;
@@ -376,16 +413,17 @@ static int peer_frame(const struct ttrpc_frame *frame, void *data)
 	if (frame->stream % 2 == 0) {
 		text = "stream ids of requests are odd";
 	} else if (frame->oversize) {
-		text = frame->no_memory ? "out of memory for the request" :
-		                          "the request is larger than 4 MiB";
+		text = frame->no_memory ? "out of memory for the request"
+		                        : "the request is larger than 4 MiB";
 		code = frame->no_memory ? RPC_RESOURCE_EXHAUSTED : code;
 	} else {
-		env = rpc_unpack(&ttrpc__request__descriptor, &arena, frame->data, frame->size);
+		env = rpc_unpack(&ttrpc__request__descriptor, arena, frame->data, frame->size);
 		if (env)
 			code = begin_call(peer, frame->stream, (Ttrpc__Request *)env, &text);
 	}
 	if (code)
 		send_status(peer, frame->stream, code, text);
+	arena_reset(arena);
 	return 0;
 }
 
@@ -550,6 +588,7 @@ int rpc_server_new(struct loop *loop, const struct rpc_limits *limits, struct rp
 	if (!s)
 		return error_set(err, ENOMEM, "out of memory for the server");
 	s->loop = loop;
+	s->envelope = arena_init(RPC_ARENA_LIMIT);
 	s->limits = limits ? *limits : defaults;
 	if (!s->limits.connections)
 		s->limits.connections = defaults.connections;
@@ -601,6 +640,10 @@ void rpc_server_free(struct rpc_server *server)
 	while (server->peers)
 		peer_free(server->peers);
 	loop_source_free(server->scratch_timer);
+	if (server->spare)
+		arena_free(&server->spare->arena);
+	free(server->spare);
+	arena_free(&server->envelope);
 	buffer_free(&server->scratch);
 	free(server);
 }

@@ -77,6 +77,11 @@ void rpc_server_flush(struct rpc_server *server, uint64_t timeout_ms);
 /* Answers with the message (of the method's output type), or an empty one for NULL. The
  * message is packed at once. */
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message);
+/* For an output type whose only content is bytes in one field: room for at most `max` of them, to
+ * be filled before anything else is answered, and then answered with rpc_call_reply_bytes(). NULL
+ * on a full memory. */
+uint8_t *rpc_call_bytes_room(struct rpc_call *call, size_t max);
+void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, size_t size);
 void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The code from err->code (rpc_code_from_errno()), the text from err. */

@@ -295,6 +295,46 @@ int ttrpc_put_reply(struct buffer *out, uint32_t stream, const ProtobufCMessage 
 	return finish_frame(out, start, stream, TTRPC_RESPONSE);
 }
 
+/* What can stand before the bytes: header, status, and two tags with their lengths. */
+#define BYTES_PREFIX (TTRPC_HEADER_SIZE + 2u + 2u * (1u + 5u))
+
+uint8_t *ttrpc_bytes_room(struct buffer *out, size_t max)
+{
+	uint8_t *p = max <= TTRPC_MAX_PAYLOAD ? buffer_reserve(out, BYTES_PREFIX + max) : NULL;
+
+	return p ? p + BYTES_PREFIX : NULL;
+}
+
+/* Writes a tag and a length so that they end at `end`; returns where they begin. */
+static uint8_t *put_before(uint8_t *end, unsigned int field, size_t length)
+{
+	uint8_t bytes[6];
+	size_t n = 0;
+
+	bytes[n++] = (uint8_t)(field << 3 | 2); /* length-delimited */
+	for (; length >= 0x80; length >>= 7)
+		bytes[n++] = (uint8_t)(length | 0x80);
+	bytes[n++] = (uint8_t)length;
+	return memcpy(end - n, bytes, n);
+}
+
+size_t ttrpc_put_bytes(struct buffer *out, uint32_t stream, unsigned int field, size_t size,
+                       const uint8_t **frame)
+{
+	uint8_t *data = out->data + BYTES_PREFIX, *p = data, *end = data + size;
+
+	if (size > 0) { /* proto3: what is empty is not there */
+		p = put_before(p, field, size);
+		p = put_before(p, 2, (size_t)(end - p)); /* Response.payload */
+	}
+	p -= 2;
+	p[0] = 0x0a; /* Response.status, empty: OK, as in ttrpc_put_reply() */
+	p[1] = 0;
+	ttrpc_header_put(p - TTRPC_HEADER_SIZE, (uint32_t)(end - p), stream, TTRPC_RESPONSE, 0);
+	*frame = p - TTRPC_HEADER_SIZE;
+	return (size_t)(end - *frame);
+}
+
 int ttrpc_put_status(struct buffer *out, uint32_t stream, int code, const char *message)
 {
 	Ttrpc__Response env = TTRPC__RESPONSE__INIT;

@@ -81,6 +81,13 @@ int ttrpc_put_request(struct buffer *out, uint32_t stream, const char *service, 
                       int64_t timeout_nano, const ProtobufCMessage *request);
 /* Appends a whole answer: status OK and the message (NULL: an empty one). */
 int ttrpc_put_reply(struct buffer *out, uint32_t stream, const ProtobufCMessage *reply);
+/* The same for a message whose only content is `size` bytes in field `field`, without a copy of
+ * them: ttrpc_bytes_room() gives room for at most `max` bytes (NULL on a full memory), which the
+ * caller fills; ttrpc_put_bytes() makes the frame round them. `out` must be empty before. The frame
+ * is *frame, not the beginning of `out`. */
+uint8_t *ttrpc_bytes_room(struct buffer *out, size_t max);
+size_t ttrpc_put_bytes(struct buffer *out, uint32_t stream, unsigned int field, size_t size,
+                       const uint8_t **frame);
 /* Appends an answer with a status that is not OK, and no payload. */
 int ttrpc_put_status(struct buffer *out, uint32_t stream, int code, const char *message);
 

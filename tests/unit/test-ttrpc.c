@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "lib/base/fs.h"
+#include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/health.pb-c.h"
 #include "lib/rpc/proto/ttrpc.pb-c.h"
 #include "tests/unit/check.h"
@@ -68,6 +69,27 @@ TEST(reply_bytes)
 	check_int(ttrpc_put_reply(&out, 7, NULL), 0);
 	check_int(out.size, sizeof(empty));
 	check_mem(out.data, empty, sizeof(empty));
+}
+
+TEST(bytes_without_a_copy)
+{
+	/* the same as a ReadStreamResponse that is packed */
+	for (size_t n = 0; n < 300; n += n < 4 ? 1 : 41) {
+		_cleanup_buffer_ struct buffer packed = BUFFER_INIT, placed = BUFFER_INIT;
+		Grpc__ReadStreamResponse m = GRPC__READ_STREAM_RESPONSE__INIT;
+		uint8_t data[300], *room;
+		const uint8_t *frame;
+
+		memset(data, 'x', n);
+		m.data.data = data;
+		m.data.len = n;
+		check_int(ttrpc_put_reply(&packed, 77, n ? &m.base : NULL), 0);
+		room = ttrpc_bytes_room(&placed, 300);
+		check(room != NULL);
+		memcpy(room, data, n);
+		check_int(ttrpc_put_bytes(&placed, 77, 1, n, &frame), packed.size);
+		check_mem(frame, packed.data, packed.size);
+	}
 }
 
 TEST(status_bytes)

@@ -64,7 +64,7 @@ static int isolate(struct child_plan *p, struct error *err)
 	struct descriptors keep = {0};
 	int first = 3 + (int)p->preserve_fds, r;
 
-	signals_unblock();
+	signals_reset();
 	if (p->die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Others of the container's pid namespace shall not look into this process, which is

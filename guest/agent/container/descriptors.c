@@ -81,19 +81,13 @@ int descriptors_place_stdio(const int stdio[3], struct error *err)
 	return 0;
 }
 
-void signals_unblock(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 void signals_reset(void)
 {
 	struct sigaction sa = {.sa_handler = SIG_DFL};
+	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
 		sigaction(i, &sa, NULL);
-	signals_unblock();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }

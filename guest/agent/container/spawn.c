@@ -40,7 +40,7 @@ static int join_all(const struct spawn_args *a, struct error *err)
 
 static pid_t clone_process(uint64_t flags, int cgroup_fd, int *pidfd)
 {
-	struct clone_args args = {.flags = flags | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
+	struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
 
 	if (flags & CLONE_PARENT)
 		args.exit_signal = 0; /* the kernel takes the joiner's */

@@ -28,8 +28,8 @@ struct spawn_args {
 	int cgroup_fd;                           /* -1: stay */
 	/* Runs in the joiner, or from spawn_enter(), before any namespace is left. */
 	int (*before)(void *data, struct error *err);
-	/* Runs in the new process, all signals at their defaults and blocked; must not return. It
-	 * calls spawn_enter() first. */
+	/* Runs in the new process, with all signals blocked; must not return. It calls
+	 * spawn_enter() first. */
 	void (*run)(const struct spawn_args *args);
 	void *data;
 };
