@@ -247,6 +247,22 @@ TEST(death_by_signal_is_128_and_more)
 	box_free(&b);
 }
 
+/* An ignored signal survives execve(2) and CLONE_CLEAR_SIGHAND; no program expects one. */
+TEST(inherits_no_ignored_and_no_blocked_signal)
+{
+	sigset_t one;
+	struct box b;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&one);
+	sigaddset(&one, SIGTERM);
+	sigprocmask(SIG_BLOCK, &one, NULL);
+	box_init(&b);
+	b.script = "exec grep -E '^Sig(Blk|Ign)' /proc/self/status";
+	check(has(box_run(&b), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
+	box_free(&b);
+}
+
 TEST(is_alone_in_its_namespaces)
 {
 	struct box b;
