@@ -135,7 +135,9 @@ boot() {
 comes_up() {
 	local image=$BATS_TEST_TMPDIR/image machine=$1 i
 	shift
+	rm -rf "$image" "$image.log"
 	"$ROOT/build/host/bin/kata-image-tool" build -q "$@" -o "$image"
+	: >"$image.log"
 	"$ROOT/build/host/bin/kihon" boot --accel tcg --machine "$machine" --timeout 100s --verbose "$image" >"$image.log" 2>&1 3>&- &
 	for ((i = 0; i < 200; i++)); do
 		! grep -q listening "$image.log" || break
