@@ -28,13 +28,15 @@ static int close_from(unsigned int first)
 	return 0;
 }
 
-static void reset_signals(void)
+void process_reset_signals(void)
 {
-	struct sigaction sa = {.sa_handler = SIG_DFL};
+	/* The kernel's own structure: handler, flags, restorer, mask. The C libraries refuse
+	 * the signals that they use themselves, which may be inherited as ignored, too. */
+	const uint64_t defaults[4] = {0};
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &sa, NULL);
+		syscall(SYS_rt_sigaction, i, defaults, NULL, (size_t)8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -80,7 +82,7 @@ static int prepare(const struct process_opts *o, pid_t parent)
 {
 	int r;
 
-	reset_signals();
+	process_reset_signals();
 	if (o->new_group && setpgid(0, 0) < 0)
 		return errno;
 	if (o->before_drop && (r = o->before_drop(o->child_data)) != 0)

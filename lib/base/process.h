@@ -40,6 +40,9 @@ int process_spawn(const struct process_opts *o, pid_t *pid, struct error *err);
 int process_run(char *const *argv, struct buffer *out, struct buffer *err_out, size_t max_out,
                 int *status, struct error *err);
 
+/* Every signal to its default action, none blocked: for a child before it executes. */
+void process_reset_signals(void);
+
 int process_pidfd_open(pid_t pid);
 int process_pidfd_send(int pidfd, int signo);
 

@@ -31,6 +31,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "lib/base/process.h"
 
 /* The state of a child on its way; never freed, execve or _exit ends it. */
 struct child {
@@ -64,7 +65,7 @@ static int isolate(struct child_plan *p, struct error *err)
 	struct descriptors keep = {0};
 	int first = 3 + (int)p->preserve_fds, r;
 
-	signals_reset();
+	process_reset_signals();
 	if (p->die_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Others of the container's pid namespace shall not look into this process, which is

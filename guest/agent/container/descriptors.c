@@ -80,14 +80,3 @@ int descriptors_place_stdio(const int stdio[3], struct error *err)
 	}
 	return 0;
 }
-
-void signals_reset(void)
-{
-	struct sigaction sa = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}

@@ -23,5 +23,3 @@ int descriptors_lift(struct descriptors *d, int floor, struct error *err);
 void descriptors_close_others(const struct descriptors *d, int floor);
 /* Makes them 0, 1, 2; -1 is /dev/null. They must be kept, and above 2. */
 int descriptors_place_stdio(const int stdio[3], struct error *err);
-/* Signals as a program expects them: default actions, nothing blocked. */
-void signals_reset(void);

@@ -13,6 +13,7 @@
 #include "guest/agent/container/rootfs.h"
 #include "guest/agent/container/sync.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/process.h"
 
 bool helper_needed(const struct oci_spec *spec, bool new_user_namespace)
 {
@@ -75,7 +76,7 @@ static void __attribute__((noreturn)) serve(struct helper_args a)
 	struct sync_message m;
 	int passed;
 
-	signals_reset();
+	process_reset_signals();
 	descriptors_keep(&keep, &a.fd);
 	descriptors_close_others(&keep, 3);
 	while (sync_recv(a.fd, &m, &passed, 0) > 0) {
