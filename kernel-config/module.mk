@@ -14,4 +14,6 @@ build/kernel/$(1)/vmlinux build/kernel/$(1)/bzImage build/kernel/$(1)/kernel.jso
 	$$(call say,KERNEL,$(1))
 	$$(Q)kernel-config/build-kernel --profile $(1) -o build/kernel/$(1) >/dev/null && touch build/kernel/$(1)/{vmlinux,bzImage,kernel.json}
 endef
+# An interrupted make keeps them: they are replaced in one step, and what is there is whole.
+.PRECIOUS: $(foreach profile,$(KERNEL_PROFILES),$(addprefix build/kernel/$(profile)/,vmlinux bzImage kernel.json))
 $(foreach profile,$(KERNEL_PROFILES),$(eval $(call kernel_rule,$(profile))))

@@ -10,12 +10,16 @@ readonly RESULTS=(vmlinux bzImage kernel.config kernel.json)
 # Kernels that nobody asked for in this many days go; the newest few stay in any case.
 readonly KEEP_DAYS=30 KEEP_NEWEST=8
 
-# cache_key: of everything that decides the bytes.
+# cache_key: of everything that decides the bytes: source, tools, symbols, and the steps themselves (as the shell
+# prints them: comments and layout do not count).
 cache_key() {
+	local symbol
 	{
-		printf '%s\n' "$SOURCE_SHA256" "$COMPILER" "$CONFIG_TEXT"
-		sha256sum <"$HERE/lib/compile.bash"
-		sha256sum <"$HERE/lib/config.bash"
+		printf '%s\n' "$SOURCE_SHA256" "$COMPILER"
+		for symbol in "${ORDER[@]}"; do
+			printf '%s=%s since %s\n' "$symbol" "${WANT[$symbol]}" "${SINCE[$symbol]}"
+		done
+		declare -f kbuild configure compile collect write_fragment
 	} | hash_text
 }
 

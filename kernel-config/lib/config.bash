@@ -5,7 +5,6 @@
 # Filled by read_profile and read_fragment. A symbol appears once; the last fragment that names it wins.
 declare -A WANT=() FROM=() SINCE=() GROUP=()
 ORDER=()        # symbols, in the order first seen
-CONFIG_TEXT=    # everything read, for the cache key
 
 list_profiles() {
 	local file
@@ -37,7 +36,6 @@ read_fragment() {
 	[[ -r $file ]] || die "cannot read the configuration fragment $file"
 	while IFS= read -r line || [[ -n $line ]]; do
 		((++number))
-		CONFIG_TEXT+=$line$'\n'
 		[[ $line =~ ^'# '(CONFIG_[A-Za-z0-9_]+)' is not set'$ ]] && line=${BASH_REMATCH[1]}=n
 		[[ $line == '#'* || $line =~ ^[[:space:]]*$ ]] && continue
 		since=0
