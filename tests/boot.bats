@@ -163,6 +163,18 @@ dax_guest() {
 	[ "$(grep -vc emulating <<<"$output")" -eq 1 ]
 }
 
+@test "a kernel that is cut short: one line, before anything is started" {
+	for kernel in vmlinux bzImage; do
+		for bytes in 40 4096 3000000; do
+			head -c "$bytes" "$ROOT/build/kernel/container/$kernel" >cut
+			run -125 timeout 60 "$KIHON" boot --timeout 30s --kernel cut "$FILES/vsock.img"
+			echo "$output"
+			[ "$(grep -vc emulating <<<"$output")" -eq 1 ]
+			[[ "$kernel$bytes" == bzImage40 || "$output" == *"cut is cut short"* ]]
+		done
+	done
+}
+
 @test "Ctrl-C ends a guest and leaves nothing" {
 	start_guest
 	checks echo

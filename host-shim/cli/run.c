@@ -326,24 +326,34 @@ static int status_of_failure(unsigned int step, const struct rpc_result *result)
 	return result->code == RPC_PERMISSION_DENIED ? 126 : EXIT_OURS;
 }
 
+static void fail_step(struct run *r, const struct rpc_result *result)
+{
+	const char *message = result->message[0] ? result->message : rpc_code_name(result->code);
+	const char *plain = spec_failure(&r->spec, message);
+	int status = status_of_failure(r->step, result);
+
+	if (plain != message)
+		fail(r, status, "%s", plain);
+	else
+		fail(r, status, "%s: %s", steps[r->step].method, message);
+}
+
 static void on_step(const struct rpc_result *result, void *data)
 {
 	struct run *r = data;
-	unsigned int step = r->step;
 	struct error err = ERROR_INIT;
 	int e = 0;
 
 	/* The connection ends with the guest: its end is the better news, see on_closed(). */
 	if (result->code == RPC_UNAVAILABLE)
 		return;
-	if (result->code != RPC_OK && !steps[step].may_fail) {
-		fail(r, status_of_failure(step, result), "%s: %s", steps[step].method,
-		     result->message[0] ? result->message : rpc_code_name(result->code));
+	if (result->code != RPC_OK && !steps[r->step].may_fail) {
+		fail_step(r, result);
 		return;
 	}
 	r->step++;
-	if (steps[step].done)
-		e = steps[step].done(r, &err);
+	if (steps[r->step - 1].done)
+		e = steps[r->step - 1].done(r, &err);
 	if (e < 0)
 		fail(r, EXIT_OURS, "%s", err.text);
 	else if (e == 0)
@@ -379,7 +389,8 @@ static void on_dialled(void *data, int fd)
 	struct error err = ERROR_INIT;
 
 	if (fd < 0) {
-		fail(r, EXIT_OURS, "the guest did not come up in %d s; its console: %s",
+		fail(r, EXIT_OURS,
+		     "the guest did not come up in %d s (see --verbose); its console: %s",
 		     BOOT_TIMEOUT / 1000, console_line(r));
 		return;
 	}

@@ -228,6 +228,18 @@ static Grpc__Spec *make_spec(struct arena *a, const struct spec_options *o, char
 	return s;
 }
 
+#define ROOTFS "/run/kata-containers/%s/rootfs"
+
+const char *spec_failure(const struct spec_options *o, const char *message)
+{
+	char prefix[256];
+	int n = snprintf(prefix, sizeof(prefix), "storage " ROOTFS ": ", o->id);
+
+	return n > 0 && (size_t)n < sizeof(prefix) && strncmp(message, prefix, (size_t)n) == 0
+	           ? message + n
+	           : message;
+}
+
 Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_options *o)
 {
 	Grpc__CreateContainerRequest *r =
@@ -243,7 +255,7 @@ Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_
 	storage->n_driver_options = 1;
 	storage->source = (char *)o->image;
 	storage->fstype = (char *)"overlay";
-	storage->mount_point = arena_printf(a, "/run/kata-containers/%s/rootfs", o->id);
+	storage->mount_point = arena_printf(a, ROOTFS, o->id);
 	storages[0] = storage;
 	r->container_id = (char *)o->id;
 	r->exec_id = (char *)o->id;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host-shim/hypervisor/backend.h"
+#include "host-shim/hypervisor/kernel_file.h"
 #include "host-shim/hypervisor/qemu_args.h"
 #include "host-shim/hypervisor/tsc.h"
 #include "host-shim/hypervisor/vsock_process.h"
@@ -93,6 +94,8 @@ static int check(struct hypervisor *hv, struct error *err)
 		                      "there is no machine \"%s\" (there are microvm and q35)",
 		                      hv->config.machine);
 	r = check_file("kernel", hv->config.kernel, err);
+	if (r == 0)
+		r = kernel_file_check(hv->config.kernel, err);
 	if (r == 0)
 		r = check_file("initrd", hv->config.initrd, err);
 	return r < 0 ? r : check_file("root file system", hv->config.rootfs, err);

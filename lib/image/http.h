@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http: GET over TLS (libcurl), one connection at a time, kept between requests.
+ * http: requests over TLS (libcurl), one connection at a time, kept between requests.
  *
  * Redirects are followed here, at most HTTP_REDIRECTS, so that the Authorization header
  * goes to the host it is meant for and to no other, and https never becomes http.
@@ -39,24 +39,44 @@ void http_free(struct http *h);
 DEFINE_CLEANUP(struct http, http, http_free)
 #define _cleanup_http_ _cleanup_(cleanup_http)
 
+/* What a request sends: size bytes of memory, or of a file from an offset on. It may be read
+ * several times, after a login or a redirection. */
+struct http_source {
+	const void *data; /* NULL: from fd */
+	int fd;
+	uint64_t offset;
+	uint64_t size;
+};
+
 typedef int (*http_body_fn)(void *data, const uint8_t *p, size_t n, struct error *err);
 
 struct http_request {
 	const char *url;
+	const char *method;        /* NULL: GET; HEAD, POST, PUT, PATCH */
 	bool allow_http;           /* plain http:// is meant */
 	const char *accept;        /* may be NULL */
 	const char *authorization; /* "Bearer ...", may be NULL; never logged */
 	/* Not 0: only the bytes from here on, with a Range header. A server that sends all
 	 * nevertheless is put up with; one that begins elsewhere is -EPROTO. */
 	uint64_t offset;
-	http_body_fn body;
+	http_body_fn body; /* NULL: a body is not wanted */
 	void *data;
+	/* POST, PUT and PATCH: what is sent. */
+	const struct http_source *send; /* NULL: nothing */
+	const char *content_type;       /* of it */
+	const char *content_range;      /* may be NULL */
+	/* "https://host:port": the authorization is for that origin only; NULL: for the url's. */
+	const char *authorized_origin;
 };
 
 struct http_response {
 	long status;
 	char *content_type;      /* owned, NULL when absent */
 	char *digest;            /* Docker-Content-Digest */
+	char *location;          /* absolute, NULL when absent */
+	char *range;             /* Range: what an upload has got so far */
+	char *subject;           /* OCI-Subject */
+	uint64_t chunk_min;      /* OCI-Chunk-Min-Length, 0 when absent */
 	struct buffer challenge; /* all WWW-Authenticate headers, joined by ", " */
 	uint64_t retry_after;    /* seconds, 0 when absent */
 	bool resumable;          /* after an error: the transfer broke, another try may do */
@@ -68,8 +88,12 @@ void http_response_clear(struct http_response *r);
 
 /* 0: there is a response (of any status). Errors: the body function's, -ECANCELED,
  * -EBADMSG a certificate that does not hold, -ELOOP, -EPROTO, -ECONNREFUSED, -EIO ... */
-int http_get(struct http *h, const struct http_request *req, struct http_response *resp,
-             struct error *err);
+int http_send(struct http *h, const struct http_request *req, struct http_response *resp,
+              struct error *err);
+
+/* The address with a parameter more (name=value, escaped here); owned by the caller. */
+int http_add_query(const char *url, const char *name, const char *value, char **out,
+                   struct error *err);
 
 /* Appends s with everything but unreserved characters as %XX (RFC 3986). */
 void http_escape(struct buffer *out, const char *s);
