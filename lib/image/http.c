@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "lib/base/fs.h"
 #include "lib/base/str.h"
 
 #define CONNECT_SECONDS 30L
@@ -30,9 +31,10 @@ struct transfer {
 	const struct http_request *req;
 	struct http_response *resp;
 	struct error *err;
-	int result;    /* the body function's error */
+	int result;    /* the body function's error, or of reading what is sent */
 	bool begun;    /* a byte of the body has come */
 	uint64_t skip; /* bytes that were not asked for */
+	uint64_t sent; /* of what is sent: where to go on */
 };
 
 int http_init(struct error *err)
@@ -80,6 +82,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *data)
 
 	n *= size;
 	curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!t->req->body && status < 300)
+		return n;
 	if (status == 200 || status == 206) {
 		t->result = give_body(t, (const uint8_t *)p, n, status);
 		return t->result ? 0 : n;
@@ -89,6 +93,44 @@ static size_t on_body(char *p, size_t size, size_t n, void *data)
 	else
 		return 0; /* enough of it: the transfer may end */
 	return n;
+}
+
+/* ---- what is sent */
+
+static size_t on_read(char *to, size_t size, size_t n, void *data)
+{
+	struct transfer *t = data;
+	const struct http_source *s = t->req->send;
+	uint64_t left = s ? s->size - t->sent : 0;
+	int r = 0;
+
+	n *= size;
+	n = n < left ? n : (size_t)left;
+	if (n == 0)
+		return 0;
+	if (s->data)
+		memcpy(to, (const uint8_t *)s->data + t->sent, n);
+	else
+		r = fs_pread_all(s->fd, to, n, s->offset + t->sent);
+	if (r < 0) {
+		t->result = error_errno(t->err, -r, "cannot read what is to be sent");
+		return CURL_READFUNC_ABORT;
+	}
+	t->sent += n;
+	return n;
+}
+
+/* A connection that was kept has gone, say: from the beginning. */
+static int on_seek(void *data, curl_off_t offset, int origin)
+{
+	struct transfer *t = data;
+
+	const struct http_source *s = t->req->send;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > (s ? s->size : 0))
+		return CURL_SEEKFUNC_FAIL;
+	t->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static int on_progress(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -131,8 +173,11 @@ static int set_up(struct http *h)
 	SET(CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_BUFFERSIZE, 128L * 1024);
-	SET(CURLOPT_USERAGENT, "kihon-pull/" KIHON_VERSION);
+	SET(CURLOPT_USERAGENT, "kihon/" KIHON_VERSION);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
 	SET(CURLOPT_XFERINFODATA, h);
@@ -167,6 +212,9 @@ void http_response_clear(struct http_response *r)
 {
 	free(r->content_type);
 	free(r->digest);
+	free(r->location);
+	free(r->range);
+	free(r->subject);
 	buffer_free(&r->challenge);
 	buffer_free(&r->error_body);
 	*r = (struct http_response){0};
@@ -205,6 +253,34 @@ void http_escape(struct buffer *out, const char *s)
 		else
 			buffer_printf(out, "%%%02X", c);
 	}
+}
+
+int http_add_query(const char *url, const char *name, const char *value, char **out,
+                   struct error *err)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+	size_t end = strcspn(url, "#");
+
+	buffer_append(&b, url, end);
+	buffer_printf(&b, "%s%s=", memchr(url, '?', end) ? "&" : "?", name);
+	http_escape(&b, value);
+	*out = buffer_steal(&b);
+	return *out ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+/* A Location is relative to the address that it came from (RFC 9110 section 10.2.2). */
+static char *absolute(const char *base, const char *location)
+{
+	char *text = NULL, *copy = NULL;
+	CURLU *u = curl_url();
+
+	if (u && !curl_url_set(u, CURLUPART_URL, base, 0) &&
+	    !curl_url_set(u, CURLUPART_URL, location, 0) &&
+	    !curl_url_get(u, CURLUPART_URL, &text, 0))
+		copy = strdup(text);
+	curl_free(text);
+	curl_url_cleanup(u);
+	return copy;
 }
 
 /* ---- one transfer */
@@ -246,16 +322,27 @@ static char *keep_header(CURL *e, const char *name)
 	return strdup(h->value);
 }
 
-static void read_headers(struct http *h, struct http_response *resp)
+static uint64_t number_header(CURL *e, const char *name)
 {
-	_cleanup_free_ char *retry = keep_header(h->curl, "Retry-After");
+	_cleanup_free_ char *text = keep_header(e, name);
+	uint64_t n = 0;
+
+	return text && !parse_u64(text, &n) ? n : 0;
+}
+
+static void read_headers(struct http *h, const char *url, struct http_response *resp)
+{
+	_cleanup_free_ char *location = keep_header(h->curl, "Location");
 	struct curl_header *c;
 
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &resp->status);
 	resp->content_type = keep_header(h->curl, "Content-Type");
 	resp->digest = keep_header(h->curl, "Docker-Content-Digest");
-	if (retry && parse_u64(retry, &resp->retry_after))
-		resp->retry_after = 0;
+	resp->location = location ? absolute(url, location) : NULL;
+	resp->range = keep_header(h->curl, "Range");
+	resp->subject = keep_header(h->curl, "OCI-Subject");
+	resp->chunk_min = number_header(h->curl, "OCI-Chunk-Min-Length");
+	resp->retry_after = number_header(h->curl, "Retry-After");
 	for (size_t i = 0;
 	     i < 8 && !curl_easy_header(h->curl, "WWW-Authenticate", i, CURLH_HEADER, -1, &c); i++)
 		if (resp->challenge.size + strlen(c->value) <= HEADER_MAX)
@@ -305,6 +392,46 @@ static int explain(struct http *h, const char *origin, CURLcode code, struct htt
 	return error_set_kind(err, ERROR_ENVIRONMENT, EIO, "%s: %.300s", origin, text);
 }
 
+/* The handle is used again and again: all of a method's options, each time. */
+static bool set_method(CURL *e, const struct http_request *req, struct transfer *t)
+{
+	bool ok = true;
+
+	SET(CURLOPT_HTTPGET, 1L); /* takes the traces of others away */
+	SET(CURLOPT_CUSTOMREQUEST, NULL);
+	if (!req->method)
+		return ok;
+	if (!strcmp(req->method, "HEAD")) {
+		SET(CURLOPT_NOBODY, 1L);
+		return ok;
+	}
+	SET(CURLOPT_UPLOAD, 1L);
+	SET(CURLOPT_CUSTOMREQUEST, req->method);
+	SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(req->send ? req->send->size : 0));
+	SET(CURLOPT_READDATA, t);
+	SET(CURLOPT_SEEKDATA, t);
+	return ok;
+}
+
+static int add_headers(struct curl_slist_owner *o, const struct http_request *req,
+                       const char *authorization, struct error *err)
+{
+	const struct {
+		const char *name, *value;
+	} all[] = {
+	    {"Accept", req->accept},
+	    {"Authorization", authorization},
+	    {"Content-Type", req->content_type},
+	    {"Content-Range", req->content_range},
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].value)
+			r = add_header(o, all[i].name, all[i].value, err);
+	return r;
+}
+
 static int perform(struct http *h, const char *url, const char *origin, const char *authorization,
                    struct transfer *t, struct error *err)
 {
@@ -315,18 +442,15 @@ static int perform(struct http *h, const char *url, const char *origin, const ch
 	CURL *e = h->curl;
 	char range[32];
 	CURLcode code;
-	bool ok = true;
-	int r = 0;
+	bool ok;
+	int r = add_headers(&headers, req, authorization, err);
 
-	if (req->accept)
-		r = add_header(&headers, "Accept", req->accept, err);
-	if (!r && authorization)
-		r = add_header(&headers, "Authorization", authorization, err);
 	if (r)
 		return r;
 	snprintf(range, sizeof(range), "%llu-", (unsigned long long)req->offset);
 
 	h->problem[0] = '\0';
+	ok = set_method(e, req, t);
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_PROTOCOLS_STR, req->allow_http ? "http,https" : "https");
 	SET(CURLOPT_HTTPHEADER, headers.list);
@@ -338,7 +462,7 @@ static int perform(struct http *h, const char *url, const char *origin, const ch
 		return error_set(err, EIO, "cannot set libcurl up for %s", origin);
 	code = curl_easy_perform(e);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, NULL);
-	read_headers(h, t->resp);
+	read_headers(h, url, t->resp);
 	if (t->result)
 		return t->result;
 	if (code == CURLE_ABORTED_BY_CALLBACK)
@@ -354,6 +478,12 @@ static bool is_redirect(long status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/* Only these mean the same request once more (RFC 9110 section 15.4). */
+static bool may_follow(const struct http_request *req, long status)
+{
+	return !req->method || !strcmp(req->method, "HEAD") || status == 307 || status == 308;
+}
+
 static int one_hop(struct http *h, char **url, const char *first_origin, struct transfer *t,
                    struct error *err)
 {
@@ -367,7 +497,7 @@ static int one_hop(struct http *h, char **url, const char *first_origin, struct 
 	            err);
 	if (r)
 		return r;
-	if (!is_redirect(t->resp->status))
+	if (!is_redirect(t->resp->status) || !may_follow(t->req, t->resp->status))
 		return 0;
 	curl_easy_getinfo(h->curl, CURLINFO_REDIRECT_URL, &next); /* absolute */
 	if (!next)
@@ -386,8 +516,8 @@ static int one_hop(struct http *h, char **url, const char *first_origin, struct 
 	return 1;
 }
 
-int http_get(struct http *h, const struct http_request *req, struct http_response *resp,
-             struct error *err)
+int http_send(struct http *h, const struct http_request *req, struct http_response *resp,
+              struct error *err)
 {
 	_cleanup_free_ char *url = strdup(req->url);
 	char first[512];
@@ -396,7 +526,7 @@ int http_get(struct http *h, const struct http_request *req, struct http_respons
 	*resp = (struct http_response){0};
 	if (!url)
 		return error_set(err, ENOMEM, "out of memory");
-	r = http_origin(url, first, sizeof(first), err);
+	r = http_origin(req->authorized_origin ?: url, first, sizeof(first), err);
 	if (r)
 		return r;
 	for (int hop = 0; hop <= HTTP_REDIRECTS; hop++) {

@@ -89,7 +89,7 @@ static int fetch_token(struct registry *r, struct http *http, const struct auth_
 	if (e)
 		return e;
 	req.url = buffer_cstr(&url);
-	e = http_get(http, &req, &resp, err);
+	e = http_send(http, &req, &resp, err);
 	if (e)
 		return error_prefix(err, e, "asking for a token");
 	if (resp.status == 401 || resp.status == 403)
@@ -152,10 +152,16 @@ static int renew(struct registry *r, struct http *http, const char *headers, uns
 	return e;
 }
 
-/* One request, with a login in between when the registry asks for it. */
-static int get(struct registry *r, struct http *http, struct http_request *req,
-               struct http_response *resp, struct error *err)
+const char *registry_base(const struct registry *r)
 {
+	return r->base;
+}
+
+int registry_request(struct registry *r, struct http *http, struct http_request *req,
+                     struct http_response *resp, struct error *err)
+{
+	req->allow_http = r->plain_http;
+	req->authorized_origin = r->base;
 	for (int round = 0;; round++) {
 		_cleanup_secret_ struct buffer auth = BUFFER_INIT;
 		_cleanup_free_ char *challenge = NULL;
@@ -166,7 +172,7 @@ static int get(struct registry *r, struct http *http, struct http_request *req,
 			return error_set(err, ENOMEM, "out of memory");
 		req->authorization = auth.size ? buffer_cstr(&auth) : NULL;
 		http_response_clear(resp);
-		e = http_get(http, req, resp, err);
+		e = http_send(http, req, resp, err);
 		if (e || resp->status != 401)
 			return e;
 		/* A token may have run out on the way: one renewal more. */
@@ -202,9 +208,8 @@ static bool worth_retrying(long status)
 	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-/* Before another try: 0 go on, else the error that stands. `failed` is http_get's. */
-static int before_retry(struct registry *r, int failed, const struct http_response *resp,
-                        unsigned int tries, struct error *err)
+int registry_before_retry(struct registry *r, int failed, const struct http_response *resp,
+                          unsigned int tries, struct error *err)
 {
 	uint64_t ms = (uint64_t)BACKOFF_MS << (tries < 5 ? tries : 5);
 
@@ -216,6 +221,20 @@ static int before_retry(struct registry *r, int failed, const struct http_respon
 		ms = 1000 *
 		     (resp->retry_after < RETRY_AFTER_MAX ? resp->retry_after : RETRY_AFTER_MAX);
 	return pause_ms(r, ms < BACKOFF_MAX_MS || !failed ? ms : BACKOFF_MAX_MS, err);
+}
+
+int registry_send(struct registry *r, struct http *http, struct http_request *req,
+                  struct http_response *resp, struct error *err)
+{
+	for (unsigned int tries = 0;; tries++) {
+		int e, failed = registry_request(r, http, req, resp, err);
+
+		if (!failed && !worth_retrying(resp->status))
+			return 0;
+		e = registry_before_retry(r, failed, resp, tries, err);
+		if (e)
+			return failed || e == -ECANCELED ? e : 0;
+	}
 }
 
 /* ---- answers that are none */
@@ -239,7 +258,8 @@ static void error_text(const struct http_response *resp, char *out, size_t room)
 			*p = '?';
 }
 
-static int refuse_status(const struct http_response *resp, const char *what, struct error *err)
+int registry_refuse(const struct http_response *resp, const char *doing, const char *what,
+                    struct error *err)
 {
 	char text[200];
 
@@ -249,22 +269,16 @@ static int refuse_status(const struct http_response *resp, const char *what, str
 		                      text);
 	if (resp->status == 403)
 		return error_set_kind(err, ERROR_ENVIRONMENT, EACCES,
-		                      "the registry forbids reading the %s%s", what, text);
-	return error_set_kind(err, ERROR_ENVIRONMENT, EIO, "reading the %s: HTTP %ld%s", what,
+		                      "the registry forbids %s the %s%s", doing, what, text);
+	return error_set_kind(err, ERROR_ENVIRONMENT, EIO, "%s the %s: HTTP %ld%s", doing, what,
 	                      resp->status, text);
 }
 
-int registry_manifest(struct registry *r, struct http *http, const char *version,
-                      struct buffer *body, char **content_type, struct error *err)
+int registry_get(struct registry *r, struct http *http, const char *path, const char *accept,
+                 struct buffer *body, struct http_response *resp, struct error *err)
 {
-	_cleanup_http_response_ struct http_response resp = {0};
-	_cleanup_free_ char *url = str_printf("%s/manifests/%s", r->base, version);
-	char what[200];
-	struct http_request req = {.url = url,
-	                           .allow_http = r->plain_http,
-	                           .accept = image_media_accept(),
-	                           .body = take_body,
-	                           .data = body};
+	_cleanup_free_ char *url = str_printf("%s%s", r->base, path);
+	struct http_request req = {.url = url, .accept = accept, .body = take_body, .data = body};
 
 	if (!url)
 		return error_set(err, ENOMEM, "out of memory");
@@ -273,15 +287,31 @@ int registry_manifest(struct registry *r, struct http *http, const char *version
 		int e, failed;
 
 		buffer_clear(body);
-		failed = get(r, http, &req, &resp, err);
-		if (!failed && resp.status == 200)
-			break;
-		e = before_retry(r, failed, &resp, tries, err);
-		if (!e)
-			continue;
-		snprintf(what, sizeof(what), "image \"%.150s\"", version);
-		return failed || e == -ECANCELED ? e : refuse_status(&resp, what, err);
+		failed = registry_request(r, http, &req, resp, err);
+		if (!failed && !worth_retrying(resp->status))
+			return 0;
+		e = registry_before_retry(r, failed, resp, tries, err);
+		if (e)
+			return failed || e == -ECANCELED ? e : 0;
 	}
+}
+
+int registry_manifest(struct registry *r, struct http *http, const char *version,
+                      struct buffer *body, char **content_type, struct error *err)
+{
+	_cleanup_http_response_ struct http_response resp = {0};
+	_cleanup_free_ char *path = str_printf("/manifests/%s", version);
+	char what[200];
+	int e;
+
+	if (!path)
+		return error_set(err, ENOMEM, "out of memory");
+	e = registry_get(r, http, path, image_media_accept(), body, &resp, err);
+	if (e)
+		return e;
+	snprintf(what, sizeof(what), "image \"%.150s\"", version);
+	if (resp.status != 200)
+		return registry_refuse(&resp, "reading", what, err);
 	*content_type = steal_ptr(&resp.content_type);
 	return 0;
 }
@@ -311,10 +341,9 @@ static int on_blob(void *data, const uint8_t *p, size_t n, struct error *err)
 static int get_blob(struct registry *r, struct http *http, const char *url, struct blob *b,
                     struct http_response *resp, struct error *err)
 {
-	struct http_request req = {
-	    .url = url, .allow_http = r->plain_http, .offset = b->at, .body = on_blob, .data = b};
+	struct http_request req = {.url = url, .offset = b->at, .body = on_blob, .data = b};
 
-	return get(r, http, &req, resp, err);
+	return registry_request(r, http, &req, resp, err);
 }
 
 int registry_blob(struct registry *r, struct http *http, const struct image_descriptor *desc,
@@ -335,10 +364,11 @@ int registry_blob(struct registry *r, struct http *http, const struct image_desc
 		if (ok || (b.at >= desc->size && resp.resumable))
 			return 0;
 		tries = b.at > before ? 0 : tries;
-		e = breaks < REGISTRY_BREAKS ? before_retry(r, failed, &resp, tries++, err)
+		e = breaks < REGISTRY_BREAKS ? registry_before_retry(r, failed, &resp, tries++, err)
 		                             : (failed ? failed : -EIO);
 		if (!e)
 			continue;
-		return failed || e == -ECANCELED ? e : refuse_status(&resp, "blob", err);
+		return failed || e == -ECANCELED ? e
+		                                 : registry_refuse(&resp, "reading", "blob", err);
 	}
 }
