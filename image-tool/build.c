@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image-tool/build.h"
 #include "image-tool/kernel.h"
 #include "image-tool/packages.h"
 #include "image-tool/profile.h"
@@ -23,19 +24,15 @@
 #define AGENT_MIN_VERSION "0.1.0"
 #define AGENT_PROTOCOL    "0.0.1"
 
-struct build_options {
-	const char *profile, *format, *root_fs, *agent, *kernel, *kernel_source, *output;
-	struct strv kernel_configs, extras;
-	bool verity, offline, json, quiet;
-};
-
 /* Everything of one build. */
 struct build {
-	const struct build_options *o;
+	struct build_options *o;
 	struct locations where;
 	struct stage stage;
 	struct profile profile;
 	struct guestimg *img;
+	struct root_request request;
+	struct root_plan plan;
 	int64_t mtime;
 	uint64_t started; /* ms */
 };
@@ -67,6 +64,24 @@ static int source_date(int64_t *out, struct error *err)
 	return 0;
 }
 
+/* What is usual where nothing else was said, and whether it goes together. */
+static int plan(struct build *b, struct error *err)
+{
+	struct build_options *o = b->o;
+
+	o->profile = o->profile ?: "container";
+	o->format = o->format ?: "erofs";
+	b->request = (struct root_request){
+	    .format = o->format,
+	    .fs_type = o->root_fs,
+	    .compress = o->compress,
+	    .hot = o->hot,
+	    .size = o->size,
+	    .verity = o->verity,
+	};
+	return root_plan(&b->request, &b->plan, err);
+}
+
 static int make_tree(struct build *b, struct error *err)
 {
 	const struct profile_source src = {
@@ -80,19 +95,15 @@ static int make_tree(struct build *b, struct error *err)
 
 static int make_root(struct build *b, struct error *err)
 {
-	const struct root_request req = {
-	    .tree = b->profile.tree,
-	    .stage = &b->stage,
-	    .format = b->o->format,
-	    .fs_type = b->o->root_fs,
-	    .verity = b->o->verity,
-	    .mtime = b->mtime,
-	};
+	struct root_request req = b->request;
 	_cleanup_buffer_ struct buffer cmdline = BUFFER_INIT;
 	int r;
 
-	progress(b, "ROOT", root_file(b->o->format));
-	r = root_make(&req, b->img, err);
+	req.tree = b->profile.tree;
+	req.stage = &b->stage;
+	req.mtime = b->mtime;
+	progress(b, "ROOT", b->plan.file);
+	r = root_make(&req, &b->plan, b->img, err);
 	if (r < 0)
 		return r;
 	buffer_str(&cmdline, b->img->cmdline);
@@ -150,8 +161,10 @@ static int build_image(struct build *b, struct error *err)
 	    .quiet = b->o->quiet,
 	};
 	struct guestimg_package linux_package;
-	int r = source_date(&b->mtime, err);
+	int r = plan(b, err);
 
+	if (r == 0)
+		r = source_date(&b->mtime, err);
 	if (r == 0)
 		r = locations_find(&b->where, err);
 	/* What is quick and may be wrong comes before what takes minutes. */
@@ -198,9 +211,9 @@ static void report(const struct build *b)
 		       img->files[i].size, img->files[i].sha256);
 }
 
-static int run_build(int argc, char **argv, void *data)
+int build_run(struct build_options *o)
 {
-	struct build b = {.o = data, .stage = STAGE_INIT, .started = now_ms()};
+	struct build b = {.o = o, .stage = STAGE_INIT, .started = now_ms()};
 	struct error err = ERROR_INIT;
 	int r = -ENOMEM;
 
@@ -223,72 +236,3 @@ static int run_build(int argc, char **argv, void *data)
 	guestimg_free(b.img);
 	return r < 0 ? tool_fail(&err) : 0;
 }
-
-static void defaults(void *data)
-{
-	struct build_options *o = data;
-
-	o->profile = "container";
-	o->format = "erofs";
-}
-
-static void release(void *data)
-{
-	struct build_options *o = data;
-
-	strv_free(&o->kernel_configs);
-	strv_free(&o->extras);
-}
-
-#define AT(member) offsetof(struct build_options, member)
-
-static const struct option options[] = {
-    {"profile", 'p', OPTION_STRING, AT(profile), "NAME", NULL,
-     "What the guest is for: kernel configuration and file list (container)."},
-    {"format", 0, OPTION_ENUM, AT(format), "FORMAT", ROOT_FORMATS,
-     "Root file system: rootfs.erofs, made for DAX; rootfs.cpio.gz; rootfs.ext4; or\n"
-     "kata-containers.img, the disk that Kata's image= takes (erofs)."},
-    {"root-fs", 0, OPTION_ENUM, AT(root_fs), "TYPE", ROOT_FS_TYPES,
-     "File system in the disk of --format kata (erofs)."},
-    {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
-     "Add a dm-verity hash tree; image.json has the root hash and the kernel's words."},
-    {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
-     "Take this program for the agent instead of our own."},
-    {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,
-     "Take vmlinux (and bzImage) from DIR instead of building them."},
-    {"kernel-source", 0, OPTION_STRING, AT(kernel_source), "DIR", NULL,
-     "Build the kernel from this tree instead of Debian's package."},
-    {"kernel-config", 0, OPTION_LIST, AT(kernel_configs), "FILE", NULL,
-     "One more configuration fragment, after the profile's. Repeatable."},
-    {"extra", 0, OPTION_LIST, AT(extras), "TREE", NULL,
-     "Lay the folder TREE over the root, all owned by root. Repeatable."},
-    {"offline", 0, OPTION_FLAG, AT(offline), NULL, NULL,
-     "Download nothing; fail, saying what is missing, if something is."},
-    {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
-    {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL, NULL, "Print errors only."},
-    {"output", 'o', OPTION_STRING, AT(output), "DIR", NULL, "Where the image goes. Needed."},
-    {NULL},
-};
-
-const struct verb verb_build = {
-    .name = "build",
-    .args = "-o DIR",
-    .summary = "Builds a guest image.",
-    .details =
-        "Writes vmlinux, bzImage, the root file system and, last, image.json to DIR. All is\n"
-        "made aside and moved there at the end: an interrupted build leaves DIR as it was. The\n"
-        "kernel comes from the cache when it was built before, else it takes some minutes.\n"
-        "\n"
-        "The root file system is uncompressed EROFS: each file's data is page-aligned, files\n"
-        "of 2 MiB and more begin on 2 MiB boundaries, and the image is padded to 2 MiB, so that\n"
-        "a guest maps it straight from persistent memory (DAX).\n"
-        "\n"
-        "Examples:\n"
-        "  kata-image-tool build -o image\n"
-        "  kata-image-tool build --profile debug --extra ./tools -o image-debug",
-    .options = options,
-    .run = run_build,
-    .defaults = defaults,
-    .release = release,
-    .data_size = sizeof(struct build_options),
-};

@@ -24,6 +24,7 @@
 
 struct making {
 	const struct root_request *req;
+	const struct root_plan *plan;
 	struct guestimg *img;
 	const char *file; /* of the format */
 	const char *type; /* of the file system */
@@ -123,7 +124,7 @@ static int make_initrd(struct making *m, struct error *err)
 		r = erofs_open_fd(&image, from, err);
 	if (r == 0)
 		r = stage_create(m->req->stage, m->file, &to, err);
-	return r < 0 ? r : initrd_write(image, to, err);
+	return r < 0 ? r : initrd_write(image, to, &m->plan->compression, err);
 }
 
 static int make_fs(struct making *m, const char *name, bool journal, struct error *err)
@@ -319,13 +320,15 @@ static int make_plain(struct making *m, struct error *err)
 	return r < 0 ? r : complete_plain(m, err);
 }
 
-static const struct format {
-	const char *name, *file, *type;
+struct format {
+	const char *name, *file, *type; /* type NULL: as asked for */
 	int (*make)(struct making *m, struct error *err);
 	const char *cmdline; /* words that this format needs on every machine */
-} formats[] = {
+};
+
+static const struct format formats[] = {
     {"erofs", "rootfs.erofs", "erofs", make_plain, "ro rootfstype=erofs"},
-    {"initrd", "rootfs.cpio.gz", NULL, make_initrd, ""},
+    {"initrd", "rootfs.cpio", "initrd", make_initrd, ""},
     {"ext4", "rootfs.ext4", "ext4", make_plain, ""},
     {"kata", "kata-containers.img", NULL, make_kata, ""},
 };
@@ -339,26 +342,41 @@ static const struct format *find(const char *name)
 	return f;
 }
 
-const char *root_file(const char *format)
-{
-	return find(format)->file;
-}
-
-int root_make(const struct root_request *req, struct guestimg *img, struct error *err)
+int root_plan(const struct root_request *req, struct root_plan *plan, struct error *err)
 {
 	const struct format *f = find(req->format);
-	struct making m = {.req = req, .img = img, .file = f->file};
+	const char *wrong = NULL;
+	int r;
 
-	m.type = f->type ?: req->fs_type ?: "erofs";
-	if (req->fs_type && f->make != make_kata)
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "--root-fs is for --format kata; --format %s says it already",
-		                      f->name);
-	if (req->verity && f->make == make_initrd)
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "--verity needs a block device; an initrd is in memory");
-	img->rootfs.file = f->file;
+	if (req->fs_type && f->type)
+		wrong = "--root-fs is for --format kata; the other formats say it already";
+	else if (req->verity && f->make == make_initrd)
+		wrong = "--verity needs a block device; an initrd is in memory";
+	else if (req->size > 0 && f->make != make_kata && strcmp(f->name, "ext4") != 0)
+		wrong = "--size is for --format ext4 and kata; the others are as large as they "
+		        "must be";
+	if (wrong)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "%s", wrong);
+	*plan = (struct root_plan){.format = f, .fs_type = f->type ?: req->fs_type ?: "erofs"};
+	r = compression_choose(&plan->compression, req->compress, plan->fs_type, err);
+	if (r == 0 && req->hot &&
+	    (strcmp(plan->fs_type, "erofs") != 0 || strcmp(plan->compression.method, "none") == 0))
+		r = error_set_kind(err, ERROR_USAGE, EINVAL,
+		                   "--hot says what stays plain in a packed erofs root: give "
+		                   "--compress lz4 or lz4hc, too");
+	snprintf(plan->file, sizeof(plan->file), "%s%s", f->file, plan->compression.suffix ?: "");
+	return r;
+}
+
+int root_make(const struct root_request *req, const struct root_plan *plan, struct guestimg *img,
+              struct error *err)
+{
+	const struct format *f = plan->format;
+	struct making m = {
+	    .req = req, .plan = plan, .img = img, .file = plan->file, .type = plan->fs_type};
+
+	img->rootfs.file = arena_strdup(&img->arena, plan->file);
 	img->rootfs.format = f->name;
 	img->cmdline = f->cmdline;
-	return f->make(&m, err);
+	return img->rootfs.file ? f->make(&m, err) : no_memory(err);
 }

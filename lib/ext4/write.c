@@ -10,9 +10,9 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
+#include "lib/erofs/links.h"
 #include "lib/erofs/tree.h"
 #include "lib/ext4/dir.h"
-#include "lib/ext4/links.h"
 
 #define CHUNK            (256u << 10)
 #define FAST_SYMLINK_MAX 59u /* with a NUL they fit in the inode */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* links: a hash table by inode number of the source. */
-#include "lib/ext4/links.h"
+#include "lib/erofs/links.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* build_options: the options of `build`, which are its help, manual and completion, too. */
+#include <stddef.h>
+
+#include "image-tool/build.h"
+#include "image-tool/root.h"
+#include "image-tool/tool.h"
+
+static int run(int argc, char **argv, void *data)
+{
+	return build_run(data);
+}
+
+static void release(void *data)
+{
+	struct build_options *o = data;
+
+	strv_free(&o->kernel_configs);
+	strv_free(&o->extras);
+}
+
+#define AT(member) offsetof(struct build_options, member)
+
+static const struct option options[] = {
+    {"profile", 'p', OPTION_STRING, AT(profile), "NAME", NULL,
+     "What the guest is for: kernel configuration and file list (container)."},
+    {"format", 0, OPTION_ENUM, AT(format), "FORMAT", ROOT_FORMATS,
+     "Root file system: rootfs.erofs, made for DAX; rootfs.cpio.gz; rootfs.ext4; or\n"
+     "kata-containers.img, the disk that Kata's image= takes (erofs)."},
+    {"compress", 0, OPTION_STRING, AT(compress), "METHOD[,LEVEL]", NULL,
+     "Pack the root: none, lz4 or lz4hc for erofs (none); gzip, zstd, lz4 or none for initrd\n"
+     "(gzip). LEVEL goes up to 9 (gzip), 19 (zstd) or 12 (lz4, lz4hc)."},
+    {"root-fs", 0, OPTION_ENUM, AT(root_fs), "TYPE", ROOT_FS_TYPES,
+     "File system in the disk of --format kata (erofs)."},
+    {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
+     "Add a dm-verity hash tree; image.json has the root hash and the kernel's words."},
+    {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
+     "Take this program for the agent instead of our own."},
+    {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,
+     "Take vmlinux (and bzImage) from DIR instead of building them."},
+    {"kernel-source", 0, OPTION_STRING, AT(kernel_source), "DIR", NULL,
+     "Build the kernel from this tree instead of Debian's package."},
+    {"kernel-config", 0, OPTION_LIST, AT(kernel_configs), "FILE", NULL,
+     "One more configuration fragment, after the profile's. Repeatable."},
+    {"extra", 0, OPTION_LIST, AT(extras), "TREE", NULL,
+     "Lay the folder TREE over the root, all owned by root. Repeatable."},
+    {"offline", 0, OPTION_FLAG, AT(offline), NULL, NULL,
+     "Download nothing; fail, saying what is missing, if something is."},
+    {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
+    {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL, NULL, "Print errors only."},
+    {"output", 'o', OPTION_STRING, AT(output), "DIR", NULL, "Where the image goes. Needed."},
+    {NULL},
+};
+
+const struct verb verb_build = {
+    .name = "build",
+    .args = "-o DIR",
+    .summary = "Builds a guest image.",
+    .details =
+        "Writes vmlinux, bzImage, the root file system and, last, image.json to DIR. All is\n"
+        "made aside and moved there at the end: an interrupted build leaves DIR as it was. The\n"
+        "kernel comes from the cache when it was built before, else it takes some minutes.\n"
+        "\n"
+        "The root file system is uncompressed EROFS: each file's data is page-aligned, files\n"
+        "of 2 MiB and more begin on 2 MiB boundaries, and the image is padded to 2 MiB, so that\n"
+        "a guest maps it straight from persistent memory (DAX).\n"
+        "\n"
+        "Examples:\n"
+        "  kata-image-tool build -o image\n"
+        "  kata-image-tool build --profile debug --extra ./tools -o image-debug",
+    .options = options,
+    .run = run,
+    .release = release,
+    .data_size = sizeof(struct build_options),
+};
