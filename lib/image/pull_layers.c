@@ -100,6 +100,10 @@ static int make_stages(const struct pull_options *o, const struct job *job, stru
 	if (media.encrypted)
 		return error_set_kind(err, ERROR_INPUT, EOPNOTSUPP,
 		                      "the layer is encrypted, which this version cannot read");
+	if (media.erofs)
+		return error_set_kind(err, ERROR_INPUT, EOPNOTSUPP,
+		                      "the layer is an EROFS image, which this version does not "
+		                      "take from a registry");
 	if (__builtin_mul_overflow(o->limits.max_entries, TAR_OVERHEAD, &plain_max) ||
 	    __builtin_add_overflow(plain_max, o->limits.max_size, &plain_max))
 		plain_max = UINT64_MAX;

@@ -483,6 +483,19 @@ int tar_feed(struct tar *t, const uint8_t *p, size_t n, struct error *err)
 	return 0;
 }
 
+uint64_t tar_content_left(const struct tar *t)
+{
+	return t->state == CONTENT && !t->sparse ? t->left : 0;
+}
+
+int tar_skip(struct tar *t, uint64_t n, struct error *err)
+{
+	if (n > tar_content_left(t))
+		return error_set(err, EINVAL, "tar: skipping more than there is");
+	t->left -= n;
+	return n && !t->left ? end_bytes(t, err) : 0;
+}
+
 int tar_end(struct tar *t, struct error *err)
 {
 	bool between = t->state == HEADER && !t->have && !t->padding && !t->local.body.size &&

@@ -71,5 +71,10 @@ DEFINE_CLEANUP(struct tar, tar, tar_free)
 /* -EINVAL not a tar, -EFBIG and -E2BIG past a limit (all kind input). What follows the
  * two blocks of zeros that end an archive is ignored. */
 int tar_feed(struct tar *t, const uint8_t *p, size_t n, struct error *err);
+/* For who wants to know where content is, not what: how many bytes of a plain file's content come
+ * next (0 when something else does) ... */
+uint64_t tar_content_left(const struct tar *t);
+/* ... and that the n next of them (at most so many) will not be fed. The sink sees nothing. */
+int tar_skip(struct tar *t, uint64_t n, struct error *err);
 /* The input is over: -ENODATA inside a member. The final zeros may be missing. */
 int tar_end(struct tar *t, struct error *err);

@@ -30,6 +30,7 @@ static const struct image_media media_types[] = {
     {DOCKER "image.rootfs.diff.tar.zstd", IMAGE_MEDIA_LAYER, IMAGE_ZSTD, false},
     {DOCKER "image.rootfs.foreign.diff.tar", IMAGE_MEDIA_LAYER, IMAGE_PLAIN, false},
     {DOCKER "image.rootfs.foreign.diff.tar.gzip", IMAGE_MEDIA_LAYER, IMAGE_GZIP, false},
+    {IMAGE_TYPE_EROFS_LAYER, IMAGE_MEDIA_LAYER, IMAGE_PLAIN, false, true},
 };
 
 #define N_MEDIA_TYPES (sizeof(media_types) / sizeof(media_types[0]))
@@ -108,8 +109,8 @@ static int copy_string(const cJSON *obj, const char *key, bool required, char *o
 	return 0;
 }
 
-static int read_descriptor(const cJSON *obj, const char *what, struct image_descriptor *out,
-                           struct error *err)
+int image_descriptor_read(const cJSON *obj, const char *what, struct image_descriptor *out,
+                          struct error *err)
 {
 	const char *digest;
 	int r;
@@ -257,7 +258,7 @@ int image_index_choose(const void *json, size_t size, const struct image_platfor
 		}
 	}
 	if (best)
-		return read_descriptor(best, "an entry of the index", out, err);
+		return image_descriptor_read(best, "an entry of the index", out, err);
 	list_platforms(manifests, &have);
 	return error_set_kind(err, ERROR_INPUT, ENOENT,
 	                      "the image is not there for %s/%s%s%s (there is: %s)", want->os,
@@ -277,8 +278,8 @@ int image_manifest_parse(const void *json, size_t size, struct image_manifest *o
 
 	if (r)
 		return r;
-	r = read_descriptor(cJSON_GetObjectItemCaseSensitive(root, "config"),
-	                    "the manifest's config", &m.config, err);
+	r = image_descriptor_read(cJSON_GetObjectItemCaseSensitive(root, "config"),
+	                          "the manifest's config", &m.config, err);
 	if (r)
 		return r;
 	if (image_media_find(m.config.media_type, &media) || media.kind != IMAGE_MEDIA_CONFIG)
@@ -299,7 +300,8 @@ int image_manifest_parse(const void *json, size_t size, struct image_manifest *o
 		return error_set(err, ENOMEM, "out of memory");
 	cJSON_ArrayForEach(layer, layers)
 	{
-		r = read_descriptor(layer, "a layer of the manifest", &m.layers[m.n_layers++], err);
+		r = image_descriptor_read(layer, "a layer of the manifest", &m.layers[m.n_layers++],
+		                          err);
 		if (r)
 			return r;
 	}

@@ -19,6 +19,12 @@
 #define IMAGE_MAX_LAYERS   500 /* what overlayfs can stack */
 #define IMAGE_MAX_BLOB     (1ULL << 40)
 
+#define IMAGE_TYPE_INDEX    "application/vnd.oci.image.index.v1+json"
+#define IMAGE_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define IMAGE_TYPE_CONFIG   "application/vnd.oci.image.config.v1+json"
+/* What containerd (2.2) takes for a layer that its EROFS snapshotter mounts as it is. */
+#define IMAGE_TYPE_EROFS_LAYER "application/vnd.erofs.layer.v1"
+
 enum image_compression { IMAGE_PLAIN, IMAGE_GZIP, IMAGE_ZSTD };
 
 enum image_media_kind {
@@ -33,6 +39,7 @@ struct image_media {
 	enum image_media_kind kind;
 	enum image_compression compression; /* layers */
 	bool encrypted;                     /* layers: the type ends in "+encrypted" */
+	bool erofs;                         /* layers: an EROFS image instead of a tar */
 };
 
 /* -ENOENT: not a type that is known. Parameters after ';' are ignored. */
@@ -45,6 +52,11 @@ struct image_descriptor {
 	struct digest digest;
 	uint64_t size;
 };
+
+struct cJSON;
+/* From its JSON object; `what` names it in errors. */
+int image_descriptor_read(const struct cJSON *obj, const char *what, struct image_descriptor *out,
+                          struct error *err);
 
 struct image_platform {
 	char os[32];
