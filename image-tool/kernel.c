@@ -14,6 +14,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/json.h"
 #include "lib/base/process.h"
+#include "lib/guestimg/kconfig.h"
 
 #define KERNEL_JSON_MAX 65536
 #define LOG_MAX         (1u << 20)
@@ -180,6 +181,27 @@ static int read_description(int dir, struct guestimg *img, struct guestimg_packa
 	return r;
 }
 
+/* The configuration goes with the kernel, where there is one: without it nobody can say later how
+ * two kernels differ. */
+static int take_config(int dir, struct stage *stage, struct guestimg *img, struct error *err)
+{
+	char sha256[65];
+	uint64_t size;
+	int r;
+
+	if (faccessat(dir, KCONFIG_FILE, F_OK, 0) < 0)
+		return 0;
+	r = measure_file(dir, KCONFIG_FILE, sha256, &size, err);
+	if (r == 0 && img->kernel.config_sha256 && strcmp(sha256, img->kernel.config_sha256) != 0)
+		r = error_set_kind(err, ERROR_INPUT, EINVAL,
+		                   KCONFIG_FILE " is not the one that kernel.json names");
+	if (r < 0)
+		return r;
+	img->kernel.config = KCONFIG_FILE;
+	img->kernel.config_sha256 = arena_strdup(&img->arena, sha256);
+	return copy(dir, KCONFIG_FILE, stage, err);
+}
+
 static int take(const char *path, struct stage *stage, struct guestimg *img,
                 struct guestimg_package *package, struct error *err)
 {
@@ -200,6 +222,8 @@ static int take(const char *path, struct stage *stage, struct guestimg *img,
 		img->kernel.bzimage = "bzImage";
 		r = copy(dir, "bzImage", stage, err);
 	}
+	if (r == 0)
+		r = take_config(dir, stage, img, err);
 	return r < 0 ? error_prefix(err, r, "kernel of %s", path) : 0;
 }
 

@@ -171,10 +171,14 @@ int stage_publish(struct stage *s, const struct guestimg *img, struct error *err
 		return r;
 	if (tool_interrupted())
 		return error_set(err, EINTR, "interrupted");
-	if (unlinkat(s->lock_fd, GUESTIMG_FILE, 0) < 0 && errno != ENOENT)
+	/* Nor does a signature outlive what it was made over. */
+	if ((unlinkat(s->lock_fd, GUESTIMG_FILE, 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->lock_fd, GUESTIMG_SIGNATURE, 0) < 0 && errno != ENOENT))
 		return environment_errno(err, errno, "cannot replace", GUESTIMG_FILE);
 	for (size_t i = 0; r == 0 && i < img->n_files; i++)
 		r = publish_file(s, from, img->files[i].name, err);
+	if (r == 0 && faccessat(from, GUESTIMG_SIGNATURE, F_OK, 0) == 0)
+		r = publish_file(s, from, GUESTIMG_SIGNATURE, err);
 	return r < 0 ? r : publish_file(s, from, GUESTIMG_FILE, err);
 }
 

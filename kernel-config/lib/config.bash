@@ -9,7 +9,7 @@ ORDER=()        # symbols, in the order first seen
 list_profiles() {
 	local file
 	for file in "$HERE"/profiles/*; do
-		printf '%-12s %s\n' "${file##*/}" "$(sed -n '2s/^# [^:]*: //p' "$file")"
+		printf '%-16s %s\n' "${file##*/}" "$(sed -n '2s/^# [^:]*: //p' "$file")"
 	done
 }
 

@@ -69,6 +69,7 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	member(out, "vmlinux", img->kernel.vmlinux);
 	member(out, "bzimage", img->kernel.bzimage);
 	member(out, "version", img->kernel.version);
+	member(out, "config", img->kernel.config);
 	member(out, "config_sha256", img->kernel.config_sha256);
 	buffer_str(out, "},\n \"rootfs\":{");
 	member(out, "file", img->rootfs.file);

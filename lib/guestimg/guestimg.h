@@ -20,6 +20,7 @@
 
 #define GUESTIMG_SCHEMA       1
 #define GUESTIMG_FILE         "image.json"
+#define GUESTIMG_SIGNATURE    "image.json.sig" /* over its bytes; there only when it was signed */
 #define GUESTIMG_MAX_SIZE     (4u << 20) /* bytes of image.json */
 #define GUESTIMG_MAX_FILES    256
 #define GUESTIMG_MAX_PACKAGES 4096
@@ -58,6 +59,7 @@ struct guestimg {
 		const char *vmlinux; /* ELF with a PVH entry */
 		const char *bzimage; /* NULL: none */
 		const char *version;
+		const char *config;        /* the .config; NULL: not in the image */
 		const char *config_sha256; /* NULL: not known */
 	} kernel;
 	struct {

@@ -52,6 +52,7 @@ static const struct field kernel_fields[] = {
     IN(kernel, vmlinux, FORM_FILE, true),
     IN(kernel, bzimage, FORM_FILE, false),
     IN(kernel, version, FORM_TEXT, true),
+    IN(kernel, config, FORM_FILE, false),
     IN(kernel, config_sha256, FORM_SHA256, false),
     {NULL},
 };
@@ -311,6 +312,8 @@ static int read_document(struct guestimg *img, const cJSON *doc, struct error *e
 		r = check_named(img, img->kernel.vmlinux, err);
 	if (r == 0)
 		r = check_named(img, img->kernel.bzimage, err);
+	if (r == 0)
+		r = check_named(img, img->kernel.config, err);
 	if (r == 0)
 		r = check_named(img, img->rootfs.file, err);
 	return r;

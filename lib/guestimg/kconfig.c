@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kconfig: reads and compares the configurations of kernels. */
+#include "lib/guestimg/kconfig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/fs.h"
+#include "lib/base/str.h"
+
+#define PREFIX        "CONFIG_"
+#define PREFIX_LENGTH (sizeof(PREFIX) - 1)
+#define UNSET         " is not set"
+
+static const char name_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                      "0123456789_";
+
+static int by_name(const void *a, const void *b)
+{
+	const struct kconfig_symbol *x = a, *y = b;
+	int r = strcmp(x->name, y->name);
+
+	return r ?: (x->line > y->line) - (x->line < y->line);
+}
+
+/* y, m, n, a decimal or hexadecimal number, "text". */
+static bool value_valid(const char *v)
+{
+	size_t n = strlen(v);
+
+	if (strcmp(v, "y") == 0 || strcmp(v, "m") == 0 || strcmp(v, "n") == 0)
+		return true;
+	if (v[0] == '"')
+		return n >= 2 && v[n - 1] == '"';
+	if (str_starts(v, "0x"))
+		return n > 2 && strspn(v + 2, "0123456789abcdefABCDEF") == n - 2;
+	v += v[0] == '-';
+	return *v && strspn(v, "0123456789") == strlen(v);
+}
+
+/* 1: the line names no symbol. The line is the arena's and is cut up. */
+static int parse_line(char *line, struct kconfig_symbol *out)
+{
+	size_t n;
+
+	if (line[0] == '#' && line[1] == ' ' && str_starts(line + 2, PREFIX)) {
+		line += 2 + PREFIX_LENGTH;
+		n = strspn(line, name_characters);
+		if (n == 0 || strcmp(line + n, UNSET) != 0)
+			return 1;
+		line[n] = 0;
+		*out = (struct kconfig_symbol){line, "n", out->line};
+		return 0;
+	}
+	if (line[0] == '#' || line[strspn(line, " \t")] == 0)
+		return 1;
+	if (!str_starts(line, PREFIX))
+		return -EINVAL;
+	line += PREFIX_LENGTH;
+	n = strspn(line, name_characters);
+	if (n == 0 || line[n] != '=' || !value_valid(line + n + 1))
+		return -EINVAL;
+	line[n] = 0;
+	*out = (struct kconfig_symbol){line, line + n + 1, out->line};
+	return 0;
+}
+
+/* Sorted; of each name the last line is left, unless it says n. */
+static void settle(struct kconfig *config)
+{
+	struct kconfig_symbol *s = config->symbols;
+	size_t kept = 0;
+
+	if (config->n > 0)
+		qsort(s, config->n, sizeof(*s), by_name);
+	for (size_t i = 0; i < config->n; i++) {
+		bool last = i + 1 == config->n || strcmp(s[i].name, s[i + 1].name) != 0;
+
+		if (last && strcmp(s[i].value, "n") != 0)
+			s[kept++] = s[i];
+	}
+	config->n = kept;
+}
+
+static size_t count_lines(const char *text, size_t size)
+{
+	size_t n = 1;
+
+	for (const char *p = text; (p = memchr(p, '\n', size - (size_t)(p - text))); p++)
+		n++;
+	return n;
+}
+
+static int read_lines(struct kconfig *config, const char *text, size_t size, const char *what,
+                      struct error *err)
+{
+	size_t number = 0, room = count_lines(text, size);
+	char *copy = arena_strndup(&config->arena, text, size), *save = copy, *line;
+
+	config->symbols = arena_new_array(&config->arena, room, struct kconfig_symbol);
+	if (!copy || !config->symbols)
+		return error_set(err, ENOMEM, "no memory to read %s", what);
+	while ((line = strsep(&save, "\n"))) {
+		struct kconfig_symbol *s = &config->symbols[config->n];
+		int r;
+
+		s->line = ++number;
+		r = parse_line(line, s);
+		if (r < 0)
+			return error_set_kind(err, ERROR_INPUT, EINVAL,
+			                      "%s line %zu: '%.60s' is no line of a kernel "
+			                      "configuration (CONFIG_NAME=value)",
+			                      what, number, line);
+		config->n += r == 0;
+	}
+	return 0;
+}
+
+int kconfig_parse(const char *text, size_t size, const char *what, struct kconfig **out,
+                  struct error *err)
+{
+	_cleanup_kconfig_ struct kconfig *config = calloc(1, sizeof(*config));
+	int r;
+
+	if (!config)
+		return error_set(err, ENOMEM, "no memory to read %s", what);
+	if (size > KCONFIG_MAX_SIZE || count_lines(text, size) > KCONFIG_MAX_SYMBOLS)
+		return error_set_kind(err, ERROR_INPUT, EFBIG,
+		                      "%s is too long for a kernel configuration", what);
+	if (memchr(text, 0, size))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s is no kernel configuration: it holds NUL bytes", what);
+	r = read_lines(config, text, size, what, err);
+	if (r < 0)
+		return r;
+	settle(config);
+	*out = steal_ptr(&config);
+	return 0;
+}
+
+int kconfig_load(int dirfd, const char *path, struct kconfig **out, struct error *err)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	int r = fs_read_file(dirfd, path, KCONFIG_MAX_SIZE, &text, err);
+
+	return r < 0 ? r : kconfig_parse(buffer_cstr(&text), text.size, path, out, err);
+}
+
+void kconfig_free(struct kconfig *config)
+{
+	if (!config)
+		return;
+	arena_free(&config->arena);
+	free(config);
+}
+
+const char *kconfig_value(const struct kconfig *config, const char *name)
+{
+	size_t low = 0, high = config->n;
+
+	if (str_starts(name, PREFIX))
+		name += PREFIX_LENGTH;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int r = strcmp(name, config->symbols[mid].name);
+
+		if (r == 0)
+			return config->symbols[mid].value;
+		if (r < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return "n";
+}
+
+int kconfig_diff(const struct kconfig *a, const struct kconfig *b, kconfig_diff_fn fn, void *data)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r >= 0 && (i < a->n || j < b->n)) {
+		int order = i == a->n   ? 1
+		            : j == b->n ? -1
+		                        : strcmp(a->symbols[i].name, b->symbols[j].name);
+		const char *name = order <= 0 ? a->symbols[i].name : b->symbols[j].name;
+		const char *x = order <= 0 ? a->symbols[i++].value : "n";
+		const char *y = order >= 0 ? b->symbols[j++].value : "n";
+
+		if (strcmp(x, y) != 0)
+			r = fn(name, x, y, data);
+	}
+	return r < 0 ? r : 0;
+}
