@@ -14,6 +14,7 @@
 #include "image-tool/packages.h"
 #include "image-tool/profile.h"
 #include "image-tool/root.h"
+#include "image-tool/sign.h"
 #include "image-tool/stage.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
@@ -118,8 +119,8 @@ static int measure(struct build *b, struct error *err)
 {
 	struct guestimg *img = b->img;
 	bool params = strcmp(img->rootfs.format, "kata") == 0 && img->verity.root_hash;
-	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->rootfs.file,
-	                       params ? ROOT_VERITY_FILE : NULL};
+	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->kernel.config,
+	                       img->rootfs.file, params ? ROOT_VERITY_FILE : NULL};
 	const size_t n = sizeof(names) / sizeof(*names);
 	int r = 0;
 
@@ -184,6 +185,8 @@ static int build_image(struct build *b, struct error *err)
 		r = packages_fill(b->img, &b->where, &b->profile.parts, &linux_package, err);
 	if (r == 0)
 		r = describe(b, err);
+	if (r == 0 && b->o->sign)
+		r = sign_image(&b->stage, b->img, b->o->sign, err);
 	return r < 0 ? r : stage_publish(&b->stage, b->img, err);
 }
 

@@ -10,7 +10,7 @@
 struct build_options {
 	/* NULL until something says otherwise: build_image() puts in what is usual. */
 	const char *profile, *format, *root_fs, *compress, *hot;
-	const char *agent, *kernel, *kernel_source;
+	const char *agent, *kernel, *kernel_source, *sign;
 	const char *locked, *write_lock, *from, *output;
 	struct strv kernel_configs, extras;
 	uint64_t size; /* bytes; 0: the least */

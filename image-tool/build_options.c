@@ -44,6 +44,9 @@ static const struct option options[] = {
      "One more configuration fragment, after the profile's. Repeatable."},
     {"extra", 0, OPTION_LIST, AT(extras), "TREE", NULL,
      "Lay the folder TREE over the root, all owned by root. Repeatable."},
+    {"sign", 0, OPTION_STRING, AT(sign), "KEY", NULL,
+     "Sign image.json with this private key (PEM; Ed25519, EC P-256 or P-384) into\n"
+     "image.json.sig, for `verify --key`."},
     {"offline", 0, OPTION_FLAG, AT(offline), NULL, NULL,
      "Download nothing; fail, saying what is missing, if something is."},
     {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
