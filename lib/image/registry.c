@@ -227,8 +227,11 @@ int registry_send(struct registry *r, struct http *http, struct http_request *re
                   struct http_response *resp, struct error *err)
 {
 	for (unsigned int tries = 0;; tries++) {
-		int e, failed = registry_request(r, http, req, resp, err);
+		int e, failed;
 
+		if (req->body == take_body)
+			buffer_clear(req->data); /* of what a broken transfer left */
+		failed = registry_request(r, http, req, resp, err);
 		if (!failed && !worth_retrying(resp->status))
 			return 0;
 		e = registry_before_retry(r, failed, resp, tries, err);
@@ -283,17 +286,7 @@ int registry_get(struct registry *r, struct http *http, const char *path, const 
 	if (!url)
 		return error_set(err, ENOMEM, "out of memory");
 	body->limit = IMAGE_MAX_MANIFEST;
-	for (unsigned int tries = 0;; tries++) {
-		int e, failed;
-
-		buffer_clear(body);
-		failed = registry_request(r, http, &req, resp, err);
-		if (!failed && !worth_retrying(resp->status))
-			return 0;
-		e = registry_before_retry(r, failed, resp, tries, err);
-		if (e)
-			return failed || e == -ECANCELED ? e : 0;
-	}
+	return registry_send(r, http, &req, resp, err);
 }
 
 int registry_manifest(struct registry *r, struct http *http, const char *version,
