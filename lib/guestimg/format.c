@@ -71,6 +71,7 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	member(out, "version", img->kernel.version);
 	member(out, "config", img->kernel.config);
 	member(out, "config_sha256", img->kernel.config_sha256);
+	member(out, "lacks", img->kernel.lacks);
 	buffer_str(out, "},\n \"rootfs\":{");
 	member(out, "file", img->rootfs.file);
 	member(out, "format", img->rootfs.format);
@@ -80,6 +81,9 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	buffer_str(out, "}");
 	format_verity(&img->verity, out);
 	member(out, "cmdline", img->cmdline);
+	member(out, "program", img->program);
+	if (img->memory_min > 0)
+		buffer_printf(out, ",\"memory_min\":%" PRIu64, img->memory_min);
 	buffer_str(out, ",\n \"agent\":{");
 	member(out, "version", img->agent.version);
 	member(out, "min_version", img->agent.min_version);

@@ -21,7 +21,7 @@
 #define GUESTIMG_SCHEMA       1
 #define GUESTIMG_FILE         "image.json"
 #define GUESTIMG_SIGNATURE    "image.json.sig" /* over its bytes; there only when it was signed */
-#define GUESTIMG_MAX_SIZE     (4u << 20) /* bytes of image.json */
+#define GUESTIMG_MAX_SIZE     (4u << 20)       /* bytes of image.json */
 #define GUESTIMG_MAX_FILES    256
 #define GUESTIMG_MAX_PACKAGES 4096
 #define GUESTIMG_MAX_STRING   4096
@@ -61,6 +61,9 @@ struct guestimg {
 		const char *version;
 		const char *config;        /* the .config; NULL: not in the image */
 		const char *config_sha256; /* NULL: not known */
+		/* What it was built without, of "acpi net pci vsock", separated by blanks;
+		 * NULL: it has them all. */
+		const char *lacks;
 	} kernel;
 	struct {
 		const char *file;
@@ -73,6 +76,10 @@ struct guestimg {
 	} rootfs;
 	struct guestimg_verity verity;
 	const char *cmdline; /* words that do not depend on the machine */
+	/* Images of a single program: its path in the guest, and MiB of memory that the guest takes
+	 * at least. NULL, 0: not one of these. */
+	const char *program;
+	uint64_t memory_min;
 	struct {
 		const char *version;
 		const char *min_version; /* oldest agent that this host side can talk to */

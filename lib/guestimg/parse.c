@@ -43,9 +43,13 @@ struct section {
 	}
 
 static const struct field top_fields[] = {
-    FIELD(guestimg, name, FORM_TEXT, true),    FIELD(guestimg, version, FORM_TEXT, true),
-    FIELD(guestimg, profile, FORM_TEXT, true), FIELD(guestimg, arch, FORM_TEXT, true),
-    FIELD(guestimg, cmdline, FORM_TEXT, true), {NULL},
+    FIELD(guestimg, name, FORM_TEXT, true),
+    FIELD(guestimg, version, FORM_TEXT, true),
+    FIELD(guestimg, profile, FORM_TEXT, true),
+    FIELD(guestimg, arch, FORM_TEXT, true),
+    FIELD(guestimg, cmdline, FORM_TEXT, true),
+    FIELD(guestimg, program, FORM_TEXT, false),
+    {NULL},
 };
 
 static const struct field kernel_fields[] = {
@@ -54,6 +58,7 @@ static const struct field kernel_fields[] = {
     IN(kernel, version, FORM_TEXT, true),
     IN(kernel, config, FORM_FILE, false),
     IN(kernel, config_sha256, FORM_SHA256, false),
+    IN(kernel, lacks, FORM_TEXT, false),
     {NULL},
 };
 
@@ -303,6 +308,8 @@ static int read_document(struct guestimg *img, const cJSON *doc, struct error *e
 	if (r == 0)
 		r = json_u64(doc, "timestamp", true, &img->timestamp, "image.json", err);
 	if (r == 0)
+		r = json_u64(doc, "memory_min", false, &img->memory_min, "image.json", err);
+	if (r >= 0)
 		r = read_verity(img, doc, err);
 	if (r == 0)
 		r = read_files(img, doc, err);

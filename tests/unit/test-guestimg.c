@@ -42,6 +42,9 @@ TEST(reads_all_members)
 	check_int(img->n_packages, 1);
 	check_str(img->packages[0].licence, "MIT");
 	check(!img->packages[0].sha256);
+	check(!img->program);
+	check(!img->kernel.lacks);
+	check_int(img->memory_min, 0);
 }
 
 /* `good` with the first `from` replaced by `to` must be refused with `words` in the line. */
@@ -133,6 +136,24 @@ TEST(writes_what_it_reads)
 	check_ok(guestimg_parse((char *)one.data, one.size, &again, &err), &err);
 	guestimg_format(again, &two);
 	check_str(buffer_cstr(&two), buffer_cstr(&one));
+}
+
+TEST(images_of_a_single_program)
+{
+	_cleanup_guestimg_ struct guestimg *img = NULL, *again = NULL;
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+
+	check_ok(guestimg_parse(good, sizeof(good) - 1, &img, &err), &err);
+	img->program = "/bin/x";
+	img->memory_min = 24;
+	img->kernel.lacks = "acpi net";
+	guestimg_format(img, &text);
+	check_ok(guestimg_parse((char *)text.data, text.size, &again, &err), &err);
+	check_str(again->program, "/bin/x");
+	check_int(again->memory_min, 24);
+	check_str(again->kernel.lacks, "acpi net");
+	refused("\"cmdline\":", "\"memory_min\":\"24\",\"cmdline\":", "memory_min");
 }
 
 TEST(saves_and_loads)
