@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/erofs/tree.h"
 #include "lib/erofs/writer.h"
+#include "lib/image/crosslink.h"
 #include "lib/image/merge.h"
 #include "lib/image/path.h"
 
@@ -17,6 +18,7 @@
 
 struct layer {
 	struct merge merge;
+	struct crosslinks crosslinks;
 	struct erofs_writer *writer;
 	struct erofs_node *node; /* the file being filled, else NULL */
 };
@@ -45,6 +47,7 @@ void layer_free(struct layer *l)
 		return;
 	erofs_writer_free(l->writer);
 	merge_clear(&l->merge);
+	crosslinks_clear(&l->crosslinks);
 	free(l);
 }
 
@@ -54,6 +57,7 @@ int layer_settle(struct layer *l, bool *needs_lower, struct error *err)
 	struct erofs_node *root = erofs_tree_root(l->merge.tree);
 	int r = merge_marks(&l->merge, needs_lower, err);
 
+	*needs_lower |= l->crosslinks.n > 0;
 	if (r == 0 && erofs_node_implicit(root))
 		r = erofs_node_add_xattr(l->merge.tree, root, &unsaid, err);
 	return r;
@@ -61,8 +65,10 @@ int layer_settle(struct layer *l, bool *needs_lower, struct error *err)
 
 int layer_finish(struct layer *l, struct lower *lower, struct error *err)
 {
-	int r = lower ? merge_parents(&l->merge, lower, err) : 0;
+	int r = crosslinks_settle(&l->crosslinks, l->merge.tree, l->writer, lower, err);
 
+	if (r == 0 && lower)
+		r = merge_parents(&l->merge, lower, err);
 	return r ? r : erofs_writer_finish(l->writer, l->merge.tree, NULL, err);
 }
 
@@ -148,9 +154,7 @@ static int add_hardlink(struct layer *l, const struct image_path *p, const struc
 		return r;
 	*out = erofs_tree_find(l->merge.tree, target.text, target.len);
 	if (!*out)
-		return error_set_kind(err, ERROR_INPUT, ENOENT,
-		                      "a hard link to \"%.100s\", which the layer does not hold",
-		                      target.text);
+		return crosslinks_add(&l->crosslinks, l->merge.tree, p, &target, out, err);
 	return erofs_tree_link_node(l->merge.tree, p->text, p->len, *out, err);
 }
 

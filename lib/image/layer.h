@@ -39,8 +39,8 @@ DEFINE_CLEANUP(struct layer, layer, layer_free)
 extern const struct tar_sink layer_sink;
 
 /* After the archive's end: takes in what it says about the layers below. *needs_lower:
- * it has directories whose attributes only those can tell. When not, the image is the
- * same wherever the layer is used. */
+ * it has directories whose attributes, or hard links whose content, only those can tell.
+ * When not, the image is the same wherever the layer is used. */
 int layer_settle(struct layer *l, bool *needs_lower, struct error *err);
 
 /* Completes the image. lower may be NULL when nothing is below or nothing is needed;

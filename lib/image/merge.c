@@ -116,10 +116,17 @@ static int copy_xattr(const char *name, const void *value, size_t size, void *da
 	return erofs_node_add_xattr(c->tree, c->node, &x, c->err);
 }
 
+int merge_copy_xattrs(struct erofs_tree *tree, struct erofs_node *node, struct erofs_image *image,
+                      const struct erofs_stat *st, struct error *err)
+{
+	struct copy copy = {tree, node, err};
+
+	return erofs_xattrs(image, st, copy_xattr, &copy, err);
+}
+
 static int inherit(struct merge *m, struct erofs_node *node, struct erofs_image *image,
                    const struct erofs_stat *st, struct error *err)
 {
-	struct copy copy = {m->tree, node, err};
 	struct erofs_attr a = {.mode = st->mode,
 	                       .uid = st->uid,
 	                       .gid = st->gid,
@@ -127,7 +134,7 @@ static int inherit(struct merge *m, struct erofs_node *node, struct erofs_image 
 	                       .mtime_ns = st->mtime_ns};
 
 	erofs_node_set_attr(node, &a);
-	return erofs_xattrs(image, st, copy_xattr, &copy, err);
+	return merge_copy_xattrs(m->tree, node, image, st, err);
 }
 
 /* The paths of all that is below a directory, a directory before what is in it. */

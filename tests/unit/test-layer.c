@@ -207,6 +207,44 @@ TEST(names_stay_inside)
 	           "/two 120777 0 ->three\n/up 100644 0 1 x2\n/up2 120777 0 ->../../../..\n");
 }
 
+/* Links to what only the layers below hold: through links there, one file for two names of one
+ * inode, a whiteout that hides the target, a name that is replaced before the end. */
+TEST(hard_links_to_files_below)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+	bool needs_lower = false;
+	static const char *const below[] = {"1", "2", "3"};
+
+	tar_dir(&b, "usr", 0755, 0);
+	tar_dir(&b, "usr/bin", 0755, 0);
+	tar_file(&b, "usr/bin/tool", "content of the tool");
+	tar_hardlink(&b, "usr/bin/alias", "usr/bin/tool");
+	tar_file(&b, "empty", "");
+	tar_symlink(&b, "bin", "usr/bin");
+	check_ok(make_layer(&b, "1", NULL, 0, NULL, &err), &err);
+	buffer_clear(&b);
+	tar_hardlink(&b, "a", "bin/tool");
+	tar_hardlink(&b, "b", "/usr/bin/alias");
+	tar_hardlink(&b, "c", "a");
+	tar_hardlink(&b, "d", "nowhere");
+	tar_file(&b, "d", "replaced");
+	tar_hardlink(&b, "e", "empty");
+	check_ok(make_layer(&b, "2", below, 1, &needs_lower, &err), &err);
+	check(needs_lower);
+	shows("2", ROOT "/a 100644 0 content of the tool x2\n/b 100644 0 content of the tool\n"
+	                "/c 100644 0 content of the tool x2\n/d 100644 0 replaced\n/e 100644 0 \n");
+	buffer_clear(&b);
+	tar_hardlink(&b, "x", "bin");
+	check_int(make_layer(&b, "l", below, 2, NULL, NULL), -EPERM);
+	buffer_clear(&b);
+	tar_file(&b, ".wh.a", "");
+	check_ok(make_layer(&b, "3", below, 2, NULL, &err), &err);
+	buffer_clear(&b);
+	tar_hardlink(&b, "x", "a");
+	check_int(make_layer(&b, "l", below, 3, NULL, NULL), -ENOENT);
+}
+
 TEST(refusals)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT, name = BUFFER_INIT, x = BUFFER_INIT;
