@@ -447,7 +447,7 @@ same_as_umoci() {
 	fails 3 "longer than the 4095 bytes" pull "$SERVER/plain:hostile-deep"
 	fails 3 "unknown tar type" pull "$SERVER/plain:hostile-type"
 	fails 3 "too many symbolic links" pull "$SERVER/plain:hostile-loop"
-	fails 3 "which the layer does not hold" pull "$SERVER/plain:hostile-hardlink"
+	fails 3 "which neither the layer nor those below it hold" pull "$SERVER/plain:hostile-hardlink"
 	fails 3 "no whiteout that means anything" pull "$SERVER/plain:hostile-whiteout"
 }
 
