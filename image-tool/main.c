@@ -6,10 +6,17 @@
 #include "image-tool/tool.h"
 
 static volatile sig_atomic_t caught;
+static atomic_bool stop;
 
 static void on_signal(int signo)
 {
 	caught = signo;
+	atomic_store(&stop, true);
+}
+
+const atomic_bool *tool_stop(void)
+{
+	return &stop;
 }
 
 bool tool_interrupted(void)

@@ -2,6 +2,7 @@
 /* tool: what the verbs of kata-image-tool share: the table of them, and being interrupted. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "lib/base/error.h"
@@ -13,6 +14,8 @@ extern const struct verb verb_build, verb_inspect, verb_verify;
 
 /* SIGINT, SIGTERM or SIGHUP has come: finish what must not stay half done and return. */
 bool tool_interrupted(void);
+/* The same, for libraries that look at it themselves (http.h). */
+const atomic_bool *tool_stop(void);
 /* From now on these signals are only noted. */
 void tool_catch_signals(void);
 

@@ -2,37 +2,17 @@
 /* verify: checks that an image's folder holds what its image.json says. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "image-tool/stage.h"
+#include "image-tool/image_files.h"
 #include "image-tool/tool.h"
 #include "lib/base/cleanup.h"
 #include "lib/disk/layout.h"
 #include "lib/erofs/reader.h"
 #include "lib/verity/verity.h"
-
-static int check_file(int dir, const struct guestimg_file *f, struct error *err)
-{
-	char sha256[65];
-	uint64_t size;
-	int r = measure_file(dir, f->name, sha256, &size, err);
-
-	if (r < 0)
-		return r;
-	if (size != f->size)
-		return error_set_kind(err, ERROR_VERIFICATION, EBADMSG,
-		                      "%s has %" PRIu64 " bytes, image.json says %" PRIu64, f->name,
-		                      size, f->size);
-	if (strcmp(sha256, f->sha256) != 0)
-		return error_set_kind(err, ERROR_VERIFICATION, EBADMSG,
-		                      "%s has SHA-256 %.16s..., image.json says %.16s...", f->name,
-		                      sha256, f->sha256);
-	return 0;
-}
 
 /* Where the file system is in the root's file: all of it, or the first partition of a disk. */
 static int find_root(int fd, const struct guestimg *img, uint64_t *offset, uint64_t *size,
@@ -124,8 +104,7 @@ static int verify(const char *path, struct error *err)
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return error_errno(err, errno, "cannot read %s", path);
-	for (size_t i = 0; r == 0 && i < img->n_files; i++)
-		r = check_file(dir, &img->files[i], err);
+	r = image_files_check(dir, img, err);
 	if (r == 0)
 		r = check_root(dir, img, err);
 	if (r == 0)
