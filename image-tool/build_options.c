@@ -34,6 +34,9 @@ static const struct option options[] = {
      "File system in the disk of --format kata (erofs)."},
     {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
      "Add a dm-verity hash tree; image.json has the root hash and the kernel's words."},
+    {"size", 0, OPTION_SIZE, AT(size), "SIZE", NULL,
+     "Size of an ext4 image or a Kata disk, rounded up to 2 MiB; the least that will do\n"
+     "when it is not given."},
     {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
      "Take this program for the agent instead of our own."},
     {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,

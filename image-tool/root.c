@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define SCRATCH   "root.tmp"
 #define FS_FILE   "fs.tmp"
 #define PMEM_SIZE (2u << 20) /* what a guest maps a multiple of */
+#define HASH_GAP  (1u << 20) /* a disk's hash tree begins on the next MiB */
 
 struct making {
 	const struct root_request *req;
@@ -28,7 +30,14 @@ struct making {
 	struct guestimg *img;
 	const char *file; /* of the format */
 	const char *type; /* of the file system */
+	uint64_t size;    /* asked for, in bytes that a guest can map; 0: the least */
 	uint8_t uuid[16]; /* of the file system, made from what is in it */
+};
+
+struct format {
+	const char *name, *file, *type; /* type NULL: as asked for */
+	int (*make)(struct making *m, struct error *err);
+	const char *cmdline; /* words that this format needs on every machine */
 };
 
 static int no_memory(struct error *err)
@@ -95,21 +104,48 @@ static int make_erofs(struct making *m, const char *name, struct error *err)
 	return r < 0 ? r : write_erofs(m, fd, m->uuid, err);
 }
 
+/* Bytes that a file of `total` bytes has for its file system, whole blocks. */
+static uint64_t room_in(const struct making *m, uint64_t total)
+{
+	bool disk = strcmp(m->plan->format->name, "kata") == 0;
+	uint64_t taken = disk ? DISK_ROOT_START : 0, tree = 0;
+
+	if (m->req->verity && verity_tree_size(total / VERITY_BLOCK_SIZE, false, &tree, NULL) == 0)
+		taken += tree + (disk ? HASH_GAP : 0);
+	return total > taken ? (total - taken) & ~(uint64_t)(VERITY_BLOCK_SIZE - 1) : 0;
+}
+
+static int too_small(const struct making *m, uint64_t fs_size, struct error *err)
+{
+	uint64_t total = 0;
+
+	while (room_in(m, total) < fs_size)
+		total += PMEM_SIZE;
+	return error_set_kind(err, ERROR_INPUT, ENOSPC,
+	                      "--size %" PRIu64 "M is too small: the files need %" PRIu64
+	                      "M; give that or more",
+	                      m->size >> 20, total >> 20);
+}
+
 static int make_ext4(struct making *m, const char *name, bool journal, struct error *err)
 {
 	_cleanup_erofs_image_ struct erofs_image *image = NULL;
 	_cleanup_close_ int from = -1, to = -1;
 	struct ext4_write_opts opts = {.label = "kihon", .time = m->req->mtime, .journal = journal};
+	struct ext4_write_stats stats;
 	int r = write_source(m, SCRATCH, &from, err);
 
 	memcpy(opts.uuid, m->uuid, sizeof(opts.uuid));
+	opts.size = room_in(m, m->size);
+	if (m->size > 0 && opts.size == 0)
+		opts.size = VERITY_BLOCK_SIZE; /* too little for any */
 	if (r == 0)
 		r = erofs_open_fd(&image, from, err);
 	if (r == 0)
 		r = stage_create(m->req->stage, name, &to, err);
 	if (r == 0)
-		r = ext4_write(image, to, &opts, NULL, err);
-	return r;
+		r = ext4_write(image, to, &opts, &stats, err);
+	return r > 0 ? too_small(m, stats.size, err) : r;
 }
 
 static int make_initrd(struct making *m, struct error *err)
@@ -229,7 +265,8 @@ static int complete_plain(struct making *m, struct error *err)
 	}
 	if (r < 0)
 		return r;
-	if (!align_up64(size + tree, PMEM_SIZE, &end) || ftruncate(fd, (off_t)end) < 0)
+	if (!align_up64(size + tree, PMEM_SIZE, &end) ||
+	    ftruncate(fd, (off_t)(end > m->size ? end : m->size)) < 0)
 		return error_errno(err, errno, "cannot write %s", m->file);
 	return m->req->verity || strcmp(m->type, "erofs") != 0
 	           ? both_words(m, m->req->verity ? &v : NULL, false, size, err)
@@ -278,6 +315,10 @@ static int fill_disk(struct making *m, int from, int fd, uint64_t size, struct e
 
 	if (r == 0)
 		r = disk_layout_plan(size, tree, &l, err);
+	if (r == 0 && m->size > 0 && l.size > m->size)
+		r = too_small(m, size, err);
+	if (r == 0 && l.size < m->size)
+		l.size = m->size;
 	if (r == 0 && ftruncate(fd, (off_t)l.size) < 0)
 		r = error_errno(err, errno, "cannot write %s", m->file);
 	if (r == 0)
@@ -319,12 +360,6 @@ static int make_plain(struct making *m, struct error *err)
 
 	return r < 0 ? r : complete_plain(m, err);
 }
-
-struct format {
-	const char *name, *file, *type; /* type NULL: as asked for */
-	int (*make)(struct making *m, struct error *err);
-	const char *cmdline; /* words that this format needs on every machine */
-};
 
 static const struct format formats[] = {
     {"erofs", "rootfs.erofs", "erofs", make_plain, "ro rootfstype=erofs"},
@@ -375,6 +410,8 @@ int root_make(const struct root_request *req, const struct root_plan *plan, stru
 	struct making m = {
 	    .req = req, .plan = plan, .img = img, .file = plan->file, .type = plan->fs_type};
 
+	if (!align_up64(req->size, PMEM_SIZE, &m.size))
+		return error_set_kind(err, ERROR_USAGE, EFBIG, "--size is too large");
 	img->rootfs.file = arena_strdup(&img->arena, plan->file);
 	img->rootfs.format = f->name;
 	img->cmdline = f->cmdline;

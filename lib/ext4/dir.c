@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dir: entries into blocks (Documentation/filesystems/ext4/directory.rst, "Linear Directories"). */
+/* dir: keeps names, and writes them as one block or hands them to htree.c. */
 #include "lib/ext4/dir.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "lib/erofs/tree.h"
+#include "lib/ext4/htree.h"
 
 static uint8_t file_type(uint32_t mode)
 {
@@ -19,94 +21,124 @@ static uint8_t file_type(uint32_t mode)
 	return types[mode >> 12 & 15];
 }
 
-static struct ext2_dir_entry_2 *entry_at(struct dir *d, size_t at)
+int dir_open(struct dir *d, ext2_ino_t ino, ext2_ino_t parent, const struct erofs_stat *st)
 {
-	return (struct ext2_dir_entry_2 *)(void *)(d->block + at);
-}
-
-static int flush(struct dir *d, struct volume *v)
-{
-	struct runs one = {0};
-	errcode_t code;
-	int r;
-
-	/* The last entry takes what is left. */
-	entry_at(d, d->last)->rec_len = (uint16_t)(DIR_BLOCK_ROOM - d->last);
-	ext2fs_initialize_dirent_tail(v->fs, EXT2_DIRENT_TAIL(d->block, EXT4_BLOCK_SIZE));
-	r = volume_allocate(v, &one, 1);
-	if (r == 0)
-		r = runs_add(&d->runs, one.v[0].block, 1, v->err);
-	if (r == 0) {
-		code = ext2fs_write_dir_block4(v->fs, one.v[0].block, d->block, 0, d->ino);
-		if (code)
-			r = volume_failed(v, code, "cannot write a directory of an ext4 image");
-	}
-	runs_free(&one);
-	memset(d->block, 0, EXT4_BLOCK_SIZE);
-	d->used = d->last = 0;
-	d->st.size += EXT4_BLOCK_SIZE;
-	return r;
-}
-
-static int put(struct dir *d, struct volume *v, const char *name, size_t len, ext2_ino_t ino,
-               uint32_t mode)
-{
-	size_t size = dir_entry_size(len);
-	struct ext2_dir_entry_2 *e;
-	int r = 0;
-
-	if (d->used + size > DIR_BLOCK_ROOM)
-		r = flush(d, v);
-	if (r < 0)
-		return r;
-	e = entry_at(d, d->used);
-	e->inode = ino;
-	e->rec_len = (uint16_t)size;
-	e->name_len = (uint8_t)len;
-	e->file_type = file_type(mode);
-	memcpy(e->name, name, len);
-	d->last = d->used;
-	d->used += size;
-	return 0;
-}
-
-int dir_open(struct dir *d, struct volume *v, ext2_ino_t ino, ext2_ino_t parent,
-             const struct erofs_stat *st)
-{
-	int r;
-
-	*d = (struct dir){.ino = ino, .parent = parent, .st = *st};
+	*d = (struct dir){.ino = ino, .parent = parent, .st = *st, .bytes = DIR_DOTS};
 	d->st.nlink = 2;
 	d->st.size = 0;
-	d->block = calloc(1, EXT4_BLOCK_SIZE);
-	if (!d->block)
-		return error_set(v->err, ENOMEM, "no memory to write an ext4 image");
-	r = put(d, v, ".", 1, ino, S_IFDIR);
-	return r < 0 ? r : put(d, v, "..", 2, parent, S_IFDIR);
+	return 0;
 }
 
 int dir_add(struct dir *d, struct volume *v, const char *name, size_t len, ext2_ino_t ino,
             uint32_t mode)
 {
+	const uint8_t head[2] = {file_type(mode), (uint8_t)len};
+
 	d->st.nlink += S_ISDIR(mode);
-	return put(d, v, name, len, ino, mode);
+	buffer_le32(&d->names, ino);
+	buffer_append(&d->names, head, sizeof(head));
+	buffer_append(&d->names, name, len);
+	d->n++;
+	d->bytes += dir_entry_size(len);
+	return d->names.failed ? error_set(v->err, ENOMEM, "no memory to write an ext4 image") : 0;
+}
+
+struct dir_name dir_name_at(const struct dir *d, size_t at)
+{
+	const uint8_t *p = d->names.data + at;
+
+	return (struct dir_name){get_le32(p), p[4], p[5], (const char *)p + DIR_NAME_HEAD};
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static struct ext2_dir_entry_2 *entry_at(struct dir_block *b, size_t at)
+{
+	return (struct ext2_dir_entry_2 *)(void *)(b->bytes + at);
+}
+
+void dir_block_clear(struct dir_block *b)
+{
+	memset(b, 0, sizeof(*b));
+}
+
+bool dir_block_add(struct dir_block *b, const struct dir_name *name)
+{
+	size_t size = dir_entry_size(name->len);
+	struct ext2_dir_entry_2 *e = entry_at(b, b->used);
+
+	if (b->used + size > DIR_BLOCK_ROOM)
+		return false;
+	e->inode = name->ino;
+	e->rec_len = (uint16_t)size;
+	e->name_len = name->len;
+	e->file_type = name->type;
+	memcpy(e->name, name->text, name->len);
+	b->last = b->used;
+	b->used += size;
+	return true;
+}
+
+void dir_block_close(struct dir_block *b, struct volume *v)
+{
+	entry_at(b, b->last)->rec_len = (uint16_t)(DIR_BLOCK_ROOM - b->last);
+	ext2fs_initialize_dirent_tail(v->fs, EXT2_DIRENT_TAIL(b->bytes, EXT4_BLOCK_SIZE));
+}
+
+uint64_t dir_blocks(uint64_t bytes)
+{
+	/* Names of up to 255 bytes leave up to 263 of a block empty. */
+	uint64_t leaves = bytes / (DIR_BLOCK_ROOM - dir_entry_size(EROFS_NAME_MAX)) + 1;
+
+	return bytes <= DIR_BLOCK_ROOM ? 1 : leaves + htree_index_blocks(leaves);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static int write_block(struct dir *d, struct volume *v, struct runs *runs)
+{
+	const struct dir_name dots[] = {{d->ino, EXT2_FT_DIR, 1, "."},
+	                                {d->parent, EXT2_FT_DIR, 2, ".."}};
+	struct dir_block block;
+	errcode_t code;
+	int r;
+
+	dir_block_clear(&block);
+	for (size_t i = 0; i < 2; i++)
+		dir_block_add(&block, &dots[i]);
+	for (size_t at = 0; at < d->names.size;) {
+		const struct dir_name name = dir_name_at(d, at);
+
+		dir_block_add(&block, &name);
+		at += DIR_NAME_HEAD + name.len;
+	}
+	dir_block_close(&block, v);
+	r = volume_allocate(v, runs, 1);
+	if (r < 0)
+		return r;
+	code = ext2fs_write_dir_block4(v->fs, runs->v[0].block, block.bytes, 0, d->ino);
+	return code ? volume_failed(v, code, "cannot write a directory of an ext4 image") : 0;
 }
 
 int dir_finish(struct dir *d, struct volume *v)
 {
-	int r = flush(d, v);
+	_cleanup_runs_ struct runs runs = {0};
+	bool indexed = d->bytes > DIR_BLOCK_ROOM;
+	int r;
 
-	if (r == 0 && d->st.nlink > EXT2_LINK_MAX)
-		r = error_set_kind(v->err, ERROR_INPUT, EMLINK,
-		                   "a directory has more than %d folders in it, which ext4 cannot "
-		                   "hold",
-		                   EXT2_LINK_MAX - 2);
-	return r < 0 ? r : volume_write_inode(v, d->ino, &d->st, &d->runs, NULL, 0);
+	if (d->st.nlink > EXT2_LINK_MAX)
+		return error_set_kind(v->err, ERROR_INPUT, EMLINK,
+		                      "a directory has more than %d folders in it, which ext4 "
+		                      "cannot hold",
+		                      EXT2_LINK_MAX - 2);
+	r = indexed ? htree_write(d, v, &runs) : write_block(d, v, &runs);
+	d->st.size = runs.blocks * EXT4_BLOCK_SIZE;
+	return r < 0 ? r
+	             : volume_write_inode(v, d->ino, &d->st, &runs, indexed ? EXT2_INDEX_FL : 0,
+	                                  NULL, 0);
 }
 
 void dir_free(struct dir *d)
 {
-	runs_free(&d->runs);
-	free(d->block);
-	d->block = NULL;
+	buffer_free(&d->names);
 }

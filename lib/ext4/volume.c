@@ -33,7 +33,7 @@ static void describe(struct ext2_super_block *s, const struct ext4_write_opts *o
 	s->s_log_block_size = 2; /* 1024 << 2 */
 	s->s_log_cluster_size = 2;
 	s->s_inode_size = 256;
-	s->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR;
+	s->s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
 	s->s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS;
 	s->s_feature_ro_compat =
 	    EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
@@ -63,39 +63,78 @@ static void describe_more(ext2_filsys fs, const struct ext4_write_opts *opts)
 	ext2fs_init_csum_seed(fs);
 }
 
+/* Lays out so many blocks; *enough: what they leave is. */
+static errcode_t try_blocks(struct volume *v, const struct ext4_write_opts *opts,
+                            const struct volume_need *need, uint64_t blocks, bool *enough)
+{
+	struct ext2_super_block param = {0};
+	char name[40];
+	errcode_t r;
+
+	*enough = false;
+	if (blocks > UINT32_MAX)
+		return EFBIG;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", v->fd);
+	describe(&param, opts);
+	ext2fs_blocks_count_set(&param, blocks);
+	param.s_inodes_count = (uint32_t)(need->inodes + RESERVED_INODES);
+	r = ext2fs_initialize(name, EXT2_FLAG_64BITS, &param, unix_io_manager, &v->fs);
+	if (r == 0)
+		r = ext2fs_allocate_tables(v->fs);
+	*enough = r == 0 && ext2fs_free_blocks_count(v->fs->super) >= need->blocks;
+	return r;
+}
+
+static void drop(struct volume *v)
+{
+	if (v->fs)
+		ext2fs_free(v->fs);
+	v->fs = NULL;
+}
+
 /* The smallest file system whose free blocks are enough: what its own tables take is known once
  * it is laid out. */
 static errcode_t lay_out(struct volume *v, const struct ext4_write_opts *opts,
                          const struct volume_need *need)
 {
 	uint64_t blocks = need->blocks + need->inodes / 16 + 64;
-	char name[40];
+	bool enough;
 
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", v->fd);
 	for (int tries = 0; tries < 32; tries++) {
-		struct ext2_super_block param = {0};
-		errcode_t r;
-		uint64_t free_blocks;
+		errcode_t r = try_blocks(v, opts, need, blocks, &enough);
 
-		if (blocks > UINT32_MAX)
-			return EFBIG;
-		describe(&param, opts);
-		ext2fs_blocks_count_set(&param, blocks);
-		param.s_inodes_count = (uint32_t)(need->inodes + RESERVED_INODES);
-		r = ext2fs_initialize(name, EXT2_FLAG_64BITS, &param, unix_io_manager, &v->fs);
-		if (r == 0)
-			r = ext2fs_allocate_tables(v->fs);
-		if (r)
+		if (r || enough)
 			return r;
-		free_blocks = ext2fs_free_blocks_count(v->fs->super);
-		if (free_blocks >= need->blocks)
-			return 0;
 		/* A last group too small for its own tables is cut off: go past that. */
-		blocks += need->blocks - free_blocks + 32u * (unsigned int)(tries + 1);
-		ext2fs_free(v->fs);
-		v->fs = NULL;
+		blocks += need->blocks - ext2fs_free_blocks_count(v->fs->super) +
+		          32u * (unsigned int)(tries + 1);
+		drop(v);
 	}
 	return EXT2_ET_TOOSMALL;
+}
+
+/* As large as was asked for. What is beyond the files' need gets inodes at mke2fs's rate. */
+static errcode_t lay_out_sized(struct volume *v, const struct ext4_write_opts *opts,
+                               const struct volume_need *need)
+{
+	uint64_t blocks = opts->size / EXT4_BLOCK_SIZE, least;
+	struct volume_need more = *need;
+	bool enough = false;
+	errcode_t r = lay_out(v, opts, need);
+
+	if (r)
+		return r;
+	least = ext2fs_blocks_count(v->fs->super);
+	drop(v);
+	more.inodes += blocks > least ? (blocks - least) / 4 : 0;
+	if (blocks >= least)
+		r = try_blocks(v, opts, &more, blocks, &enough);
+	if (r || enough)
+		return r;
+	drop(v);
+	/* A little more always does: a group's tables take less than this. */
+	v->needed = (least + (blocks >= least ? 2048 : 0)) * EXT4_BLOCK_SIZE;
+	return 0;
 }
 
 /* Inodes 1 to 10 have their uses; the inode tables are holes of the file. */
@@ -122,9 +161,11 @@ int volume_create(struct volume *v, int fd, const struct ext4_write_opts *opts,
 	all.blocks += opts->journal ? JOURNAL_BLOCKS + 8 : 0;
 	if (ftruncate(fd, 0) < 0)
 		return error_errno(err, errno, "cannot write the ext4 image");
-	code = lay_out(v, opts, &all);
+	code = opts->size > 0 ? lay_out_sized(v, opts, &all) : lay_out(v, opts, &all);
 	if (code)
 		return volume_failed(v, code, "cannot lay out an ext4 file system");
+	if (v->needed > 0)
+		return 1;
 	if (ftruncate(fd, (off_t)(ext2fs_blocks_count(v->fs->super) * EXT4_BLOCK_SIZE)) < 0)
 		return error_errno(err, errno, "cannot write the ext4 image");
 	describe_more(v->fs, opts);
@@ -153,9 +194,7 @@ int volume_finish(struct volume *v, uint64_t *size)
 
 void volume_free(struct volume *v)
 {
-	if (v->fs)
-		ext2fs_free(v->fs);
-	v->fs = NULL;
+	drop(v);
 }
 
 /* ---------------------------------------------------------------- giving out */
@@ -288,12 +327,14 @@ static errcode_t put_inode(struct volume *v, ext2_ino_t ino, struct ext2_inode_l
 }
 
 int volume_write_inode(struct volume *v, ext2_ino_t ino, const struct erofs_stat *st,
-                       const struct runs *runs, const void *inline_data, size_t inline_size)
+                       const struct runs *runs, uint32_t flags, const void *inline_data,
+                       size_t inline_size)
 {
 	struct ext2_inode_large inode = {0};
 	errcode_t code;
 
 	fill_inode(&inode, st);
+	inode.i_flags = flags;
 	if (inline_size > 0)
 		memcpy(inode.i_block, inline_data, inline_size);
 	if (runs && runs->n > 0)

@@ -24,6 +24,7 @@ struct volume {
 	int fd;           /* the caller's */
 	uint64_t goal;    /* where the next block is looked for */
 	ext2_ino_t inode; /* the last one given out */
+	uint64_t needed;  /* bytes, see volume_create() */
 	struct error *err;
 };
 
@@ -33,6 +34,7 @@ struct volume_need {
 	uint64_t inodes;
 };
 
+/* 1: opts->size is not enough; v->needed is. */
 int volume_create(struct volume *v, int fd, const struct ext4_write_opts *opts,
                   const struct volume_need *need, struct error *err);
 /* Writes all that is not in the file yet. */
@@ -46,9 +48,11 @@ int volume_new_inode(struct volume *v, bool dir, ext2_ino_t *out);
 /* Takes `blocks` more blocks. */
 int volume_allocate(struct volume *v, struct runs *runs, uint64_t blocks);
 /* Writes the inode of st with that content; inodes of devices, pipes and empty files have none.
+ * flags: EXT2_..._FL.
  * inline_data: a short symlink's target, at most 59 bytes. */
 int volume_write_inode(struct volume *v, ext2_ino_t ino, const struct erofs_stat *st,
-                       const struct runs *runs, const void *inline_data, size_t inline_size);
+                       const struct runs *runs, uint32_t flags, const void *inline_data,
+                       size_t inline_size);
 
 int runs_add(struct runs *r, uint64_t block, uint64_t blocks, struct error *err);
 void runs_free(struct runs *r);

@@ -21,7 +21,8 @@ struct ext4_writer {
 	struct erofs_image *image;
 	struct error *err;
 	struct volume_need need;
-	uint64_t dir_bytes;
+	uint64_t *open_bytes; /* owned; of the names in each directory that is being counted */
+	size_t n_open, open_room;
 	struct links links; /* of files with several names */
 	struct volume volume;
 	struct dir *dirs; /* owned; from the root to where the walk is */
@@ -65,14 +66,40 @@ static int any_xattr(const char *name, const void *value, size_t size, void *dat
 	return 1;
 }
 
+/* The directories that are left have all their names. */
+static void close_counted(struct ext4_writer *w, size_t keep)
+{
+	while (w->n_open > keep)
+		w->need.blocks += dir_blocks(w->open_bytes[--w->n_open]);
+}
+
+static int open_counted(struct ext4_writer *w)
+{
+	if (w->n_open == w->open_room) {
+		size_t room = w->open_room ? 2 * w->open_room : 16;
+		uint64_t *open = reallocarray(w->open_bytes, room, sizeof(*open));
+
+		if (!open)
+			return no_memory(w);
+		w->open_bytes = open;
+		w->open_room = room;
+	}
+	w->open_bytes[w->n_open++] = DIR_DOTS;
+	return 0;
+}
+
 static int count_entry(const char *path, const struct erofs_stat *st, void *data)
 {
 	struct ext4_writer *w = data;
 	uint64_t blocks;
+	const char *name;
 	size_t depth;
 	int r;
 
-	w->dir_bytes += dir_entry_size(strlen(split(path, &depth)));
+	name = split(path, &depth);
+	close_counted(w, *path ? depth + 1 : 0);
+	if (*path)
+		w->open_bytes[depth] += dir_entry_size(strlen(name));
 	if (st->nlink > 1 && !S_ISDIR(st->mode)) {
 		struct link *link = links_get(&w->links, st->nid);
 
@@ -91,10 +118,8 @@ static int count_entry(const char *path, const struct erofs_stat *st, void *data
 	if (r < 0)
 		return r;
 	w->need.blocks += (unsigned int)r;
-	if (S_ISDIR(st->mode)) {
-		w->need.blocks++;
-		w->dir_bytes += dir_entry_size(1) + dir_entry_size(2);
-	}
+	if (S_ISDIR(st->mode))
+		return open_counted(w);
 	if (!has_content(st))
 		return 0;
 	blocks = blocks_of(st->size);
@@ -103,12 +128,6 @@ static int count_entry(const char *path, const struct erofs_stat *st, void *data
 	return blocks > UINT32_MAX
 	           ? error_set_kind(w->err, ERROR_INPUT, EFBIG, "/%s is too large for ext4", path)
 	           : 0;
-}
-
-/* Names of up to 255 bytes leave up to 263 of a directory's block empty. */
-static void count_directories(struct ext4_writer *w)
-{
-	w->need.blocks += w->dir_bytes / (DIR_BLOCK_ROOM - dir_entry_size(EROFS_NAME_MAX)) + 1;
 }
 
 static void forget_numbers(struct links *l)
@@ -158,7 +177,7 @@ static int write_symlink(struct ext4_writer *w, ext2_ino_t ino, const struct ero
 	if ((uint64_t)n != st->size)
 		return error_set_kind(w->err, ERROR_INPUT, EUCLEAN,
 		                      "the source of an ext4 image ends early");
-	return volume_write_inode(&w->volume, ino, st, NULL, target, (size_t)n);
+	return volume_write_inode(&w->volume, ino, st, NULL, 0, target, (size_t)n);
 }
 
 static int write_file(struct ext4_writer *w, ext2_ino_t ino, const struct erofs_stat *st)
@@ -173,7 +192,7 @@ static int write_file(struct ext4_writer *w, ext2_ino_t ino, const struct erofs_
 		if (r == 0)
 			r = copy_content(w, st, &runs);
 	}
-	return r < 0 ? r : volume_write_inode(&w->volume, ino, st, &runs, NULL, 0);
+	return r < 0 ? r : volume_write_inode(&w->volume, ino, st, &runs, 0, NULL, 0);
 }
 
 struct xattr_target {
@@ -233,7 +252,7 @@ static int open_dir(struct ext4_writer *w, ext2_ino_t ino, ext2_ino_t parent,
 		w->dirs = dirs;
 		w->dirs_room = room;
 	}
-	return dir_open(&w->dirs[w->n_dirs++], &w->volume, ino, parent, st);
+	return dir_open(&w->dirs[w->n_dirs++], ino, parent, st);
 }
 
 static int write_new(struct ext4_writer *w, ext2_ino_t ino, ext2_ino_t parent,
@@ -293,14 +312,16 @@ static int write_all(struct ext4_writer *w, int fd, const struct ext4_write_opts
 		r = erofs_walk(w->image, count_entry, w, w->err);
 	if (r < 0)
 		return r;
-	count_directories(w);
+	close_counted(w, 0);
 	forget_numbers(&w->links);
 	r = volume_create(&w->volume, fd, opts, &w->need, w->err);
+	if (r > 0)
+		*size = w->volume.needed;
 	if (r == 0)
 		r = erofs_walk(w->image, write_entry, w, w->err);
 	if (r == 0)
 		r = close_dirs(w, 0);
-	return r < 0 ? r : volume_finish(&w->volume, size);
+	return r != 0 ? r : volume_finish(&w->volume, size);
 }
 
 int ext4_write(struct erofs_image *image, int out_fd, const struct ext4_write_opts *opts,
@@ -316,10 +337,11 @@ int ext4_write(struct erofs_image *image, int out_fd, const struct ext4_write_op
 	for (size_t i = 0; i < w.n_dirs; i++)
 		dir_free(&w.dirs[i]);
 	free(w.dirs);
+	free(w.open_bytes);
 	free(w.buf);
 	links_free(&w.links);
 	volume_free(&w.volume);
-	if (r == 0 && stats)
+	if (r >= 0 && stats)
 		*stats = (struct ext4_write_stats){.size = size, .inodes = w.need.inodes};
 	return r;
 }
