@@ -76,6 +76,9 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	member(out, "file", img->rootfs.file);
 	member(out, "format", img->rootfs.format);
 	member(out, "type", img->rootfs.type);
+	member(out, "compress", img->rootfs.compress);
+	if (img->rootfs.size > 0)
+		buffer_printf(out, ",\"size\":%" PRIu64, img->rootfs.size);
 	member(out, "words_blk", img->rootfs.words_blk);
 	member(out, "words_pmem", img->rootfs.words_pmem);
 	buffer_str(out, "}");

@@ -67,8 +67,10 @@ struct guestimg {
 	} kernel;
 	struct {
 		const char *file;
-		const char *format; /* "erofs", "initrd", "ext4" or "kata" */
-		const char *type;   /* file system in a "kata" disk; NULL: format says it */
+		const char *format;   /* "erofs", "initrd", "ext4" or "kata" */
+		const char *type;     /* file system in a "kata" disk; NULL: format says it */
+		const char *compress; /* METHOD[,LEVEL] that `build` was given; NULL: none */
+		uint64_t size;        /* bytes that `build` was asked for; 0: none */
 		/* Kernel words for a root that is the first virtio-blk device, or the first pmem
 		 * device; NULL: the device itself is the root. */
 		const char *words_blk;

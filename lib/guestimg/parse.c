@@ -63,9 +63,13 @@ static const struct field kernel_fields[] = {
 };
 
 static const struct field rootfs_fields[] = {
-    IN(rootfs, file, FORM_FILE, true),        IN(rootfs, format, FORM_ROOT, true),
-    IN(rootfs, type, FORM_TYPE, false),       IN(rootfs, words_blk, FORM_TEXT, false),
-    IN(rootfs, words_pmem, FORM_TEXT, false), {NULL},
+    IN(rootfs, file, FORM_FILE, true),
+    IN(rootfs, format, FORM_ROOT, true),
+    IN(rootfs, type, FORM_TYPE, false),
+    IN(rootfs, compress, FORM_TEXT, false),
+    IN(rootfs, words_blk, FORM_TEXT, false),
+    IN(rootfs, words_pmem, FORM_TEXT, false),
+    {NULL},
 };
 
 static const struct field verity_fields[] = {
@@ -264,6 +268,16 @@ static int read_verity(struct guestimg *img, const cJSON *doc, struct error *err
 	if (r == 0)
 		r = json_u64(obj, "hash_offset", true, &v->hash_offset, what, err);
 	return r;
+}
+
+static int read_size(struct guestimg *img, const cJSON *doc, struct error *err)
+{
+	const cJSON *obj = NULL;
+	int r = json_object(doc, "rootfs", true, &obj, "image.json", err);
+
+	if (r == 0)
+		r = json_u64(obj, "size", false, &img->rootfs.size, "image.json: rootfs", err);
+	return r < 0 ? r : 0;
 }
 
 static int check_schema(const cJSON *doc, struct error *err)
