@@ -5,8 +5,8 @@
  *
  * The image is a range of a file. libext2fs checks the checksums of what it reads
  * (metadata_csum); what it leaves open is checked here: sizes against the range, each block used
- * once and marked as used, link counts, "." and "..", every directory reached by one name. Damage is
- * -EUCLEAN (kind input). Features that libext2fs does not know are -EOPNOTSUPP (kind input).
+ * once and marked as used, link counts, "." and "..", every directory reached by one name. Damage
+ * is -EUCLEAN (kind input). Features that libext2fs does not know are -EOPNOTSUPP (kind input).
  *
  * Memory: the bitmaps, and the names of the directories on the present path.
  */
@@ -53,7 +53,8 @@ DEFINE_CLEANUP(struct ext4_image, ext4_image, ext4_close)
 
 void ext4_summarize(struct ext4_image *image, struct ext4_summary *out);
 
-/* Each path once, parents first; lost+found is a directory as any. Non-zero stops and is returned. */
+/* Each path once, parents first; lost+found is a directory as any. Non-zero stops and is returned.
+ */
 typedef int (*ext4_walk_fn)(const struct ext4_entry *e, void *data, struct error *err);
 int ext4_walk(struct ext4_image *image, ext4_walk_fn fn, void *data, struct error *err);
 

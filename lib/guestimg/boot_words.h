@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot_words: the kernel command line of a guest, put together in one place, so that what a
+ * hypervisor passes and what a verifier expects are the same words in the same order.
+ */
+#pragma once
+
+/* The console, and an end instead of a restart after a panic. */
+#define BOOT_WORDS_MACHINE "console=ttyS0 panic=-1"
+/* Roots of images that do not say their own words: the first virtio-blk or virtio-pmem device. */
+#define BOOT_WORDS_ROOT_BLK  "root=/dev/vda rootfstype=erofs ro"
+#define BOOT_WORDS_ROOT_PMEM "root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
+/* What QEMU's user network gives a guest; said in words so that nobody waits for DHCP. */
+#define BOOT_WORDS_NET_USER "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3"
+/* When nobody watches the console. */
+#define BOOT_WORDS_QUIET "loglevel=3"
+
+/* In the order in which they are passed; NULL and "" are left out. */
+struct boot_words {
+	const char *machine;
+	const char *clock; /* of emulated guests */
+	const char *root;
+	const char *net;
+	const char *level;
+	const char *image;  /* image.json's */
+	const char *append; /* the user's */
+};
+
+/* Fresh memory; NULL on a full memory. */
+char *boot_words_join(const struct boot_words *w);
