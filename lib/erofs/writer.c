@@ -19,6 +19,13 @@
 
 #define MAX_BYTES ((uint64_t)(UINT32_MAX - 1) * EROFS_BLOCK_SIZE)
 
+/* Rooms before aligned files that are remembered. */
+#define STREAM_GAPS 64
+
+struct stream_gap {
+	uint64_t at, size; /* bytes */
+};
+
 struct erofs_writer {
 	struct sink sink;
 	struct erofs_write_opts opts;
@@ -28,6 +35,9 @@ struct erofs_writer {
 	uint64_t start;  /* of the open file, bytes */
 	uint64_t size;   /* of it so far */
 	uint64_t wanted; /* of it as announced, or EROFS_SIZE_UNKNOWN */
+	struct stream_gap gaps[STREAM_GAPS];
+	size_t n_gaps;
+	struct stream_gap *gap; /* that the open file is in, else NULL */
 };
 
 int erofs_writer_begin(struct erofs_writer **out, int out_fd, const struct erofs_write_opts *opts,
@@ -75,17 +85,41 @@ static int out_of_order(const char *what, struct error *err)
 	return error_set(err, EINVAL, "EROFS writer: %s out of order", what);
 }
 
+/* Room that a file of that size can have before one that is aligned. */
+static struct stream_gap *find_gap(struct erofs_writer *w, uint64_t size)
+{
+	for (size_t i = 0; i < w->n_gaps; i++)
+		if (size <= w->gaps[i].size)
+			return &w->gaps[i];
+	return NULL;
+}
+
+/* The open file began behind the end: what is between, in place of a room that is used up. */
+static void remember_gap(struct erofs_writer *w)
+{
+	size_t i = 0;
+
+	while (i < w->n_gaps && w->gaps[i].size)
+		i++;
+	if (w->start == w->end || i == STREAM_GAPS)
+		return;
+	w->gaps[i] = (struct stream_gap){w->end, w->start - w->end};
+	w->n_gaps += i == w->n_gaps;
+}
+
 int erofs_writer_data_start(struct erofs_writer *w, uint64_t size, struct error *err)
 {
-	uint64_t align = EROFS_BLOCK_SIZE;
+	bool known = size != EROFS_SIZE_UNKNOWN;
+	bool huge = w->opts.flags & EROFS_WRITE_HUGE && known && size >= EROFS_HUGE_SIZE;
 
 	if (w->open || w->finished)
 		return out_of_order("data_start", err);
-	if (w->opts.flags & EROFS_WRITE_HUGE && size != EROFS_SIZE_UNKNOWN &&
-	    size >= EROFS_HUGE_SIZE)
-		align = EROFS_HUGE_SIZE;
-	/* w->end is at most 2^44, so this cannot overflow. */
-	align_up64(w->end, align, &w->start);
+	w->gap = huge || !known ? NULL : find_gap(w, size);
+	if (w->gap)
+		w->start = w->gap->at;
+	else
+		/* w->end is at most 2^44, so this cannot overflow. */
+		align_up64(w->end, huge ? EROFS_HUGE_SIZE : EROFS_BLOCK_SIZE, &w->start);
 	w->open = true;
 	w->size = 0;
 	w->wanted = size;
@@ -129,6 +163,8 @@ int erofs_writer_data_zeros(struct erofs_writer *w, uint64_t size, struct error 
 
 int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, struct error *err)
 {
+	uint64_t end = 0;
+
 	if (!w->open)
 		return out_of_order("data_end", err);
 	if (w->wanted != EROFS_SIZE_UNKNOWN && w->size != w->wanted)
@@ -140,7 +176,14 @@ int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, s
 	if (!w->size)
 		return 0;
 	extent->block = (uint32_t)(w->start / EROFS_BLOCK_SIZE);
-	align_up64(w->start + w->size, EROFS_BLOCK_SIZE, &w->end);
+	align_up64(w->start + w->size, EROFS_BLOCK_SIZE, &end);
+	if (w->gap) {
+		w->gap->size -= end - w->gap->at;
+		w->gap->at = end;
+		return 0;
+	}
+	remember_gap(w);
+	w->end = end;
 	return 0;
 }
 
@@ -151,6 +194,8 @@ int erofs_writer_data_abort(struct erofs_writer *w, struct error *err)
 	if (!w->open)
 		return 0;
 	w->open = false;
+	if (w->gap)
+		return sink_punch(&w->sink, keep, w->size, err);
 	/* What is gathered may begin before this file. */
 	if (w->sink.at < keep) {
 		if (w->sink.used > keep - w->sink.at)
@@ -214,6 +259,8 @@ static int punch_dropped(struct erofs_writer *w, const struct erofs_tree *tree, 
 {
 	int r = 0;
 
+	if (w->opts.flags & EROFS_WRITE_SHARED)
+		return 0;
 	for (const struct dropped_extent *d = tree->dropped; d && r == 0; d = d->next) {
 		uint64_t start = (uint64_t)d->extent.block * EROFS_BLOCK_SIZE;
 
@@ -233,7 +280,10 @@ static int write_laid_out(struct erofs_writer *w, struct layout *l, struct erofs
 	if (r < 0)
 		return r;
 	align_up64(l->end * EROFS_BLOCK_SIZE,
-	           w->opts.flags & EROFS_WRITE_HUGE ? EROFS_HUGE_SIZE : EROFS_BLOCK_SIZE, &size);
+	           (w->opts.flags & (EROFS_WRITE_HUGE | EROFS_WRITE_TIGHT)) == EROFS_WRITE_HUGE
+	               ? EROFS_HUGE_SIZE
+	               : EROFS_BLOCK_SIZE,
+	           &size);
 	if (size > MAX_BYTES)
 		return error_set_kind(err, ERROR_INPUT, EFBIG,
 		                      "an EROFS image holds at most 16 TiB");

@@ -41,6 +41,12 @@ enum erofs_write_flags {
 	/* Directories and symbolic links, which DAX never maps, may sit beside their
 	 * inodes. Takes a fraction of the room: for layers that live in memory. */
 	EROFS_WRITE_INLINE_META = 1u << 1,
+	/* The image ends with its last block, also with EROFS_WRITE_HUGE: for layers, many of
+	 * which are small, and which go through a registry. */
+	EROFS_WRITE_TIGHT = 1u << 2,
+	/* Streaming: several nodes may have the same extent. The room of content that left the
+	 * tree is kept, for others may have it. */
+	EROFS_WRITE_SHARED = 1u << 3,
 };
 
 struct erofs_write_opts {
@@ -84,14 +90,15 @@ DEFINE_CLEANUP(struct erofs_writer, erofs_writer, erofs_writer_free)
 
 #define EROFS_SIZE_UNKNOWN UINT64_MAX
 
-/* One file at a time. `size` decides the alignment; with a known size data_end() is
+/* One file at a time. `size` decides the place: what is left before a 2 MiB-aligned file is
+ * taken by smaller ones that come later; with a known size data_end() is
  * -ENODATA when less has come and data() -EFBIG when more does. */
 int erofs_writer_data_start(struct erofs_writer *w, uint64_t size, struct error *err);
 int erofs_writer_data(struct erofs_writer *w, const void *data, size_t size, struct error *err);
 /* A hole of `size` zeros (sparse members of archives). */
 int erofs_writer_data_zeros(struct erofs_writer *w, uint64_t size, struct error *err);
 int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, struct error *err);
-/* Ends a started file without result; its room is used by the next. Nothing when none is
+/* Ends a started file without result; its room is used by others. Nothing when none is
  * started. */
 int erofs_writer_data_abort(struct erofs_writer *w, struct error *err);
 
