@@ -10,6 +10,7 @@
 #include "lib/erofs/tree.h"
 #include "lib/erofs/writer.h"
 #include "lib/image/crosslink.h"
+#include "lib/image/dedupe.h"
 #include "lib/image/merge.h"
 #include "lib/image/path.h"
 
@@ -20,25 +21,41 @@ struct layer {
 	struct merge merge;
 	struct crosslinks crosslinks;
 	struct erofs_writer *writer;
+	struct dedupe *dedupe;   /* NULL: every file has blocks of its own */
 	struct erofs_node *node; /* the file being filled, else NULL */
+	uint64_t size;           /* of it */
+	bool bottom, whole_root;
 };
 
-int layer_new(int out_fd, const struct tar_limits *limits, struct layer **out, struct error *err)
+int layer_new_with(int out_fd, const struct layer_options *o, struct layer **out, struct error *err)
 {
-	static const struct erofs_write_opts opts = EROFS_WRITE_OPTS_LAYER;
 	_cleanup_layer_ struct layer *l = calloc(1, sizeof(*l));
+	struct erofs_write_opts write = o->write;
 	int r;
 
 	if (!l)
 		return error_set(err, ENOMEM, "out of memory");
+	if (o->dedupe)
+		write.flags |= EROFS_WRITE_SHARED;
+	l->bottom = o->bottom;
+	l->whole_root = o->whole_root;
 	r = erofs_tree_new(&l->merge.tree, NULL, err);
 	if (!r)
-		r = erofs_writer_begin(&l->writer, out_fd, &opts, err);
+		r = erofs_writer_begin(&l->writer, out_fd, &write, err);
+	if (!r && o->dedupe)
+		r = dedupe_new(&l->dedupe, err);
 	if (r)
 		return r;
-	erofs_tree_set_limit(l->merge.tree, limits->max_entries * ENTRY_BYTES + TREE_BYTES_MIN);
+	erofs_tree_set_limit(l->merge.tree, o->limits.max_entries * ENTRY_BYTES + TREE_BYTES_MIN);
 	*out = steal_ptr(&l);
 	return 0;
+}
+
+int layer_new(int out_fd, const struct tar_limits *limits, struct layer **out, struct error *err)
+{
+	const struct layer_options o = {.write = EROFS_WRITE_OPTS_LAYER, .limits = *limits};
+
+	return layer_new_with(out_fd, &o, out, err);
 }
 
 void layer_free(struct layer *l)
@@ -48,6 +65,7 @@ void layer_free(struct layer *l)
 	erofs_writer_free(l->writer);
 	merge_clear(&l->merge);
 	crosslinks_clear(&l->crosslinks);
+	dedupe_free(l->dedupe);
 	free(l);
 }
 
@@ -55,10 +73,16 @@ int layer_settle(struct layer *l, bool *needs_lower, struct error *err)
 {
 	static const struct erofs_xattr unsaid = {LAYER_ROOT_UNSAID, "y", 1};
 	struct erofs_node *root = erofs_tree_root(l->merge.tree);
-	int r = merge_marks(&l->merge, needs_lower, err);
+	int r;
 
-	*needs_lower |= l->crosslinks.n > 0;
-	if (r == 0 && erofs_node_implicit(root))
+	if (l->bottom) {
+		strv_free(&l->merge.whiteouts);
+		strv_free(&l->merge.opaque);
+	}
+	r = merge_marks(&l->merge, needs_lower, err);
+	*needs_lower |= l->crosslinks.n > 0 || (l->whole_root && erofs_node_implicit(root));
+	*needs_lower &= !l->bottom;
+	if (r == 0 && !l->whole_root && erofs_node_implicit(root))
 		r = erofs_node_add_xattr(l->merge.tree, root, &unsaid, err);
 	return r;
 }
@@ -69,6 +93,8 @@ int layer_finish(struct layer *l, struct lower *lower, struct error *err)
 
 	if (r == 0 && lower)
 		r = merge_parents(&l->merge, lower, err);
+	if (r == 0 && lower && l->whole_root && erofs_node_implicit(erofs_tree_root(l->merge.tree)))
+		r = merge_root(&l->merge, lower, err);
 	return r ? r : erofs_writer_finish(l->writer, l->merge.tree, NULL, err);
 }
 
@@ -234,17 +260,38 @@ static int on_entry(void *data, const struct tar_entry *e, struct error *err)
 	if (r)
 		return r;
 	l->node = node;
-	return 0;
+	l->size = e->size;
+	return l->dedupe ? dedupe_begin(l->dedupe, err) : 0;
 }
 
 static int on_content(void *data, const uint8_t *p, uint64_t n, struct error *err)
 {
 	struct layer *l = data;
+	int r;
 
 	if (!l->node)
 		return 0;
+	r = l->dedupe ? dedupe_feed(l->dedupe, p, n, err) : 0;
+	if (r)
+		return r;
 	return p ? erofs_writer_data(l->writer, p, (size_t)n, err)
 	         : erofs_writer_data_zeros(l->writer, n, err);
+}
+
+/* What has come has its place, or is dropped again for one that another file has. */
+static int end_content(struct layer *l, uint64_t size, struct erofs_extent *extent,
+                       struct error *err)
+{
+	int r = l->dedupe ? dedupe_end(l->dedupe, &extent->block, err) : 1;
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		extent->size = size;
+		return erofs_writer_data_abort(l->writer, err);
+	}
+	r = erofs_writer_data_end(l->writer, extent, err);
+	return r || !l->dedupe ? r : dedupe_place(l->dedupe, extent->block, err);
 }
 
 static int on_end(void *data, struct error *err)
@@ -255,7 +302,7 @@ static int on_end(void *data, struct error *err)
 
 	if (!l->node)
 		return 0;
-	r = erofs_writer_data_end(l->writer, &extent, err);
+	r = end_content(l, l->size, &extent, err);
 	if (!r)
 		r = erofs_node_set_extent(l->merge.tree, l->node, &extent, err);
 	l->node = NULL;

@@ -19,6 +19,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/erofs/writer.h"
 #include "lib/image/lower.h"
 #include "lib/image/tar.h"
 
@@ -31,6 +32,20 @@ struct layer;
 
 /* out_fd: an empty regular file, the caller's. */
 int layer_new(int out_fd, const struct tar_limits *limits, struct layer **out, struct error *err);
+
+struct layer_options {
+	struct erofs_write_opts write;
+	struct tar_limits limits;
+	/* Files of the same content get the same blocks. */
+	bool dedupe;
+	/* Nothing will ever be below: whiteouts mean nothing and leave no trace. */
+	bool bottom;
+	/* The root takes what the archive does not say from below, as other directories do; there
+	 * is no LAYER_ROOT_UNSAID. */
+	bool whole_root;
+};
+int layer_new_with(int out_fd, const struct layer_options *o, struct layer **out,
+                   struct error *err);
 void layer_free(struct layer *l);
 DEFINE_CLEANUP(struct layer, layer, layer_free)
 #define _cleanup_layer_ _cleanup_(cleanup_layer)
@@ -44,6 +59,6 @@ extern const struct tar_sink layer_sink;
 int layer_settle(struct layer *l, bool *needs_lower, struct error *err);
 
 /* Completes the image. lower may be NULL when nothing is below or nothing is needed;
- * directories that nobody knows become 0755 root:root. The layer's own root is never
- * taken from below, see LAYER_ROOT_UNSAID. */
+ * directories that nobody knows become 0755 root:root. The layer's own root is not
+ * taken from below, see LAYER_ROOT_UNSAID, but with whole_root. */
 int layer_finish(struct layer *l, struct lower *lower, struct error *err);

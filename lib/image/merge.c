@@ -260,6 +260,17 @@ int merge_parents(struct merge *m, struct lower *lower, struct error *err)
 	return 0;
 }
 
+int merge_root(struct merge *m, struct lower *lower, struct error *err)
+{
+	struct erofs_image *image;
+	struct erofs_stat st;
+	int r = lower_find(lower, "", 0, &st, &image, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	return inherit(m, erofs_tree_root(m->tree), image, &st, err);
+}
+
 int merge_marks(struct merge *m, bool *needs_lower, struct error *err)
 {
 	int r = 0;

@@ -25,6 +25,8 @@ void merge_clear(struct merge *m);
 int merge_marks(struct merge *m, bool *needs_lower, struct error *err);
 /* Gives those what the layers below show. */
 int merge_parents(struct merge *m, struct lower *lower, struct error *err);
+/* The same for the root itself. */
+int merge_root(struct merge *m, struct lower *lower, struct error *err);
 /* Adds the xattrs of a file below to a node's, but overlayfs's own. */
 int merge_copy_xattrs(struct erofs_tree *tree, struct erofs_node *node, struct erofs_image *image,
                       const struct erofs_stat *st, struct error *err);
