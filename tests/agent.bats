@@ -390,6 +390,34 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has 'both gone: 0'
 }
 
+@test "a small shared volume is followed by a copy, a large one is bound" {
+	inside '
+		agent_start
+		sandbox
+		mkdir -p /run/share/..1 /run/large
+		echo one >/run/share/..1/key; ln -s ..1 /run/share/..data; ln -s ..data/key /run/share/key
+		touch /run/large/{1..17}
+		w=/run/kata-containers/shared/containers/watchable
+		s="storages { driver: \"watchable-bind\" source: \"/run/share\" fstype: \"bind\" mount_point: \"$w/small\" }
+		   storages { driver: \"watchable-bind\" source: \"/run/large\" fstype: \"bind\" mount_point: \"$w/large\" }"
+		container c1 -e "$s" sleep 1000 || exit
+		echo "first $(cat $w/small/key)"; ls $w/large | wc -l
+		mkdir /run/share/..2; echo two >/run/share/..2/key
+		ln -s ..2 /run/share/.new; mv -T /run/share/.new /run/share/..data; rm -r /run/share/..1
+		touch /run/large/18
+		for i in $(seq 100); do [ "$(cat $w/small/key)" = two ] && break; sleep 0.1; done
+		echo "then $(cat $w/small/key)"; ls $w/large | wc -l; ls -A $w/small | tr "\n" " "
+		remove c1; echo "gone: $(grep -c watchable /proc/mounts)"
+		nothing_left || exit
+		finish'
+	has 'first one'
+	has $'\n17\n'
+	has 'then two'
+	has $'\n18\n'
+	has '..2 ..data key '
+	has 'gone: 0'
+}
+
 @test "files are copied into the shared folder, and nowhere else" {
 	inside '
 		agent_start

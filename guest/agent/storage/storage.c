@@ -11,6 +11,7 @@
 
 #include "guest/agent/image/image_root.h"
 #include "guest/agent/storage/storage_driver.h"
+#include "guest/agent/storage/storage_refresh.h"
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -52,6 +53,9 @@ static struct storage *add(struct storage_job *job)
 	st->shared = job->request->shared;
 	st->mounted = !job->driver->directory;
 	st->image = job->image;
+	if (job->driver->refresh)
+		st->refresh = storage_refresh_start(job->sandbox->loop, job->driver,
+		                                    job->request->source, st->mount_point);
 	st->next = job->sandbox->storages;
 	job->sandbox->storages = st;
 	return st;
@@ -140,6 +144,7 @@ void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void 
 		for (at = &s->storages; *at != storage; at = &(*at)->next)
 			;
 		*at = storage->next;
+		storage_refresh_stop(storage->refresh);
 		if (storage->mounted)
 			u->paths[u->n++] = storage->mount_point;
 		else

@@ -23,6 +23,7 @@ struct storage {
 	bool mounted; /* else only a directory: nothing to unmount */
 	/* image_guest_pull: layers below, scratch space, and what the image says. */
 	struct image_root *image;
+	struct storage_refresh *refresh; /* NULL: what was mounted stays as it is */
 };
 
 struct storage_job;

@@ -14,6 +14,8 @@ struct storage_mount_args {
 	const char *container_id; /* "": the sandbox's */
 };
 
+#define STORAGE_REFRESH_MS 2000u /* as Kata's agent looks at watchable mounts */
+
 struct storage_driver {
 	const char *name;
 	/* Which device to wait for. 1: none (the node is there, or none is needed). NULL: none. */
@@ -22,6 +24,8 @@ struct storage_driver {
 	/* Runs in a helper; on failure it leaves nothing mounted. NULL: the image puller's way. */
 	int (*mount)(const struct storage_mount_args *args, struct error *err);
 	bool directory; /* makes a directory, not a mount */
+	/* What mount did is done again every STORAGE_REFRESH_MS, in a helper. NULL: nothing. */
+	int (*refresh)(const char *source, const char *mount_point, struct error *err);
 };
 
 const struct storage_driver *storage_driver_find(const char *name);

@@ -13,6 +13,7 @@
 
 #include "guest/agent/container/mount_options.h"
 #include "guest/agent/sandbox.h"
+#include "guest/agent/storage/mirror.h"
 #include "guest/agent/storage/storage.h"
 #include "guest/agent/storage/storage_mount.h"
 #include "lib/base/fs.h"
@@ -252,13 +253,54 @@ static int mount_overlay(const struct storage_mount_args *a, struct error *err)
 	return r;
 }
 
+/* A small directory of a share is copied and kept like it, so that inotify(7) works in containers;
+ * anything else is bound. */
+static int mount_watchable(const struct storage_mount_args *a, struct error *err)
+{
+	static char *words[] = {(char *)"nosuid", (char *)"nodev", (char *)"mode=755",
+	                        (char *)"size=4m", (char *)"nr_inodes=1024"};
+	static char *bind[] = {(char *)"rbind"};
+	const char *target = a->request->mount_point;
+	struct stat st;
+	int r = 1;
+
+	if (stat(a->source, &st) < 0)
+		return error_errno(err, errno, "%s", a->source);
+	if (S_ISDIR(st.st_mode)) {
+		r = storage_mount("tmpfs", target, "tmpfs", words, 5, err);
+		if (r < 0)
+			return r;
+		r = mirror_sync(a->source, target, err);
+		r = r == -EAGAIN ? 0 : r; /* the next time, then */
+		if (r != 0)
+			umount2(target, MNT_DETACH);
+	}
+	return r == 1 ? storage_mount(a->source, target, "bind", bind, 1, err) : r;
+}
+
+static int refresh_watchable(const char *source, const char *mount_point, struct error *err)
+{
+	/* What was too large at first has been bound, and changes by itself. */
+	int r =
+	    storage_is_mounted(mount_point, "tmpfs") ? mirror_sync(source, mount_point, err) : 0;
+
+	return r == 1 ? error_set(err, EFBIG, "%s became too large to be copied: %s stays as it is",
+	                          source, mount_point)
+	              : r;
+}
+
 /* ---- the table */
 
 static const struct storage_driver drivers[] = {
-    {"blk", blk_device, mount_plain, false},     {"mmioblk", named_device, mount_plain, false},
-    {"scsi", scsi_device, mount_plain, false},   {"nvdimm", named_device, mount_plain, false},
-    {"virtio-fs", NULL, mount_plain, false},     {"overlayfs", NULL, mount_overlay, false},
-    {"ephemeral", NULL, mount_ephemeral, false}, {"local", NULL, make_local, true},
+    {"blk", blk_device, mount_plain, false},
+    {"mmioblk", named_device, mount_plain, false},
+    {"scsi", scsi_device, mount_plain, false},
+    {"nvdimm", named_device, mount_plain, false},
+    {"virtio-fs", NULL, mount_plain, false},
+    {"overlayfs", NULL, mount_overlay, false},
+    {"ephemeral", NULL, mount_ephemeral, false},
+    {"local", NULL, make_local, true},
+    {"watchable-bind", NULL, mount_watchable, false, refresh_watchable},
     {"image_guest_pull", NULL, NULL, false},
 };
 
