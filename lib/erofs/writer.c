@@ -11,6 +11,7 @@
 #include "lib/erofs/emit.h"
 #include "lib/erofs/format.h"
 #include "lib/erofs/layout.h"
+#include "lib/erofs/pack.h"
 #include "lib/erofs/sink.h"
 #include "lib/erofs/source.h"
 
@@ -187,6 +188,11 @@ int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, s
 	return 0;
 }
 
+void erofs_writer_share(struct erofs_writer *w)
+{
+	w->opts.flags |= EROFS_WRITE_SHARED;
+}
+
 int erofs_writer_data_abort(struct erofs_writer *w, struct error *err)
 {
 	uint64_t keep = w->start;
@@ -225,7 +231,7 @@ static int emit_content(struct erofs_writer *w, struct copier *c, struct erofs_n
 {
 	uint64_t at = (uint64_t)n->block * EROFS_BLOCK_SIZE;
 
-	if (!node_is_file(n) || !n->size)
+	if (!node_is_file(n) || !n->size || n->flags & NODE_PACKED)
 		return 0;
 	switch (n->content) {
 	case CONTENT_SOURCE:
@@ -272,10 +278,11 @@ static int punch_dropped(struct erofs_writer *w, const struct erofs_tree *tree, 
 }
 
 static int write_laid_out(struct erofs_writer *w, struct layout *l, struct erofs_tree *tree,
-                          struct erofs_write_stats *stats, struct error *err)
+                          const struct packed *packed, struct erofs_write_stats *stats,
+                          struct error *err)
 {
 	uint64_t size = 0, streamed = w->end / EROFS_BLOCK_SIZE;
-	int r = layout_make(l, tree, &w->opts, streamed, err);
+	int r = layout_make(l, tree, &w->opts, packed, streamed, err);
 
 	if (r < 0)
 		return r;
@@ -304,6 +311,9 @@ static int write_laid_out(struct erofs_writer *w, struct layout *l, struct erofs
 		    .data_bytes = l->data_bytes,
 		    .meta_bytes = l->meta_bytes,
 		    .inodes = l->inodes,
+		    .packed_files = packed ? packed->files.size / sizeof(struct packed_file) : 0,
+		    .packed_bytes = packed ? packed->bytes : 0,
+		    .packed_from = packed ? packed->from : 0,
 		};
 	return r;
 }
@@ -311,14 +321,20 @@ static int write_laid_out(struct erofs_writer *w, struct layout *l, struct erofs
 int erofs_writer_finish(struct erofs_writer *w, struct erofs_tree *tree,
                         struct erofs_write_stats *stats, struct error *err)
 {
+	const struct erofs_compression *how = &w->opts.compression;
+	struct packed packed = {0};
 	struct layout l = {0};
-	int r;
+	int r = 0;
 
 	if (w->open || w->finished)
 		return out_of_order("finish", err);
+	if (how->compressor)
+		r = pack_tree(w, tree, how, &packed, err);
 	w->finished = true;
-	r = write_laid_out(w, &l, tree, stats, err);
+	if (r == 0)
+		r = write_laid_out(w, &l, tree, how->compressor ? &packed : NULL, stats, err);
 	layout_free(&l);
+	packed_free(&packed);
 	return r;
 }
 

@@ -176,10 +176,12 @@ static int settle(struct crosslinks *c, size_t i, struct erofs_tree *tree,
 	if (r || st.size == 0)
 		return r;
 	same = same_file(c, i, image, st.nid);
-	if (same)
+	if (same) {
 		link->extent = same->extent;
-	else
+		erofs_writer_share(writer);
+	} else {
 		r = copy(writer, image, &st, &link->extent, err);
+	}
 	link->image = image;
 	link->nid = st.nid;
 	return r ? r : erofs_node_set_extent(tree, link->node, &link->extent, err);
