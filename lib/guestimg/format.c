@@ -58,6 +58,16 @@ static void format_verity(const struct guestimg_verity *v, struct buffer *out)
 	              v->data_blocks, v->data_offset, v->hash_offset);
 }
 
+static void format_hot(const struct guestimg *img, struct buffer *out)
+{
+	for (size_t i = 0; i < img->rootfs.n_hot; i++) {
+		buffer_str(out, i == 0 ? ",\"hot\":[" : ",");
+		buffer_json_string(out, img->rootfs.hot[i]);
+	}
+	if (img->rootfs.n_hot > 0)
+		buffer_str(out, "]");
+}
+
 void guestimg_format(const struct guestimg *img, struct buffer *out)
 {
 	buffer_printf(out, "{\n \"schema\":%d", GUESTIMG_SCHEMA);
@@ -71,7 +81,7 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 	member(out, "version", img->kernel.version);
 	member(out, "config", img->kernel.config);
 	member(out, "config_sha256", img->kernel.config_sha256);
-	member(out, "lacks", img->kernel.lacks);
+	member(out, "compiler", img->kernel.compiler);
 	buffer_str(out, "},\n \"rootfs\":{");
 	member(out, "file", img->rootfs.file);
 	member(out, "format", img->rootfs.format);
@@ -81,6 +91,7 @@ void guestimg_format(const struct guestimg *img, struct buffer *out)
 		buffer_printf(out, ",\"size\":%" PRIu64, img->rootfs.size);
 	member(out, "words_blk", img->rootfs.words_blk);
 	member(out, "words_pmem", img->rootfs.words_pmem);
+	format_hot(img, out);
 	buffer_str(out, "}");
 	format_verity(&img->verity, out);
 	member(out, "cmdline", img->cmdline);

@@ -25,6 +25,7 @@
 #define GUESTIMG_MAX_FILES    256
 #define GUESTIMG_MAX_PACKAGES 4096
 #define GUESTIMG_MAX_STRING   4096
+#define GUESTIMG_MAX_HOT      4096
 
 struct guestimg_file {
 	const char *name;   /* in the image's folder, no '/' */
@@ -61,9 +62,7 @@ struct guestimg {
 		const char *version;
 		const char *config;        /* the .config; NULL: not in the image */
 		const char *config_sha256; /* NULL: not known */
-		/* What it was built without, of "acpi net pci vsock", separated by blanks;
-		 * NULL: it has them all. */
-		const char *lacks;
+		const char *compiler;      /* as kernel.json says it; NULL: not known */
 	} kernel;
 	struct {
 		const char *file;
@@ -71,6 +70,9 @@ struct guestimg {
 		const char *type;     /* file system in a "kata" disk; NULL: format says it */
 		const char *compress; /* METHOD[,LEVEL] that `build` was given; NULL: none */
 		uint64_t size;        /* bytes that `build` was asked for; 0: none */
+		/* Patterns of the files that `compress` leaves as they are (build --hot). */
+		const char **hot;
+		size_t n_hot;
 		/* Kernel words for a root that is the first virtio-blk device, or the first pmem
 		 * device; NULL: the device itself is the root. */
 		const char *words_blk;

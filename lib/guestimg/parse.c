@@ -58,7 +58,7 @@ static const struct field kernel_fields[] = {
     IN(kernel, version, FORM_TEXT, true),
     IN(kernel, config, FORM_FILE, false),
     IN(kernel, config_sha256, FORM_SHA256, false),
-    IN(kernel, lacks, FORM_TEXT, false),
+    IN(kernel, compiler, FORM_TEXT, false),
     {NULL},
 };
 
@@ -280,6 +280,38 @@ static int read_size(struct guestimg *img, const cJSON *doc, struct error *err)
 	return r < 0 ? r : 0;
 }
 
+static int read_hot(struct guestimg *img, const cJSON *doc, struct error *err)
+{
+	const cJSON *obj = NULL, *array = NULL, *item;
+	int r = json_object(doc, "rootfs", true, &obj, "image.json", err);
+
+	if (r == 0)
+		r = json_array(obj, "hot", false, &array, "image.json: rootfs", err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (cJSON_GetArraySize(array) > GUESTIMG_MAX_HOT)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "image.json: rootfs: \"hot\" has more than %d entries",
+		                      GUESTIMG_MAX_HOT);
+	img->rootfs.hot =
+	    arena_new_array(&img->arena, (size_t)cJSON_GetArraySize(array), const char *);
+	cJSON_ArrayForEach(item, array)
+	{
+		const char *problem = cJSON_IsString(item)
+		                          ? form_problem(item->valuestring, FORM_TEXT)
+		                          : "is no string";
+
+		if (problem)
+			return error_set_kind(err, ERROR_INPUT, EINVAL,
+			                      "image.json: rootfs: an entry of \"hot\" %s",
+			                      problem);
+		if (img->rootfs.hot)
+			img->rootfs.hot[img->rootfs.n_hot++] =
+			    arena_strdup(&img->arena, item->valuestring);
+	}
+	return img->arena.failed ? error_set(err, ENOMEM, "no memory to read image.json") : 0;
+}
+
 static int check_schema(const cJSON *doc, struct error *err)
 {
 	uint64_t schema = 0;
@@ -324,6 +356,10 @@ static int read_document(struct guestimg *img, const cJSON *doc, struct error *e
 	if (r == 0)
 		r = json_u64(doc, "memory_min", false, &img->memory_min, "image.json", err);
 	if (r >= 0)
+		r = read_size(img, doc, err);
+	if (r == 0)
+		r = read_hot(img, doc, err);
+	if (r == 0)
 		r = read_verity(img, doc, err);
 	if (r == 0)
 		r = read_files(img, doc, err);
