@@ -140,18 +140,21 @@ build/fuzz/obj/%.o: %.c build/fuzz.flags | $(GEN_HEADERS)
 %.a:
 	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcsD $@ $(filter %.o,$^)
 
+# What libraries of ours need of the system's, wherever they are linked: SYSLIBS_OF_name.
+syslibs_of = $(foreach l,$(filter %.a,$^),$(SYSLIBS_OF_$(patsubst lib%.a,%,$(notdir $(l)))))
+
 $(H)/bin/% $(H)/test/%:
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(STATIC_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(syslibs_of) $(STATIC_LIBS)
 # X.libs: the archives that X has code from, for the bill of materials (image-tool/packages.h).
 $(G)/bin/%:
 	$(call say,GUESTLD,$@)
-	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_LDFLAGS) -o $@.debug $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) \
+	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_LDFLAGS) -o $@.debug $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(syslibs_of) \
 		-Wl,-t,-t >$@.trace.$$$$ && sed -n 's|^(.*/\(lib[^/]*\.a\)).*|\1|p' $@.trace.$$$$ | sort -u >$@.libs && rm $@.trace.$$$$ \
 		&& objcopy --strip-all --remove-section=.comment $@.debug $@.tmp && rootfs/check-static-pie $@.tmp && mv $@.tmp $@
 build/fuzz/bin/%:
 	$(call say,FUZZLD,$@)
-	$(Q)mkdir -p $(@D) && $(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS)
+	$(Q)mkdir -p $(@D) && $(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(syslibs_of)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 

@@ -25,6 +25,8 @@ struct check {
 	struct hash_key key;
 	struct intern inodes;
 	struct intern shared;  /* ids of shared xattrs that were looked at */
+	uint64_t index_left;   /* entries of cluster indexes; more do not fit in the image */
+	uint64_t runs_left;    /* bytes: more cannot be in it, however well compressed */
 	struct buffer parents; /* of the directories on the present path: struct parent */
 };
 
@@ -104,7 +106,40 @@ static int add_run(struct check *c, uint64_t first, uint64_t n)
 	return c->runs.failed ? error_set(c->err, ENOMEM, "out of memory while checking") : 0;
 }
 
-/* Where the content is; compressed and chunked content is not looked into. */
+static int overlapping(struct check *c, const struct erofs_stat *st)
+{
+	return image_damaged(c->err, "the clusters of inode %llu are those of others, too",
+	                     (unsigned long long)st->nid);
+}
+
+/* Every cluster is decompressed. What may be done is bounded by what a sound image needs. */
+static int check_clusters(struct check *c, const struct erofs_stat *st)
+{
+	struct clusters cs;
+	struct cluster cl;
+	int r = clusters_open(&cs, c->image, st, c->err);
+
+	if (r < 0)
+		return r;
+	if (cs.n > c->index_left || st->size > c->runs_left)
+		return overlapping(c, st);
+	c->index_left -= cs.n;
+	c->runs_left -= st->size;
+	c->result->compressed_files++;
+	for (uint64_t at = 0; at < st->size && r == 0; at = cl.start + cl.length) {
+		r = clusters_find(&cs, at, &cl, c->err);
+		if (r == 0 && cl.start != at)
+			r = overlapping(c, st);
+		if (r == 0)
+			r = add_run(c, cl.block, cl.blocks);
+		if (r == 0)
+			r = compressed_check(c->image, st, &cl, c->err);
+		c->result->compressed_bytes += (uint64_t)cl.blocks * EROFS_BLOCK_SIZE;
+	}
+	return r;
+}
+
+/* Where the content is; chunked content is not looked into. */
 static int check_content(struct check *c, const struct erofs_stat *st)
 {
 	uint64_t blocks, tail_at, end;
@@ -122,7 +157,9 @@ static int check_content(struct check *c, const struct erofs_stat *st)
 		    huge && st->layout == EROFS_LAYOUT_PLAIN &&
 		    st->block % (EROFS_HUGE_SIZE / EROFS_BLOCK_SIZE) == 0;
 	}
-	if (st->layout != EROFS_LAYOUT_PLAIN && st->layout != EROFS_LAYOUT_INLINE)
+	if (image_is_compressed(st))
+		return st->size ? check_clusters(c, st) : 0;
+	if (st->layout == EROFS_LAYOUT_CHUNKED)
 		return 0;
 	r = image_tail(st, &tail_at, &tail, c->err);
 	if (r < 0)
@@ -266,6 +303,8 @@ int erofs_check(struct erofs_image *image, struct erofs_check_result *result, st
 	int r;
 
 	*c.result = (struct erofs_check_result){0};
+	c.index_left = image->size / 2;
+	c.runs_left = image->size > UINT64_MAX / 255 ? UINT64_MAX : image->size * 255;
 	hash_key_init(&c.key);
 	r = check_super(&c);
 	if (r == 0)

@@ -111,6 +111,12 @@ int erofs_node_copy_memory(struct erofs_tree *tree, struct erofs_node *node, con
 	return erofs_node_set_memory(tree, node, copy, size, err);
 }
 
+void erofs_node_set_hot(struct erofs_node *node)
+{
+	if (node_is_file(node))
+		node->flags |= NODE_HOT;
+}
+
 int tree_set_target(struct erofs_tree *tree, struct erofs_node *node, const char *target,
                     size_t len, struct error *err)
 {

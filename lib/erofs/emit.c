@@ -6,6 +6,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/erofs/format.h"
+#include "lib/erofs/pack.h"
 #include "lib/erofs/reader.h"
 
 /* ---------------------------------------------------------------- inodes */
@@ -15,17 +16,26 @@ static uint16_t xattr_count_field(size_t size)
 	return size ? (uint16_t)((size - XATTR_HEADER_SIZE) / 4 + 1) : 0;
 }
 
-/* Fills p (64 zeroed bytes); how many are the inode. */
-static size_t inode_bytes(const struct erofs_node *n, uint32_t ino, size_t xattr_size, uint8_t *p)
+static unsigned int inode_layout(const struct erofs_node *n)
 {
-	unsigned int layout = n->flags & NODE_INLINE ? EROFS_LAYOUT_INLINE : EROFS_LAYOUT_PLAIN;
+	if (n->flags & NODE_PACKED)
+		return EROFS_LAYOUT_COMPRESSED_FULL;
+	return n->flags & NODE_INLINE ? EROFS_LAYOUT_INLINE : EROFS_LAYOUT_PLAIN;
+}
+
+/* Fills p (64 zeroed bytes); how many are the inode. */
+static size_t inode_bytes(const struct layout *l, const struct erofs_node *n, uint32_t ino,
+                          size_t xattr_size, uint8_t *p)
+{
+	unsigned int layout = inode_layout(n);
 	bool extended = n->flags & NODE_EXTENDED;
+	uint32_t u = n->flags & NODE_PACKED ? packed_file(l->packed, n)->blocks : n->block;
 
 	put_le16(p + INODE_FORMAT, (uint16_t)(layout << INODE_FORMAT_LAYOUT_SHIFT |
 	                                      (extended ? INODE_FORMAT_EXTENDED : 0)));
 	put_le16(p + INODE_XATTR_COUNT, xattr_count_field(xattr_size));
 	put_le16(p + INODE_MODE, n->mode);
-	put_le32(p + INODE_U, n->block);
+	put_le32(p + INODE_U, u);
 	put_le32(p + INODE_INO, ino);
 	if (!extended) {
 		put_le16(p + INODE_C_NLINK, (uint16_t)n->nlink);
@@ -133,13 +143,17 @@ static int emit_inode(struct inode_emitter *em, struct erofs_node *n, struct err
 	em->last_slot = n->slot;
 	at = em->l->meta_block * EROFS_BLOCK_SIZE + (uint64_t)n->slot * EROFS_SLOT_SIZE;
 	xattr_size = layout_xattr_size(n, &n_shared);
-	size = inode_bytes(n, ++em->ino, xattr_size, bytes);
+	size = inode_bytes(em->l, n, ++em->ino, xattr_size, bytes);
 	r = sink_write(em->sink, at, bytes, size, err);
 	at += size;
 	if (r == 0 && xattr_size)
 		r = emit_xattr_area(em->l, em->sink, &at, n, n_shared, err);
 	if (r == 0 && n->flags & NODE_INLINE)
 		r = emit_tail(em->sink, at, n, err);
+	if (r == 0 && n->flags & NODE_PACKED)
+		r = packed_emit_index(em->l->packed, packed_file(em->l->packed, n),
+		                      em->l->opts->compression.cluster_blocks > 1, em->sink, at,
+		                      err);
 	return r;
 }
 
@@ -203,6 +217,22 @@ int emit_directories(const struct layout *l, struct sink *s, struct error *err)
 
 /* ---------------------------------------------------------------- superblock */
 
+static void super_compression(const struct layout *l, uint8_t *p)
+{
+	uint32_t blocks = l->opts->compression.cluster_blocks;
+
+	if (!l->packed || !l->packed->files.size)
+		return;
+	put_le32(p + SB_INCOMPAT, EROFS_INCOMPAT_ZERO_PADDING);
+	if (blocks == 1)
+		return;
+	put_le32(p + SB_INCOMPAT, EROFS_INCOMPAT_ZERO_PADDING | EROFS_INCOMPAT_BIG_CLUSTER);
+	put_le16(p + SB_COMPRESSION, 1); /* LZ4 is the first algorithm */
+	put_le16(p + SB_LZ4_SIZE, EROFS_LZ4_SETTINGS_SIZE);
+	put_le16(p + SB_LZ4_DISTANCE, EROFS_LZ4_DISTANCE_MAX);
+	put_le16(p + SB_LZ4_BLOCKS, (uint16_t)blocks);
+}
+
 int emit_super(const struct layout *l, struct sink *s, uint64_t size, struct error *err)
 {
 	const struct erofs_write_opts *o = l->opts;
@@ -221,6 +251,7 @@ int emit_super(const struct layout *l, struct sink *s, uint64_t size, struct err
 	put_le32(p + SB_XATTR_BLOCK, (uint32_t)(l->shared_at / EROFS_BLOCK_SIZE));
 	memcpy(p + SB_UUID, o->uuid, sizeof(o->uuid));
 	memcpy(p + SB_VOLUME_NAME, o->volume_name, sizeof(o->volume_name));
+	super_compression(l, p);
 	put_le32(p + SB_CHECKSUM, erofs_super_checksum(p, EROFS_BLOCK_SIZE - EROFS_SUPER_OFFSET));
 	return sink_write(s, 0, block, sizeof(block), err);
 }

@@ -23,6 +23,8 @@
 #define EROFS_COMPAT_SB_CHECKSUM    0x1u
 #define EROFS_COMPAT_MTIME          0x2u /* extended inodes hold mtime (not ctime) */
 #define EROFS_INCOMPAT_KNOWN        0x7fu
+#define EROFS_INCOMPAT_ZERO_PADDING 0x1u /* LZ4 data ends where its last block does */
+#define EROFS_INCOMPAT_BIG_CLUSTER  0x2u /* clusters of several blocks; settings follow */
 #define EROFS_INCOMPAT_XATTR_PREFIX 0x40u
 
 /* Superblock, at byte 1024. */
@@ -42,10 +44,17 @@ enum {
 	SB_UUID = 48,
 	SB_VOLUME_NAME = 64,
 	SB_INCOMPAT = 80,
-	SB_COMPRESSION = 84,
+	SB_COMPRESSION = 84, /* with BIG_CLUSTER a bit an algorithm, else LZ4's distance */
 	SB_EXTRA_DEVICES = 86,
 	SB_DIR_BLOCK_BITS = 90,
+	/* Behind the 128 bytes, with BIG_CLUSTER: the settings of each algorithm. */
+	SB_LZ4_SIZE = 128, /* of what follows */
+	SB_LZ4_DISTANCE = 130,
+	SB_LZ4_BLOCKS = 132, /* most blocks of a cluster */
 };
+
+#define EROFS_LZ4_SETTINGS_SIZE 14u
+#define EROFS_LZ4_DISTANCE_MAX  65535u
 
 /* Inode: both sizes begin alike. i_format: bit 0 extended, bits 1..3 layout. */
 enum {
@@ -84,6 +93,47 @@ enum {
 #define XATTR_SHARED_MAX        255u                /* h_shared_count is 8 bits wide */
 #define XATTR_AREA_MAX          (12u + 65534u * 4u) /* i_xattr_icount is 16 bits wide */
 #define XATTR_INDEX_LONG_PREFIX 0x80u
+
+/*
+ * Compressed content: whole blocks ("physical clusters"), each of which decompresses to one
+ * run of the file. Behind the inode and its xattrs, at 8 bytes, follow a header and one entry
+ * for each 4096 bytes of the file ("logical cluster"): HEAD (or PLAIN, stored as it is) when
+ * a physical cluster's run begins in it, NONHEAD when none does.
+ */
+enum {
+	CLUSTER_HEADER_ADVISE = 4,
+	CLUSTER_HEADER_ALGORITHM = 6, /* bits 0..3 of HEAD1, 4..7 of HEAD2; 0: LZ4 */
+	CLUSTER_HEADER_BITS = 7,      /* bits 0..3: log2 of logical clusters' blocks */
+	CLUSTER_HEADER_SIZE = 8,
+	CLUSTER_INDEX_GAP = 8, /* full entries leave 8 bytes after the header */
+	CLUSTER_ENTRY_TYPE = 0,
+	CLUSTER_ENTRY_OFFSET = 2, /* HEAD: where in the logical cluster the run begins */
+	CLUSTER_ENTRY_BLOCK = 4,  /* HEAD: first block */
+	CLUSTER_ENTRY_BACK = 4,   /* NONHEAD: distance to its head, or CLUSTER_BLOCKS | n */
+	CLUSTER_ENTRY_AHEAD = 6,  /* NONHEAD: distance to the next head */
+	CLUSTER_ENTRY_SIZE = 8,
+};
+
+#define CLUSTER_ADVISE_COMPACT_2B 0x1u
+#define CLUSTER_ADVISE_BIG_1      0x2u  /* of HEAD1 clusters */
+#define CLUSTER_ADVISE_BIG_2      0x4u  /* of HEAD2 and PLAIN clusters */
+#define CLUSTER_ADVISE_INLINE     0x8u  /* ztailpacking */
+#define CLUSTER_ADVISE_INTERLACED 0x10u /* plain clusters begin in their middle */
+#define CLUSTER_ADVISE_FRAGMENT   0x20u
+#define CLUSTER_WHOLE_FRAGMENT    0x80u   /* in CLUSTER_HEADER_BITS */
+#define CLUSTER_PARTIAL           0x8000u /* in CLUSTER_ENTRY_TYPE: deduplicated */
+#define CLUSTER_BLOCKS            0x800u  /* the distance back is 1, this is how many blocks */
+
+enum cluster_type {
+	CLUSTER_PLAIN = 0,
+	CLUSTER_HEAD1 = 1,
+	CLUSTER_NONHEAD = 2,
+	CLUSTER_HEAD2 = 3,
+};
+
+/* What Linux accepts. */
+#define CLUSTER_MAX_BLOCKS 256u
+#define CLUSTER_MAX_LENGTH (12u << 20)
 
 /* Directory entry: 12 bytes, sorted by name; the names follow the last of a block. */
 enum {

@@ -2,6 +2,7 @@
 /* image: bounded access to the bytes of an image. Private to the reader (reader.h). */
 #pragma once
 
+#include "lib/erofs/compressed.h"
 #include "lib/erofs/format.h"
 #include "lib/erofs/reader.h"
 #include "lib/erofs/writer.h"
@@ -15,6 +16,7 @@ struct erofs_image {
 	struct erofs_super super;
 	uint8_t *cache; /* owned; IMAGE_CACHE_BLOCKS blocks, by number modulo */
 	uint64_t cached[IMAGE_CACHE_BLOCKS]; /* block number + 1, 0 for none */
+	struct run_cache runs;
 };
 
 /* The bytes of a block, fewer than 4096 at the image's ragged end. They stay until
@@ -32,6 +34,12 @@ int image_damaged(struct error *err, const char *fmt, ...)
 static inline uint32_t image_inode_size(const struct erofs_stat *st)
 {
 	return st->extended ? INODE_EXTENDED_SIZE : INODE_COMPACT_SIZE;
+}
+
+static inline bool image_is_compressed(const struct erofs_stat *st)
+{
+	return st->layout == EROFS_LAYOUT_COMPRESSED_FULL ||
+	       st->layout == EROFS_LAYOUT_COMPRESSED_COMPACT;
 }
 
 /* Where an inline layout's last, partial block is; the block must hold all of it. */

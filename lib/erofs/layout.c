@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/bytes.h"
+#include "lib/erofs/pack.h"
 
 #define MEASURED   UINT32_MAX /* in `slot`: counted, not placed */
 #define GAPS_TRIED 64         /* how many gaps a piece is tried in before it goes to the end */
@@ -191,10 +192,12 @@ size_t layout_xattr_size(const struct erofs_node *n, unsigned int *n_shared)
 	return size;
 }
 
-static void forget(struct erofs_node *n)
+static void forget(const struct layout *l, struct erofs_node *n)
 {
 	n->slot = 0;
-	n->flags &= (uint8_t) ~(NODE_INLINE | NODE_EXTENDED);
+	n->flags &= (uint8_t) ~(NODE_INLINE | NODE_EXTENDED | (l->packed ? 0 : NODE_PACKED));
+	if (node_is_file(n) && n->content != CONTENT_EXTENT && !(n->flags & NODE_PACKED))
+		n->block = 0;
 	if (node_is_link(n))
 		n->target->place = 0;
 	for (size_t i = 0; i < xattr_set_count(n->xattrs); i++) {
@@ -283,6 +286,8 @@ static int place_inode(struct layout *l, struct erofs_node *n, struct error *err
 	size += layout_xattr_size(n, &n_shared);
 	choose_inline(l, n, size, &at);
 	size += layout_tail(n);
+	if (n->flags & NODE_PACKED)
+		size += packed_index_size(at + size, n->size);
 	if (at / EROFS_SLOT_SIZE >= MEASURED)
 		return error_set_kind(err, ERROR_INPUT, EFBIG, "more than 128 GiB of inodes");
 	n->slot = (uint32_t)(at / EROFS_SLOT_SIZE);
@@ -323,7 +328,7 @@ static int place_link(struct layout *l, struct erofs_node *n, struct error *err)
 	return r;
 }
 
-enum step { FORGET, MEASURE, INODES, HUGE_FILES, DIRECTORIES, SMALL_FILES, N_STEPS };
+enum step { FORGET, MEASURE, INODES, HUGE_FILES, HOT_FILES, DIRECTORIES, SMALL_FILES, N_STEPS };
 
 /* Placing twice is harmless but wasteful: a hard link's node is placed at its first
  * name, which its block then tells. */
@@ -331,9 +336,7 @@ static int do_step(struct layout *l, enum step step, struct erofs_node *n, struc
 {
 	switch (step) {
 	case FORGET:
-		forget(n);
-		if (node_is_file(n) && n->content != CONTENT_EXTENT)
-			n->block = 0;
+		forget(l, n);
 		return 0;
 	case MEASURE:
 		measure(l, n);
@@ -346,6 +349,10 @@ static int do_step(struct layout *l, enum step step, struct erofs_node *n, struc
 			return take(l, layout_data_blocks(n), 1, &n->block, err);
 		}
 		return node_is_link(n) ? place_link(l, n, err) : 0;
+	case HOT_FILES:
+		if (!(n->flags & NODE_HOT))
+			return 0;
+		/* fall through */
 	default:
 		return node_is_file(n) && n->block ? 0 : place_file(l, n, step == HUGE_FILES, err);
 	}
@@ -367,19 +374,23 @@ static int place_metadata(struct layout *l, struct error *err)
 }
 
 int layout_make(struct layout *l, struct erofs_tree *tree, const struct erofs_write_opts *opts,
-                uint64_t end, struct error *err)
+                const struct packed *packed, uint64_t end, struct error *err)
 {
 	*l = (struct layout){
 	    .tree = tree,
 	    .opts = opts,
+	    .packed = packed,
 	    .end = end,
 	    .meta_block = end,
 	    .meta_at = EROFS_SLOT_SIZE,
 	};
 	l->shared_tail = &l->shared;
 	for (enum step step = FORGET; step < N_STEPS; step++) {
-		int r = do_step(l, step, &tree->root, err);
+		int r;
 
+		if (step == HOT_FILES && !packed)
+			continue;
+		r = do_step(l, step, &tree->root, err);
 		for (struct erofs_node *dir = &tree->root; dir && r == 0;
 		     dir = layout_next_dir(dir))
 			for (struct erofs_entry *e = erofs_node_children(dir); e && r == 0;

@@ -9,7 +9,8 @@
  *	elsewhere      file content, directories, symlink targets
  *
  * erofs_write_tree() has the metadata at block 1 and fills the gaps before and between
- * 2 MiB-aligned files with everything small; streaming has it behind the content.
+ * 2 MiB-aligned files with everything small; streaming and compression have it behind
+ * the content that is there already.
  */
 #pragma once
 
@@ -21,6 +22,8 @@
 #include "lib/erofs/node.h"
 #include "lib/erofs/writer.h"
 
+struct packed;
+
 struct gap {
 	uint64_t block;
 	uint64_t n;
@@ -29,8 +32,9 @@ struct gap {
 struct layout {
 	struct erofs_tree *tree;
 	const struct erofs_write_opts *opts;
-	uint64_t end;     /* first block that nothing has */
-	struct gap *gaps; /* owned; in order, before `end` */
+	const struct packed *packed; /* NULL: nothing was compressed */
+	uint64_t end;                /* first block that nothing has */
+	struct gap *gaps;            /* owned; in order, before `end` */
 	size_t n_gaps, gaps_room, first_gap;
 
 	uint64_t meta_block;
@@ -44,10 +48,10 @@ struct layout {
 	uint64_t shared_size;
 };
 
-/* `end` is the first free block: 1, or behind streamed content. Sets slot, block, size,
- * nlink (of directories) and flags of all nodes. */
+/* `end` is the first free block: 1, or behind streamed and compressed content. Sets slot, block,
+ * size, nlink (of directories) and flags of all nodes. */
 int layout_make(struct layout *l, struct erofs_tree *tree, const struct erofs_write_opts *opts,
-                uint64_t end, struct error *err);
+                const struct packed *packed, uint64_t end, struct error *err);
 void layout_free(struct layout *l);
 
 /* The directory after `dir` (the root first) when each comes before those in it. */

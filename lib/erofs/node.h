@@ -26,6 +26,9 @@ enum node_flags {
 	/* Set by the layout. */
 	NODE_EXTENDED = 1u << 3, /* 64-byte inode */
 	NODE_INLINE = 1u << 4,   /* the tail of its data follows the inode */
+	NODE_HOT = 1u << 5,      /* a file that is never compressed, and lies with its like */
+	/* Set by pack.h: compressed, and `block` is its number there, from 1 on. */
+	NODE_PACKED = 1u << 6,
 };
 
 /* A host file: a name in a folder that is itself a source, or a whole path. */

@@ -175,6 +175,7 @@ void erofs_close(struct erofs_image *image)
 {
 	if (!image)
 		return;
+	run_cache_free(&image->runs);
 	free(image->cache);
 	free(image);
 }
@@ -297,20 +298,24 @@ ssize_t erofs_pread(struct erofs_image *image, const struct erofs_stat *st, void
 	uint32_t tail;
 	int r;
 
+	if (size > SSIZE_MAX)
+		size = SSIZE_MAX;
 	if (!S_ISREG(st->mode) && !S_ISDIR(st->mode) && !S_ISLNK(st->mode))
 		return error_set(err, EINVAL, "inode %llu has no content",
 		                 (unsigned long long)st->nid);
 	if (offset >= st->size || !size)
 		return 0;
-	if (st->layout != EROFS_LAYOUT_PLAIN && st->layout != EROFS_LAYOUT_INLINE)
-		return unsupported(err, "compressed or chunked content", st->layout);
+	if (size > st->size - offset)
+		size = (size_t)(st->size - offset);
+	if (image_is_compressed(st)) {
+		r = compressed_read(image, st, buf, size, offset, err);
+		return r < 0 ? r : (ssize_t)size;
+	}
+	if (st->layout == EROFS_LAYOUT_CHUNKED)
+		return unsupported(err, "chunked content", st->layout);
 	r = image_tail(st, &tail_at, &tail, err);
 	if (r < 0)
 		return r;
-	if (size > SSIZE_MAX)
-		size = SSIZE_MAX;
-	if (size > st->size - offset)
-		size = (size_t)(st->size - offset);
 	plain = st->size - tail;
 	if (offset < plain) {
 		/* A run ends where the inline tail begins. */

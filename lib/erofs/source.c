@@ -182,18 +182,25 @@ static int copy_run(struct copier *c, int fd, const struct erofs_node *node, uin
 	return 0;
 }
 
+static int check_size(int fd, const struct erofs_node *node, struct stat *st, struct error *err)
+{
+	if (fstat(fd, st) < 0)
+		return open_failed(node->source, errno, err);
+	if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != node->size)
+		return changed(node->source, err);
+	return 0;
+}
+
 static int copy_large(struct copier *c, int fd, const struct erofs_node *node, uint64_t at,
                       struct error *err)
 {
 	struct stat st;
 	uint64_t from = 0;
 	bool sparse;
-	int r;
+	int r = check_size(fd, node, &st, err);
 
-	if (fstat(fd, &st) < 0)
-		return open_failed(node->source, errno, err);
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != node->size)
-		return changed(node->source, err);
+	if (r < 0)
+		return r;
 	sparse = node->size >= SPARSE_MIN && (uint64_t)st.st_blocks * 512 < node->size;
 	while (from < node->size) {
 		off_t data = (off_t)from, hole = (off_t)node->size;
@@ -225,4 +232,23 @@ int copier_copy(struct copier *c, const struct erofs_node *node, uint64_t at, st
 	if (node->size < c->sink->room)
 		return copy_small(c, fd, node, at, err);
 	return copy_large(c, fd, node, at, err);
+}
+
+int copier_open(struct copier *c, const struct erofs_node *node, struct error *err)
+{
+	_cleanup_close_ int fd = open_source(c, node->source, err);
+	struct stat st;
+	int r = fd < 0 ? fd : check_size(fd, node, &st, err);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+int copier_read(const struct erofs_node *node, int fd, uint8_t *buf, size_t size, uint64_t offset,
+                struct error *err)
+{
+	int r = fs_pread_all(fd, buf, size, offset);
+
+	if (r == -ENODATA)
+		return changed(node->source, err);
+	return r < 0 ? open_failed(node->source, -r, err) : 0;
 }

@@ -97,6 +97,10 @@ int erofs_tree_remove(struct erofs_tree *tree, const char *path, size_t len, str
 struct erofs_node *erofs_tree_find(struct erofs_tree *tree, const char *path, size_t len);
 struct erofs_node *erofs_tree_root(struct erofs_tree *tree);
 
+/* A regular file that an image with compression leaves as it is, next to the others that are
+ * so marked; nothing for other types. */
+void erofs_node_set_hot(struct erofs_node *node);
+
 /* Attributes and content of a node. Setting content drops what it had. */
 void erofs_node_attr(const struct erofs_node *node, struct erofs_attr *out);
 /* Replaces everything but the type of the file. */

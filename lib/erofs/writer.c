@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/fs.h"
 #include "lib/erofs/emit.h"
 #include "lib/erofs/format.h"
 #include "lib/erofs/layout.h"
@@ -345,4 +346,17 @@ int erofs_write_tree(struct erofs_tree *tree, int out_fd, const struct erofs_wri
 	int r = erofs_writer_begin(&w, out_fd, opts, err);
 
 	return r < 0 ? r : erofs_writer_finish(w, tree, stats, err);
+}
+
+int erofs_set_uuid(int fd, const uint8_t uuid[16], struct error *err)
+{
+	uint8_t p[EROFS_BLOCK_SIZE - EROFS_SUPER_OFFSET];
+	int r = fs_pread_all(fd, p, sizeof(p), EROFS_SUPER_OFFSET);
+
+	if (r < 0 || get_le32(p + SB_MAGIC) != EROFS_MAGIC)
+		return error_errno(err, r < 0 ? -r : EINVAL, "cannot name the EROFS image");
+	memcpy(p + SB_UUID, uuid, 16);
+	put_le32(p + SB_CHECKSUM, erofs_super_checksum(p, sizeof(p)));
+	r = fs_pwrite_all(fd, p, EROFS_SUPER_SIZE, EROFS_SUPER_OFFSET);
+	return r < 0 ? error_errno(err, -r, "cannot write the EROFS image") : 0;
 }

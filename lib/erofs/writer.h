@@ -90,6 +90,9 @@ struct erofs_write_stats {
 int erofs_write_tree(struct erofs_tree *tree, int out_fd, const struct erofs_write_opts *opts,
                      struct erofs_write_stats *stats, struct error *err);
 
+/* Gives an image that is written another UUID: the same bytes as if it had been in opts. */
+int erofs_set_uuid(int fd, const uint8_t uuid[16], struct error *err);
+
 struct erofs_writer;
 
 /* out_fd stays the caller's and must outlive the writer. opts are copied. */
