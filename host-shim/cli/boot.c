@@ -6,12 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host-shim/cli/fetch.h"
 #include "host-shim/cli/guest.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
 
 struct boot_data {
 	struct guest_options guest;
+	struct remote_options remote;
 	const char *kernel, *initrd;
 };
 
@@ -77,15 +79,28 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	return r < 0 ? r : loop_run(b->loop, err);
 }
 
+/* A folder of the name wins over a registry. */
+static int find_image(const struct boot_data *d, const char *argument, char **dir,
+                      struct error *err)
+{
+	if (argument && fetch_is_reference(argument))
+		return fetch_image(argument, &d->remote, dir, err);
+	*dir = argument ? strdup(argument) : NULL;
+	return argument && !*dir ? error_set(err, ENOMEM, "no memory to boot %s", argument) : 0;
+}
+
 static int run_boot(int argc, char **argv, void *data)
 {
 	const struct boot_data *d = data;
+	_cleanup_free_ char *dir = NULL;
 	struct boot b = {.verbose = d->guest.verbose};
 	struct error err = ERROR_INIT;
-	int r = loop_new(&b.loop, &err);
+	int r = find_image(d, argc > 0 ? argv[0] : NULL, &dir, &err);
 
 	if (r == 0)
-		r = boot(&b, d, argc > 0 ? argv[0] : NULL, &err);
+		r = loop_new(&b.loop, &err);
+	if (r == 0)
+		r = boot(&b, d, dir, &err);
 	guest_free(b.guest);
 	loop_free(b.loop);
 	return r < 0 ? cli_fail(&err) : b.status;
@@ -98,8 +113,14 @@ static void defaults(void *data)
 	guest_options_default(&d->guest);
 }
 
+static void release(void *data)
+{
+	remote_options_free(&((struct boot_data *)data)->remote);
+}
+
 static const struct option options[] = {
     GUEST_OPTION_ROWS(struct boot_data, guest),
+    REMOTE_OPTION_ROWS(struct boot_data, remote),
     {"kernel", 0, OPTION_STRING, offsetof(struct boot_data, kernel), "FILE", NULL,
      "another kernel than the image's (ELF vmlinux with a PVH entry, or bzImage)"},
     {"initrd", 0, OPTION_STRING, offsetof(struct boot_data, initrd), "FILE", NULL,
@@ -109,12 +130,15 @@ static const struct option options[] = {
 
 const struct verb boot_verb = {
     .name = "boot",
-    .args = "[DIR]",
+    .args = "[DIR|REGISTRY/REF]",
     .summary = "boot a guest image and wait until it powers off",
     .details =
         "DIR is a folder made by 'kata-image-tool build'; without it the image that --image-dir\n"
-        "of 'kihon run' would take is booted. The guest's console goes to standard output with\n"
-        "--verbose. Ctrl-C stops the guest.\n"
+        "of 'kihon run' would take is booted. When there is no such folder, REGISTRY/REF is an\n"
+        "image that 'kata-image-tool publish' pushed: it is fetched into the cache, by tag or\n"
+        "digest, and every digest is checked at each boot.\n"
+        "\n"
+        "The guest's console goes to standard output with --verbose. Ctrl-C stops the guest.\n"
         "\n"
         "Exit status: the one that a single-application image reports for its program, else 0\n"
         "when the guest powered off; 125 when it could not be booted, panicked or ran out of\n"
@@ -123,5 +147,6 @@ const struct verb boot_verb = {
     .max_args = 1,
     .run = run_boot,
     .defaults = defaults,
+    .release = release,
     .data_size = sizeof(struct boot_data),
 };

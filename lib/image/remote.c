@@ -7,11 +7,6 @@
 
 #include "lib/image/registry_config.h"
 
-void remote_options_free(struct remote_options *o)
-{
-	strv_free(&o->plain_http);
-}
-
 /* Of the places that registries.conf gives, the last is the image's own; mirrors are not written
  * to, and lack what was written a moment ago. */
 static int find_place(struct remote *r, const char *reference, bool *plain_http, struct error *err)

@@ -62,7 +62,10 @@ struct remote_options {
 		    "Folder with cdh.toml and auth.json: certificates, proxy, registries."         \
 	}
 
-void remote_options_free(struct remote_options *o);
+static inline void remote_options_free(struct remote_options *o)
+{
+	strv_free(&o->plain_http);
+}
 
 struct remote {
 	struct reference ref; /* where it really is, by registries.conf */
