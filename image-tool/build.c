@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* build: makes a guest image: kernel, root file system, image.json. */
+/* build: makes a guest image: kernel, root file system, image.json, image.lock. */
+#include "image-tool/build.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "image-tool/build.h"
+#include "image-tool/extra.h"
+#include "image-tool/former.h"
+#include "image-tool/inputs.h"
 #include "image-tool/kernel.h"
+#include "image-tool/missing.h"
+#include "image-tool/needs.h"
 #include "image-tool/packages.h"
 #include "image-tool/profile.h"
+#include "image-tool/progress.h"
 #include "image-tool/root.h"
 #include "image-tool/sign.h"
 #include "image-tool/stage.h"
@@ -31,9 +39,16 @@ struct build {
 	struct locations where;
 	struct stage stage;
 	struct profile profile;
+	struct extras extras;
 	struct guestimg *img;
 	struct root_request request;
 	struct root_plan plan;
+	struct lock lock;
+	struct former former;  /* of --from, or of --update */
+	struct lock locked;    /* of --locked */
+	struct strv changes;   /* of --update */
+	struct fs_temp locker; /* of --write-lock */
+	struct progress progress;
 	int64_t mtime;
 	uint64_t started; /* ms */
 };
@@ -46,23 +61,46 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void progress(const struct build *b, const char *what, const char *detail)
-{
-	if (!b->o->quiet)
-		fprintf(stderr, "  %-8s %s\n", what, detail);
-}
-
-/* SOURCE_DATE_EPOCH (reproducible-builds.org), 0 without it. */
-static int source_date(int64_t *out, struct error *err)
+/* SOURCE_DATE_EPOCH (reproducible-builds.org); without it the former image's time, or 0. */
+static int source_date(struct build *b, struct error *err)
 {
 	const char *s = getenv("SOURCE_DATE_EPOCH");
-	uint64_t v = 0;
+	uint64_t v = b->o->from ? b->former.img->timestamp : 0;
 
 	if (!str_empty(s) && (parse_u64(s, &v) < 0 || v > UINT32_MAX))
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "SOURCE_DATE_EPOCH=%s is no number of seconds since 1970", s);
-	*out = (int64_t)v;
+	b->mtime = (int64_t)v;
 	return 0;
+}
+
+/* ---------------------------------------------------------------- what is asked for */
+
+/* What is compared with: --from and --locked, else --update's own output folder. */
+static int load_former(struct build *b, struct error *err)
+{
+	const struct build_options *o = b->o;
+	int r = 0;
+
+	if (o->locked)
+		r = lock_load(&b->locked, o->locked, err);
+	if (r == 0 && o->from) {
+		r = former_load(&b->former, o->from, err);
+		if (r == 0)
+			former_options(&b->former, b->o);
+	} else if (r == 0 && o->update && !o->locked) {
+		_cleanup_free_ char *path = str_printf("%s/" GUESTIMG_FILE, o->output);
+
+		if (!path)
+			return error_set(err, ENOMEM, "no memory to read an image");
+		if (!fs_exists(path))
+			return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+			                      "--update: there is no image in %s yet to compare "
+			                      "with",
+			                      o->output);
+		r = former_load(&b->former, o->output, err);
+	}
+	return r;
 }
 
 /* What is usual where nothing else was said, and whether it goes together. */
@@ -83,27 +121,90 @@ static int plan(struct build *b, struct error *err)
 	return root_plan(&b->request, &b->plan, err);
 }
 
+/* ---------------------------------------------------------------- the root */
+
+static int add_extras(struct build *b, const struct profile_source *src, struct strv *digests,
+                      struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < b->o->extras.n; i++) {
+		char sha256[65] = "";
+
+		progress_step(&b->progress, "EXTRA", b->o->extras.v[i], &b->stage, 0);
+		r = extras_add(&b->extras, &b->profile, b->o->extras.v[i], src, &b->stage, sha256,
+		               err);
+		if (r == 0 && strv_add(digests, sha256) < 0)
+			r = error_set(err, ENOMEM, "no memory for the list of inputs");
+	}
+	return r;
+}
+
+/* The last component; slashes at the end do not count. */
+static char *base_name(const char *path)
+{
+	size_t end = strlen(path), start;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && path[start - 1] != '/';)
+		start--;
+	return strndup(path + start, end - start);
+}
+
+static int pin_extras(struct build *b, const struct strv *digests, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < digests->n; i++) {
+		_cleanup_free_ char *name = base_name(b->o->extras.v[i]);
+
+		r = name ? lock_add(&b->lock, "extra", name, NULL, digests->v[i], err)
+		         : error_set(err, ENOMEM, "no memory for the list of inputs");
+	}
+	return r;
+}
+
 static int make_tree(struct build *b, struct error *err)
 {
+	_cleanup_strv_ struct strv missing = STRV_INIT, digests = STRV_INIT;
 	const struct profile_source src = {
-	    .where = &b->where, .agent = b->o->agent, .mtime = b->mtime};
+	    .where = &b->where,
+	    .agent = b->o->agent,
+	    .mtime = b->mtime,
+	    .missing = b->o->offline ? &missing : NULL,
+	};
 	int r = profile_load(&b->profile, b->o->profile, &src, err);
 
-	for (size_t i = 0; r == 0 && i < b->o->extras.n; i++)
-		r = profile_add_tree(&b->profile, b->o->extras.v[i], &src, err);
-	return r;
+	if (r == 0 && b->o->offline)
+		r = missing_check(&missing, &b->where, b->o, err);
+	if (r == 0)
+		r = add_extras(b, &src, &digests, err);
+	if (r == 0)
+		r = inputs_add_sources(&b->lock, &b->profile, &b->o->kernel_configs, err);
+	return r < 0 ? r : pin_extras(b, &digests, err);
+}
+
+/* Bytes of all files, each counted once. */
+static uint64_t tree_bytes(struct erofs_tree *tree)
+{
+	uint64_t sum = 0;
+
+	for (struct erofs_entry *e = NULL; (e = erofs_tree_walk(tree, e));)
+		sum += erofs_node_size(erofs_entry_node(e)) / erofs_node_nlink(erofs_entry_node(e));
+	return sum;
 }
 
 static int make_root(struct build *b, struct error *err)
 {
-	struct root_request req = b->request;
 	_cleanup_buffer_ struct buffer cmdline = BUFFER_INIT;
+	struct root_request req = b->request;
 	int r;
 
 	req.tree = b->profile.tree;
 	req.stage = &b->stage;
 	req.mtime = b->mtime;
-	progress(b, "ROOT", b->plan.file);
+	progress_step(&b->progress, "ROOT", b->plan.file, &b->stage, tree_bytes(req.tree));
 	r = root_make(&req, &b->plan, b->img, err);
 	if (r < 0)
 		return r;
@@ -114,6 +215,29 @@ static int make_root(struct build *b, struct error *err)
 	b->img->cmdline = arena_strdup(&b->img->arena, buffer_cstr(&cmdline));
 	return 0;
 }
+
+/* ---------------------------------------------------------------- the kernel */
+
+static int make_kernel(struct build *b, struct guestimg_package *linux_package, struct error *err)
+{
+	const struct kernel_request req = {
+	    .where = &b->where,
+	    .profile = b->o->profile,
+	    .dir = b->o->kernel,
+	    .source = b->o->kernel_source,
+	    .configs = &b->o->kernel_configs,
+	    .offline = b->o->offline,
+	    .quiet = b->o->quiet,
+	};
+	int r;
+
+	/* build-kernel draws what it does itself. */
+	progress_step(&b->progress, "KERNEL", b->o->kernel ?: b->o->profile, &b->stage, 0);
+	r = kernel_get(&req, &b->stage, b->img, linux_package, err);
+	return r < 0 ? r : needs_check(b->img, &b->plan, &b->stage, err);
+}
+
+/* ---------------------------------------------------------------- what it is */
 
 static int measure(struct build *b, struct error *err)
 {
@@ -143,6 +267,8 @@ static int describe(struct build *b, struct error *err)
 	img->profile = b->o->profile;
 	img->arch = "x86_64";
 	img->timestamp = (uint64_t)b->mtime;
+	img->rootfs.compress = b->o->compress;
+	img->rootfs.size = b->o->size;
 	img->agent.version = KIHON_VERSION;
 	img->agent.min_version = AGENT_MIN_VERSION;
 	img->agent.protocol = AGENT_PROTOCOL;
@@ -150,45 +276,141 @@ static int describe(struct build *b, struct error *err)
 	                         : measure(b, err);
 }
 
-static int build_image(struct build *b, struct error *err)
+/* ---------------------------------------------------------------- comparing */
+
+static int keep_line(const char *line, void *data)
 {
-	const struct kernel_request kernel = {
-	    .where = &b->where,
-	    .profile = b->o->profile,
-	    .dir = b->o->kernel,
-	    .source = b->o->kernel_source,
-	    .configs = &b->o->kernel_configs,
-	    .offline = b->o->offline,
-	    .quiet = b->o->quiet,
-	};
-	struct guestimg_package linux_package;
-	int r = plan(b, err);
+	return strv_add(data, line) < 0 ? -ENOMEM : 0;
+}
+
+/* The first is enough when it is an error. */
+static int keep_first(const char *line, void *data)
+{
+	return strv_add(data, line) < 0 ? -ENOMEM : 1;
+}
+
+/* --update lists what the others refuse. */
+static int judge(struct build *b, const struct strv *lines, const char *option, const char *file,
+                 struct error *err)
+{
+	for (size_t i = 0; b->o->update && i < lines->n; i++)
+		if (strv_add(&b->changes, lines->v[i]) < 0)
+			return error_set(err, ENOMEM, "no memory for the list of changes");
+	if (b->o->update || lines->n == 0)
+		return 0;
+	return error_set_kind(err, ERROR_VERIFICATION, EBADMSG,
+	                      "%s %s: %s; nothing was written (--update lists all changes)", option,
+	                      file, lines->v[0]);
+}
+
+static int compare_lock(struct build *b, enum lock_part part, struct error *err)
+{
+	_cleanup_strv_ struct strv lines = STRV_INIT;
+	lock_diff_fn fn = b->o->update ? keep_line : keep_first;
+
+	/* What --update lists, it lists once. */
+	if (!b->o->locked || (b->o->update && part == LOCK_SOURCES))
+		return 0;
+	if (lock_diff(&b->locked, &b->lock, part, fn, &lines) < 0)
+		return error_set(err, ENOMEM, "no memory to compare with %s", b->o->locked);
+	return judge(b, &lines, "--locked", b->o->locked, err);
+}
+
+static int compare_former(struct build *b, struct error *err)
+{
+	_cleanup_strv_ struct strv lines = STRV_INIT;
+	lock_diff_fn fn = b->o->update ? keep_line : keep_first;
+
+	if (!b->former.img)
+		return 0;
+	if (former_diff(&b->former, b->img, &b->lock, fn, &lines) < 0)
+		return error_set(err, ENOMEM, "no memory to compare with a former image");
+	return judge(b, &lines, "--from", b->o->from ?: b->o->output, err);
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+static int write_locks(struct build *b, struct error *err)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_close_ int fd = -1;
+	int r = stage_create(&b->stage, LOCK_FILE, &fd, err);
+
+	lock_format(&b->lock, &text);
+	if (r == 0 && text.failed)
+		r = error_set(err, ENOMEM, "no memory for " LOCK_FILE);
+	if (r == 0) {
+		r = fs_write_all(fd, text.data, text.size);
+		if (r < 0)
+			error_errno(err, -r, "cannot write %s/" LOCK_FILE, b->o->output);
+	}
+	if (r == 0 && b->o->write_lock) {
+		r = fs_temp_open(&b->locker, b->o->write_lock, 0644, err);
+		if (r == 0) {
+			r = fs_write_all(b->locker.fd, text.data, text.size);
+			if (r < 0)
+				error_errno(err, -r, "cannot write %s", b->o->write_lock);
+		}
+	}
+	if (r < 0 && err && err->kind == ERROR_FAILED)
+		err->kind = ERROR_ENVIRONMENT;
+	return r;
+}
+
+static int publish(struct build *b, struct error *err)
+{
+	int r = write_locks(b, err);
+
+	if (r == 0 && b->o->sign)
+		r = sign_image(&b->stage, b->img, b->o->sign, err);
+	if (r == 0)
+		r = stage_publish(&b->stage, b->img, err);
+	return r == 0 && b->o->write_lock ? fs_temp_commit(&b->locker, err) : r;
+}
+
+static int prepare(struct build *b, struct error *err)
+{
+	int r = load_former(b, err);
 
 	if (r == 0)
-		r = source_date(&b->mtime, err);
+		r = plan(b, err);
+	if (r == 0)
+		r = source_date(b, err);
 	if (r == 0)
 		r = locations_find(&b->where, err);
+	return r < 0 ? r : stage_open(&b->stage, b->o->output, err);
+}
+
+static int build_image(struct build *b, struct error *err)
+{
+	struct guestimg_package linux_package = {0};
+	int r = prepare(b, err);
+
 	/* What is quick and may be wrong comes before what takes minutes. */
 	if (r == 0)
 		r = make_tree(b, err);
 	if (r == 0)
-		r = stage_open(&b->stage, b->o->output, err);
+		r = compare_lock(b, LOCK_SOURCES, err);
 	if (r == 0)
 		r = make_root(b, err);
-	if (r == 0 && !tool_interrupted()) {
-		progress(b, "KERNEL", b->o->kernel ?: b->o->profile);
-		r = kernel_get(&kernel, &b->stage, b->img, &linux_package, err);
-	}
+	if (r == 0 && !tool_interrupted())
+		r = make_kernel(b, &linux_package, err);
 	if (r == 0 && tool_interrupted())
 		r = error_set(err, EINTR, "interrupted");
 	if (r == 0)
 		r = packages_fill(b->img, &b->where, &b->profile.parts, &linux_package, err);
 	if (r == 0)
 		r = describe(b, err);
-	if (r == 0 && b->o->sign)
-		r = sign_image(&b->stage, b->img, b->o->sign, err);
-	return r < 0 ? r : stage_publish(&b->stage, b->img, err);
+	if (r == 0)
+		r = inputs_add_made(&b->lock, b->img, &b->where, err);
+	if (r == 0)
+		r = compare_lock(b, LOCK_ALL, err);
+	if (r == 0)
+		r = compare_former(b, err);
+	return r < 0 ? r : publish(b, err);
 }
+
+/* ---------------------------------------------------------------- telling */
 
 static void report_json(const struct build *b)
 {
@@ -196,7 +418,14 @@ static void report_json(const struct build *b)
 
 	buffer_str(&out, "{\"output\":");
 	buffer_json_string(&out, b->o->output);
-	buffer_printf(&out, ",\"milliseconds\":%" PRIu64 ",\"image\":", now_ms() - b->started);
+	buffer_printf(&out, ",\"milliseconds\":%" PRIu64, now_ms() - b->started);
+	for (size_t i = 0; i < b->changes.n; i++) {
+		buffer_str(&out, i == 0 ? ",\"changes\":[" : ",");
+		buffer_json_string(&out, b->changes.v[i]);
+	}
+	if (b->o->update)
+		buffer_str(&out, b->changes.n > 0 ? "]" : ",\"changes\":[]");
+	buffer_str(&out, ",\"image\":");
 	guestimg_format(b->img, &out);
 	while (out.size > 0 && out.data[out.size - 1] == '\n')
 		out.data[--out.size] = 0;
@@ -212,29 +441,47 @@ static void report(const struct build *b)
 	for (size_t i = 0; i < img->n_files; i++)
 		printf("  %-16s %10" PRIu64 "  sha256:%.16s\n", img->files[i].name,
 		       img->files[i].size, img->files[i].sha256);
+	if (b->o->update && b->changes.n == 0)
+		printf("nothing changed\n");
+}
+
+static void report_changes(const struct build *b)
+{
+	for (size_t i = 0; i < b->changes.n; i++)
+		printf("changed: %s\n", b->changes.v[i]);
 }
 
 int build_run(struct build_options *o)
 {
-	struct build b = {.o = o, .stage = STAGE_INIT, .started = now_ms()};
+	struct build b = {.o = o, .stage = STAGE_INIT, .locker = FS_TEMP_INIT, .started = now_ms()};
 	struct error err = ERROR_INIT;
 	int r = -ENOMEM;
 
 	tool_catch_signals();
+	progress_init(&b.progress, o->quiet);
 	b.img = calloc(1, sizeof(*b.img));
 	if (!b.img)
 		error_set(&err, ENOMEM, "no memory to build an image");
-	else if (!b.o->output)
+	else if (!o->output)
 		r = error_set_kind(&err, ERROR_USAGE, EINVAL,
 		                   "build: -o DIR is missing; see " TOOL_NAME " build --help");
 	else
 		r = build_image(&b, &err);
-	if (r == 0 && b.o->json)
+	progress_end(&b.progress);
+	if (r == 0 && o->json)
 		report_json(&b);
-	else if (r == 0 && !b.o->quiet)
+	else if (r == 0 && !o->quiet)
 		report(&b);
+	if (r == 0 && !o->json)
+		report_changes(&b);
 	stage_close(&b.stage);
+	fs_temp_abort(&b.locker);
 	profile_free(&b.profile);
+	extras_free(&b.extras);
+	former_free(&b.former);
+	lock_free(&b.lock);
+	lock_free(&b.locked);
+	strv_free(&b.changes);
 	locations_free(&b.where);
 	guestimg_free(b.img);
 	return r < 0 ? tool_fail(&err) : 0;

@@ -45,13 +45,26 @@ static const struct option options[] = {
      "Build the kernel from this tree instead of Debian's package."},
     {"kernel-config", 0, OPTION_LIST, AT(kernel_configs), "FILE", NULL,
      "One more configuration fragment, after the profile's. Repeatable."},
-    {"extra", 0, OPTION_LIST, AT(extras), "TREE", NULL,
-     "Lay the folder TREE over the root, all owned by root. Repeatable."},
+    {"extra", 0, OPTION_LIST, AT(extras), "TREE|TAR", NULL,
+     "Lay a folder over the root, all owned by root; or an archive (tar, also in gzip or\n"
+     "zstd), with the owners, modes and devices that it names."},
     {"sign", 0, OPTION_STRING, AT(sign), "KEY", NULL,
      "Sign image.json with this private key (PEM; Ed25519, EC P-256 or P-384) into\n"
      "image.json.sig, for `verify --key`."},
     {"offline", 0, OPTION_FLAG, AT(offline), NULL, NULL,
-     "Download nothing; fail, saying what is missing, if something is."},
+     "Download nothing: what is in the cache must do. Says all that is missing."},
+    {"write-lock", 0, OPTION_STRING, AT(write_lock), "FILE", NULL,
+     "Write image.lock, which pins every input by hash, to FILE as well."},
+    {"locked", 0, OPTION_STRING, AT(locked), "FILE", NULL,
+     "Build only from the inputs that FILE, an image.lock, pins; else name the one that\n"
+     "differs and write nothing (exit status 5)."},
+    {"from", 0, OPTION_STRING, AT(from), "IMAGE", NULL,
+     "Build a former image (its folder, or its image.json) anew: the same profile, format,\n"
+     "options and time, and the same bytes, or the first difference and what caused it\n"
+     "(exit status 5). Give --extra, --agent, --hot and --kernel as they were."},
+    {"update", 0, OPTION_FLAG, AT(update), NULL, NULL,
+     "List what changed since the image that is in DIR (or since --from or --locked, which\n"
+     "then refuse nothing)."},
     {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL, NULL, "Print errors only."},
     {"output", 'o', OPTION_STRING, AT(output), "DIR", NULL, "Where the image goes. Needed."},
@@ -63,9 +76,10 @@ const struct verb verb_build = {
     .args = "-o DIR",
     .summary = "Builds a guest image.",
     .details =
-        "Writes vmlinux, bzImage, the root file system and, last, image.json to DIR. All is\n"
-        "made aside and moved there at the end: an interrupted build leaves DIR as it was. The\n"
-        "kernel comes from the cache when it was built before, else it takes some minutes.\n"
+        "Writes vmlinux, bzImage, kernel.config, the root file system, image.lock and, last,\n"
+        "image.json to DIR. All is made aside and moved there at the end: an interrupted build\n"
+        "leaves DIR as it was. The kernel comes from the cache when it was built before, else it\n"
+        "takes some minutes.\n"
         "\n"
         "The root file system is uncompressed EROFS: each file's data is page-aligned, files\n"
         "of 2 MiB and more begin on 2 MiB boundaries, and the image is padded to 2 MiB, so that\n"
@@ -73,7 +87,11 @@ const struct verb verb_build = {
         "\n"
         "Examples:\n"
         "  kata-image-tool build -o image\n"
-        "  kata-image-tool build --profile debug --extra ./tools -o image-debug",
+        "  kata-image-tool build --profile debug --extra ./tools -o image-debug\n"
+        "  kata-image-tool build --format kata --verity --size 64M -o kata\n"
+        "  kata-image-tool build --format initrd --compress zstd -o small\n"
+        "  kata-image-tool build --locked image.lock --offline -o image\n"
+        "  kata-image-tool build --from image/image.json -o again",
     .options = options,
     .run = run,
     .release = release,

@@ -176,6 +176,8 @@ static int read_description(int dir, struct guestimg *img, struct guestimg_packa
 		if (r == 0)
 			*members[i].out = arena_strdup(&img->arena, s);
 	}
+	if (r == 0 && json_string(doc, "compiler", false, &s, "kernel.json", NULL) == 0)
+		img->kernel.compiler = arena_strdup(&img->arena, s);
 	package->name = "linux";
 	package->licence = "GPL-2.0-only WITH Linux-syscall-note";
 	return r;

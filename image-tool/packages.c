@@ -157,3 +157,28 @@ int packages_fill(struct guestimg *img, const struct locations *where, const str
 	qsort(img->packages + first, img->n_packages - first, sizeof(*img->packages), by_name);
 	return 0;
 }
+
+int packages_pin_builds(struct lock *lock, const struct guestimg *img,
+                        const struct locations *where, struct error *err)
+{
+	_cleanup_free_ char *path = str_printf("%s/packages.json", where->guest);
+	_cleanup_cjson_ cJSON *doc = NULL;
+	const cJSON *item;
+	int r = path ? read_json(path, &doc, err) : error_set(err, ENOMEM, "no memory");
+
+	cJSON_ArrayForEach(item, doc)
+	{
+		const char *name = "", *recipe = "";
+		bool used = false;
+
+		if (r < 0)
+			break;
+		json_string(item, "name", false, &name, "", NULL);
+		json_string(item, "recipe", false, &recipe, "", NULL);
+		for (size_t i = 0; i < img->n_packages; i++)
+			used = used || strcmp(img->packages[i].name, name) == 0;
+		if (used && *recipe)
+			r = lock_add(lock, "package-build", name, recipe, NULL, err);
+	}
+	return r;
+}

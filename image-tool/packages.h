@@ -2,6 +2,7 @@
 /* packages: what the guest's programs were made of, for image.json. */
 #pragma once
 
+#include "image-tool/lock.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
 #include "lib/guestimg/guestimg.h"
@@ -15,3 +16,7 @@
  */
 int packages_fill(struct guestimg *img, const struct locations *where, const struct strv *parts,
                   const struct guestimg_package *kernel, struct error *err);
+
+/* Pins how each library of the image was built (lock.h, package-build). */
+int packages_pin_builds(struct lock *lock, const struct guestimg *img,
+                        const struct locations *where, struct error *err);

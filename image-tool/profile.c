@@ -11,7 +11,6 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/fs.h"
-#include "lib/erofs/fromdir.h"
 
 #define LIST_MAX      (1u << 20) /* bytes of one list */
 #define INCLUDE_DEPTH 4
@@ -72,12 +71,28 @@ static int add(const struct reading *in, const char *path, const struct erofs_at
 	return at_line(in, erofs_tree_add(in->p->tree, path, strlen(path), attr, node, err), err);
 }
 
-static int set_content(const struct reading *in, struct erofs_node *node, const char *path,
-                       struct error *err)
+/* 1: it is not there, which is noted. */
+static int note_missing(const struct reading *in, const char *path, struct error *err)
+{
+	if (!in->src->missing || (errno != ENOENT && errno != ENOTDIR))
+		return 0;
+	return strv_add(in->src->missing, path) < 0
+	           ? error_set(err, ENOMEM, "no memory for %s", path)
+	           : 1;
+}
+
+static int set_content(const struct reading *in, struct erofs_node *node, const char *source,
+                       const char *path, struct error *err)
 {
 	struct stat st;
 
+	if (strv_add(&in->p->sources, source) < 0 || strv_add(&in->p->paths, path) < 0)
+		return error_set(err, ENOMEM, "no memory for %s", source);
 	if (stat(path, &st) < 0) {
+		int r = note_missing(in, path, err);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
 		error_errno(err, errno, "cannot read %s", path);
 		if (err)
 			err->kind = ERROR_ENVIRONMENT;
@@ -152,7 +167,7 @@ static int do_file(struct reading *in, struct error *err)
 	if (!path || (str_starts(source, "guest:") &&
 	              strv_add(&in->p->parts, source + strlen("guest:")) < 0))
 		return error_set(err, ENOMEM, "no memory for %s", source);
-	return at_line(in, set_content(in, node, path, err), err);
+	return at_line(in, set_content(in, node, source, path, err), err);
 }
 
 /* Plain files of one folder; what is no plain file is left out. */
@@ -166,6 +181,9 @@ static int do_tree(struct reading *in, struct error *err)
 	int r;
 
 	if (!d) {
+		r = from ? note_missing(in, from, err) : 0;
+		if (r != 0)
+			return r < 0 ? r : 0;
 		r = error_errno(err, from ? errno : ENOMEM, "cannot read %s", in->word[1]);
 		return at_line(in, error_hint(err, r, "run make guest"), err);
 	}
@@ -173,15 +191,16 @@ static int do_tree(struct reading *in, struct error *err)
 	while (r == 0 && (e = readdir(d))) {
 		_cleanup_free_ char *to = str_printf("%s/%s", in->word[0], e->d_name);
 		_cleanup_free_ char *path = str_printf("%s/%s", from, e->d_name);
+		_cleanup_free_ char *source = str_printf("%s/%s", in->word[1], e->d_name);
 		struct erofs_node *node;
 
 		if (e->d_type != DT_REG)
 			continue;
-		if (!to || !path)
+		if (!to || !path || !source)
 			return error_set(err, ENOMEM, "no memory for %s", e->d_name);
 		r = add(in, to, &file, &node, err);
 		if (r == 0)
-			r = at_line(in, set_content(in, node, path, err), err);
+			r = at_line(in, set_content(in, node, source, path, err), err);
 	}
 	return r;
 }
@@ -262,6 +281,8 @@ static int read_list(struct profile *p, const char *name, const struct profile_s
 		                      "there is no profile '%s'; profiles: %s", name,
 		                      names ? names : "");
 	}
+	if (strv_add(&p->lists, path) < 0)
+		return error_set(err, ENOMEM, "no memory to read profile %s", name);
 	r = fs_read_file(AT_FDCWD, path, LIST_MAX, &text, err);
 	for (char *at = (char *)text.data, *line; r == 0 && (line = strsep(&at, "\n"));) {
 		in.line++;
@@ -285,32 +306,14 @@ int profile_load(struct profile *p, const char *name, const struct profile_sourc
 	return r;
 }
 
-int profile_add_tree(struct profile *p, const char *path, const struct profile_source *src,
-                     struct error *err)
-{
-	struct erofs_fromdir_opts opts = {
-	    .all_root = true,
-	    .set_mtime = true,
-	    .mtime = src->mtime,
-	    .skip_sockets = true,
-	};
-	/* The folder's own mode is the host's business: "/" stays as it is. */
-	struct erofs_attr root;
-	int r;
-
-	erofs_node_attr(erofs_tree_root(p->tree), &root);
-	r = erofs_tree_from_dir(p->tree, path, &opts, err);
-	if (r < 0)
-		return error_prefix(err, r, "--extra %s", path);
-	erofs_node_set_attr(erofs_tree_root(p->tree), &root);
-	return 0;
-}
-
 void profile_free(struct profile *p)
 {
 	erofs_tree_free(p->tree);
 	strv_free(&p->cmdline);
 	strv_free(&p->parts);
+	strv_free(&p->lists);
+	strv_free(&p->sources);
+	strv_free(&p->paths);
 	*p = (struct profile)PROFILE_INIT;
 }
 

@@ -27,12 +27,18 @@ struct profile_source {
 	const struct locations *where;
 	const char *agent; /* takes the place of guest:bin/kihon-agent; NULL: none does */
 	int64_t mtime;     /* of everything */
+	/* Takes the names of files that are not there, instead of an error for the first; may be
+	 * NULL. */
+	struct strv *missing;
 };
 
 struct profile {
 	struct erofs_tree *tree; /* owned */
 	struct strv cmdline;     /* owned */
 	struct strv parts;       /* what came from "guest:", such as bin/kihon-agent; owned */
+	struct strv lists;       /* paths of the lists that were read; owned, as are the next */
+	struct strv sources;     /* SOURCE of each file, "guest:bin/kihon-agent" ... */
+	struct strv paths;       /* ... and where it is on the host */
 };
 
 #define PROFILE_INIT                                                                               \
@@ -42,9 +48,6 @@ struct profile {
 
 int profile_load(struct profile *p, const char *name, const struct profile_source *src,
                  struct error *err);
-/* Lays a folder of the host over the root; all is owned by root and carries src's time. */
-int profile_add_tree(struct profile *p, const char *path, const struct profile_source *src,
-                     struct error *err);
 void profile_free(struct profile *p);
 #define _cleanup_profile_ __attribute__((cleanup(profile_free)))
 

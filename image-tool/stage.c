@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "image-tool/lock.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/image/hash.h"
@@ -104,9 +105,8 @@ int stage_create(struct stage *s, const char *name, int *fd, struct error *err)
 	return 0;
 }
 
-int measure_file(int dirfd, const char *name, char sha256[65], uint64_t *size, struct error *err)
+static int measure_fd(int fd, const char *name, char sha256[65], uint64_t *size, struct error *err)
 {
-	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_hash_ struct hash *hash = NULL;
 	struct digest digest;
 	int r = fd < 0 ? error_errno(err, errno, "cannot read %s", name)
@@ -131,6 +131,23 @@ int measure_file(int dirfd, const char *name, char sha256[65], uint64_t *size, s
 		r = hash_final(hash, &digest, err);
 	if (r == 0)
 		snprintf(sha256, 65, "%.64s", digest.text + strlen("sha256:"));
+	return r;
+}
+
+int measure_file(int dirfd, const char *name, char sha256[65], uint64_t *size, struct error *err)
+{
+	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return measure_fd(fd, name, sha256, size, err);
+}
+
+int measure_path(const char *path, char sha256[65], uint64_t *size, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r = measure_fd(fd, path, sha256, size, err);
+
+	if (r < 0 && fd < 0 && err)
+		err->kind = ERROR_ENVIRONMENT;
 	return r;
 }
 
@@ -159,6 +176,11 @@ static int publish_file(struct stage *s, int from, const char *name, struct erro
 	return 0;
 }
 
+/* What an image's folder has beside its files; the first is taken away first and comes last. */
+static const char *const beside[] = {GUESTIMG_FILE, GUESTIMG_SIGNATURE, LOCK_FILE};
+
+#define N_BESIDE (sizeof(beside) / sizeof(*beside))
+
 int stage_publish(struct stage *s, const struct guestimg *img, struct error *err)
 {
 	_cleanup_close_ int from = open(s->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -171,14 +193,15 @@ int stage_publish(struct stage *s, const struct guestimg *img, struct error *err
 		return r;
 	if (tool_interrupted())
 		return error_set(err, EINTR, "interrupted");
-	/* Nor does a signature outlive what it was made over. */
-	if ((unlinkat(s->lock_fd, GUESTIMG_FILE, 0) < 0 && errno != ENOENT) ||
-	    (unlinkat(s->lock_fd, GUESTIMG_SIGNATURE, 0) < 0 && errno != ENOENT))
-		return environment_errno(err, errno, "cannot replace", GUESTIMG_FILE);
+	/* Neither does a signature outlive what it was made over, nor a lock its image. */
+	for (size_t i = 0; i < N_BESIDE; i++)
+		if (unlinkat(s->lock_fd, beside[i], 0) < 0 && errno != ENOENT)
+			return environment_errno(err, errno, "cannot replace", beside[i]);
 	for (size_t i = 0; r == 0 && i < img->n_files; i++)
 		r = publish_file(s, from, img->files[i].name, err);
-	if (r == 0 && faccessat(from, GUESTIMG_SIGNATURE, F_OK, 0) == 0)
-		r = publish_file(s, from, GUESTIMG_SIGNATURE, err);
+	for (size_t i = 1; r == 0 && i < N_BESIDE; i++)
+		if (faccessat(from, beside[i], F_OK, 0) == 0)
+			r = publish_file(s, from, beside[i], err);
 	return r < 0 ? r : publish_file(s, from, GUESTIMG_FILE, err);
 }
 

@@ -33,8 +33,9 @@ int stage_create(struct stage *s, const char *name, int *fd, struct error *err);
 /* Size and digest of a file of the stage; strings go into the arena. */
 int stage_measure(struct stage *s, const char *name, struct arena *arena, struct guestimg_file *out,
                   struct error *err);
-/* Moves the files of img and then its image.json to the output folder. image.json is taken away
- * first: while files of two builds may be mixed there is none. Other files stay. */
+/* Moves the files of img, image.json.sig and image.lock where there are some, and then its
+ * image.json to the output folder. image.json is taken away first: while files of two builds may be
+ * mixed there is none. Other files stay. */
 int stage_publish(struct stage *s, const struct guestimg *img, struct error *err);
 /* Removes the hidden folder, and the output folder when this made it and it is empty. */
 void stage_close(struct stage *s);
@@ -42,3 +43,6 @@ void stage_close(struct stage *s);
 
 /* SHA-256 of a file as 64 hex digits and a NUL, and its size in bytes. */
 int measure_file(int dirfd, const char *name, char sha256[65], uint64_t *size, struct error *err);
+/* The same of any file of the host, links followed; without its path the error is of kind
+ * environment. */
+int measure_path(const char *path, char sha256[65], uint64_t *size, struct error *err);
