@@ -220,7 +220,7 @@ int report_print(struct report *r, struct error *err)
 {
 	while (r->depth > 0)
 		report_end(r);
-	if (r->json)
+	if (r->json && !r->finished)
 		buffer_str(&r->out, "\n}\n");
 	if (r->out.failed)
 		return error_set(err, ENOMEM, "no memory for what was found");

@@ -19,6 +19,7 @@
 struct report {
 	struct buffer out;
 	bool json;
+	bool finished;      /* `out` is a whole document of somebody else's making */
 	unsigned int depth; /* open objects and lists, the document itself not counted */
 	struct {
 		bool list, item, begun;
