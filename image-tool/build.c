@@ -14,6 +14,7 @@
 
 #include "image-tool/extra.h"
 #include "image-tool/former.h"
+#include "image-tool/hot.h"
 #include "image-tool/inputs.h"
 #include "image-tool/kernel.h"
 #include "image-tool/missing.h"
@@ -237,6 +238,46 @@ static int make_kernel(struct build *b, struct guestimg_package *linux_package, 
 	return r < 0 ? r : needs_check(b->img, &b->plan, &b->stage, err);
 }
 
+/* ---------------------------------------------------------------- hot files */
+
+static int learn_hot(struct build *b, struct guestimg_package *linux_package, struct strv *out,
+                     struct error *err)
+{
+	struct hot_trace trace = {
+	    .where = &b->where,
+	    .stage = &b->stage,
+	    .tree = b->profile.tree,
+	    .cmdline = &b->profile.cmdline,
+	};
+	int r = make_kernel(b, linux_package, err);
+
+	if (r < 0)
+		return r;
+	trace.vmlinux = b->img->kernel.vmlinux;
+	trace.kernel_version = b->img->kernel.version;
+	progress_step(&b->progress, "TRACE", "what start-up reads", &b->stage, 0);
+	return hot_learn(&trace, out, err);
+}
+
+/* Of --hot, else as a former image that is built anew has it. */
+static int mark_hot(struct build *b, struct guestimg_package *linux_package, struct error *err)
+{
+	_cleanup_strv_ struct strv patterns = STRV_INIT;
+	const struct guestimg *former = b->o->from ? b->former.img : NULL;
+	const char *hot = b->o->hot;
+	int r = 0;
+
+	if (hot && strcmp(hot, HOT_AUTO) == 0)
+		r = learn_hot(b, linux_package, &patterns, err);
+	else if (hot)
+		r = hot_read(hot, &patterns, err);
+	else if (former && strcmp(b->plan.compression.method, "none") != 0)
+		r = hot_former(former, &patterns, err);
+	if (r == 0)
+		r = hot_mark(b->profile.tree, &patterns, hot ?: b->o->from, err);
+	return r < 0 ? r : hot_keep(b->img, &patterns, err);
+}
+
 /* ---------------------------------------------------------------- what it is */
 
 static int measure(struct build *b, struct error *err)
@@ -392,8 +433,11 @@ static int build_image(struct build *b, struct error *err)
 	if (r == 0)
 		r = compare_lock(b, LOCK_SOURCES, err);
 	if (r == 0)
+		r = mark_hot(b, &linux_package, err);
+	if (r == 0)
 		r = make_root(b, err);
-	if (r == 0 && !tool_interrupted())
+	/* It is there already when a boot was traced. */
+	if (r == 0 && !tool_interrupted() && !b->img->kernel.vmlinux)
 		r = make_kernel(b, &linux_package, err);
 	if (r == 0 && tool_interrupted())
 		r = error_set(err, EINTR, "interrupted");

@@ -30,6 +30,10 @@ static const struct option options[] = {
     {"compress", 0, OPTION_STRING, AT(compress), "METHOD[,LEVEL]", NULL,
      "Pack the root: none, lz4 or lz4hc for erofs (none); gzip, zstd, lz4 or none for initrd\n"
      "(gzip). LEVEL goes up to 9 (gzip), 19 (zstd) or 12 (lz4, lz4hc)."},
+    {"hot", 0, OPTION_STRING, AT(hot), "LIST|auto", NULL,
+     "With --compress lz4 or lz4hc: leave the files that LIST names (a pattern or folder a\n"
+     "line) as they are, for DAX to map. auto learns them: the root is booted once with QEMU\n"
+     "and the files are taken that start-up reads. image.json keeps the list."},
     {"root-fs", 0, OPTION_ENUM, AT(root_fs), "TYPE", ROOT_FS_TYPES,
      "File system in the disk of --format kata (erofs)."},
     {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
@@ -60,8 +64,8 @@ static const struct option options[] = {
      "differs and write nothing (exit status 5)."},
     {"from", 0, OPTION_STRING, AT(from), "IMAGE", NULL,
      "Build a former image (its folder, or its image.json) anew: the same profile, format,\n"
-     "options and time, and the same bytes, or the first difference and what caused it\n"
-     "(exit status 5). Give --extra, --agent, --hot and --kernel as they were."},
+     "options, hot files and time, and the same bytes, or the first difference and what\n"
+     "caused it (exit status 5). Give --extra, --agent and --kernel as they were."},
     {"update", 0, OPTION_FLAG, AT(update), NULL, NULL,
      "List what changed since the image that is in DIR (or since --from or --locked, which\n"
      "then refuse nothing)."},
@@ -83,7 +87,9 @@ const struct verb verb_build = {
         "\n"
         "The root file system is uncompressed EROFS: each file's data is page-aligned, files\n"
         "of 2 MiB and more begin on 2 MiB boundaries, and the image is padded to 2 MiB, so that\n"
-        "a guest maps it straight from persistent memory (DAX).\n"
+        "a guest maps it straight from persistent memory (DAX). With --compress it is smaller,\n"
+        "and its files are decompressed into the guest's memory when they are read; --hot leaves\n"
+        "those of start-up as they are.\n"
         "\n"
         "Examples:\n"
         "  kata-image-tool build -o image\n"

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "image-tool/initrd.h"
+#include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/disk/layout.h"
 #include "lib/erofs/reader.h"
@@ -47,13 +48,29 @@ static int no_memory(struct error *err)
 
 /* ---------------------------------------------------------------- file systems */
 
-static int write_erofs(struct making *m, int fd, const uint8_t uuid[16], struct error *err)
+static int take_compression(const struct making *m, struct erofs_compression *out,
+                            struct error *err)
 {
-	struct erofs_write_opts opts = EROFS_WRITE_OPTS_IMAGE;
+	const struct compression *c = &m->plan->compression;
+	char word[32];
 	int r;
 
+	if (strcmp(m->type, "erofs") != 0 || strcmp(c->method, "none") == 0)
+		return 0;
+	snprintf(word, sizeof(word), c->level ? "%s,%u" : "%s", c->method, c->level);
+	r = erofs_compression_parse(word, out, err);
+	out->interrupted = tool_interrupted;
+	return r;
+}
+
+static int write_erofs(struct making *m, int fd, struct error *err)
+{
+	struct erofs_write_opts opts = EROFS_WRITE_OPTS_IMAGE;
+	int r = take_compression(m, &opts.compression, err);
+
+	if (r < 0)
+		return r;
 	opts.build_time = m->req->mtime;
-	memcpy(opts.uuid, uuid, sizeof(opts.uuid));
 	snprintf(opts.volume_name, sizeof(opts.volume_name), "kihon");
 	r = erofs_write_tree(m->req->tree, fd, &opts, NULL, err);
 	if (r < 0 && err && (r == -ENOSPC || r == -EDQUOT))
@@ -75,16 +92,15 @@ static int digest(struct making *m, const char *name, char sha256[65], struct er
 }
 
 /* An image is named by what is in it: the UUID is the digest of the EROFS image with none, in the
- * form of RFC 9562 version 8. So that is written twice, which takes milliseconds. */
+ * form of RFC 9562 version 8. */
 static int write_source(struct making *m, const char *name, int *fd, struct error *err)
 {
-	static const uint8_t none[16];
 	char sha256[65];
 	uint8_t bytes[32];
 	int r = stage_create(m->req->stage, name, fd, err);
 
 	if (r == 0)
-		r = write_erofs(m, *fd, none, err);
+		r = write_erofs(m, *fd, err);
 	if (r == 0)
 		r = digest(m, name, sha256, err);
 	if (r < 0)
@@ -101,7 +117,7 @@ static int make_erofs(struct making *m, const char *name, struct error *err)
 	_cleanup_close_ int fd = -1;
 	int r = write_source(m, name, &fd, err);
 
-	return r < 0 ? r : write_erofs(m, fd, m->uuid, err);
+	return r < 0 ? r : erofs_set_uuid(fd, m->uuid, err);
 }
 
 /* Bytes that a file of `total` bytes has for its file system, whole blocks. */
@@ -155,7 +171,7 @@ static int make_initrd(struct making *m, struct error *err)
 	int r = stage_create(m->req->stage, SCRATCH, &from, err);
 
 	if (r == 0)
-		r = write_erofs(m, from, (const uint8_t[16]){0}, err);
+		r = write_erofs(m, from, err);
 	if (r == 0)
 		r = erofs_open_fd(&image, from, err);
 	if (r == 0)

@@ -247,17 +247,6 @@ same_as_source() {
 		"$(erofs-pack "$tree" "$T/ours" >&2 && erofs-pack --list "$T/ours" | awk '$2 == "f" && !seen[$9 " " $6]++ { s += $9 } END { printf "%d", s }')" ]
 }
 
-@test "compressed images are listed, their content refused" {
-	mkdir "$T/in"
-	yes | head -c 100000 >"$T/in/compressible"
-	mkfs.erofs --quiet -zlz4 "$T/theirs" "$T/in" >&2
-	run --separate-stderr erofs-pack --list "$T/theirs"
-	[ "$status" = 1 ]
-	# shellcheck disable=SC2154
-	[ "$(wc -l <<<"$stderr")" = 1 ]
-	grep -q '^compressible f 644 ' <<<"$output"
-}
-
 @test "works without privileges" {
 	[ "$(id -u)" = 0 ] || skip "this whole run is without"
 	install -d -o 65534 -g 65534 "$T/nobody"
