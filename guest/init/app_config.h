@@ -2,8 +2,8 @@
 /*
  * app_config: which program a single-application guest runs.
  *
- * From the file /etc/kihon/init.conf, then from kernel words, which win. docs/init.md has the
- * format for people:
+ * From the file /.kihon/init.conf or else /etc/kihon/init.conf, then from kernel words, which win.
+ *docs/init.md has the format for people:
  *
  *	exec /bin/app        kihon.exec=/bin/app
  *	arg --port=80        kihon.arg=--port=80     (repeated; argv[1] and on)
@@ -27,7 +27,9 @@
 #include "lib/base/str.h"
 
 #define APP_CONFIG_PATH "/etc/kihon/init.conf"
-#define APP_CONFIG_MAX  65536 /* bytes of the file */
+/* Looked for first: where `kata-image-tool pack` puts it, beside init itself. */
+#define APP_CONFIG_PACKED "/.kihon/init.conf"
+#define APP_CONFIG_MAX    65536 /* bytes of the file */
 
 struct app_config {
 	struct strv argv; /* argv[0] is the program; empty: none was named */

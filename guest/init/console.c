@@ -4,7 +4,10 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include "lib/base/fs.h"
 
 /* Puts `fd` at `where` and, unless it is there already, closes it. */
 static void put(int fd, int where)
@@ -53,4 +56,22 @@ void console_setup(void)
 		close(fd);
 	/* 0: take it only if it is free. */
 	(void)ioctl(0, TIOCSCTTY, 0);
+}
+
+void console_give_to_program(void)
+{
+	static const char sign[] = "kihon: program\n";
+	struct termios t;
+
+	if (tcgetattr(1, &t) == 0) {
+		t.c_oflag &= ~(tcflag_t)OPOST;
+		(void)tcsetattr(1, TCSADRAIN, &t);
+	}
+	(void)fs_write_all(1, sign, sizeof(sign) - 1);
+}
+
+void console_silence_kernel(void)
+{
+	/* syslog(2) goes no lower than 1, which shows emergencies, and a reboot is one. */
+	(void)fs_write_string(AT_FDCWD, "/proc/sys/kernel/printk", "0", NULL);
 }

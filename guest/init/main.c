@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "app_config.h"
+#include "console.h"
 #include "exit_port.h"
 #include "init.h"
 #include "lib/base/fs.h"
@@ -33,19 +34,35 @@ struct app {
 	struct app_config config;
 	struct loop *loop;
 	pid_t pid;
+	bool own_console; /* nobody but the program uses it */
 };
+
+static bool hand_over_console(const struct cmdline *cmdline)
+{
+	const char *whose = cmdline_value(cmdline, "kihon.console");
+
+	if (!whose || strcmp(whose, "program") != 0)
+		return false;
+	console_give_to_program();
+	return true;
+}
 
 static int load_config(struct app *app, const struct cmdline *cmdline, struct error *err)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
-	int r = fs_read_file(AT_FDCWD, APP_CONFIG_PATH, APP_CONFIG_MAX, &text, err);
+	const char *path = APP_CONFIG_PACKED;
+	int r = fs_read_file(AT_FDCWD, path, APP_CONFIG_MAX, &text, err);
 
+	if (r == -ENOENT) {
+		path = APP_CONFIG_PATH;
+		r = fs_read_file(AT_FDCWD, path, APP_CONFIG_MAX, &text, err);
+	}
 	if (r == 0)
 		r = app_config_parse(&app->config, buffer_cstr(&text), text.size, err);
 	else if (r == -ENOENT)
 		r = 0;
 	if (r < 0)
-		return error_prefix(err, r, APP_CONFIG_PATH);
+		return error_prefix(err, r, "%s", path);
 	r = app_config_words(&app->config, cmdline, err);
 	if (r < 0)
 		return r;
@@ -88,7 +105,8 @@ static int start(struct app *app, struct error *err)
 	struct process_opts o = {
 	    .path = app->config.argv.v[0],
 	    .argv = app->config.argv.v,
-	    .fds = {0, 1, 2},
+	    /* On such a console nobody types: reading is at its end instead of waiting. */
+	    .fds = {app->own_console ? -1 : 0, 1, 2},
 	    .n_fds = 3,
 	    .drop = app->config.has_user,
 	    .uid = app->config.uid,
@@ -180,12 +198,16 @@ int main(int argc, char **argv)
 	log_setup("init", LOG_INFO, 2, LOG_TEXT);
 	r = init_setup(&cmdline, &err);
 	if (r == 0)
+		app.own_console = hand_over_console(&cmdline);
+	if (r == 0)
 		r = load_config(&app, &cmdline, &err);
 	if (r == 0)
 		status = run(&app, &err);
 	if (err.code)
 		log_error("%s", err.text);
 	report(status);
+	if (app.own_console)
+		console_silence_kernel();
 	guest_power_off();
 	return 0; /* not reached by pid 1 */
 }

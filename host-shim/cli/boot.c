@@ -21,15 +21,44 @@ struct boot {
 	struct loop *loop;
 	struct guest *guest;
 	bool verbose;
+	size_t matched; /* bytes of the sign that have come */
 	int status;
 };
 
+/* What kihon-init writes before it hands the console over to its program (docs/init.md). */
+static const char sign[] = "kihon: program\n";
+
+static bool is_started(const struct boot *b)
+{
+	return b->matched == sizeof(sign) - 1;
+}
+
+/* Of an image with one program the console is the program's, once firmware and kernel are done. */
 static void on_console(void *data, const uint8_t *bytes, size_t size)
 {
 	struct boot *b = data;
 
-	if (b->verbose)
-		fs_write_all(STDOUT_FILENO, bytes, size);
+	if (!b->verbose && !guest_program(b->guest))
+		return;
+	/* Its first letter comes once only: a mismatch can begin anew with this byte at most. */
+	while (!b->verbose && !is_started(b) && size > 0) {
+		char c = (char)*bytes++;
+
+		size--;
+		b->matched = c == sign[b->matched] ? b->matched + 1 : c == sign[0];
+	}
+	fs_write_all(STDOUT_FILENO, bytes, size);
+}
+
+/* A program whose end nobody told has failed, whatever became of the machine. */
+static int unreported(struct boot *b)
+{
+	const char *last = hypervisor_console_tail(guest_hypervisor(b->guest), 1);
+
+	cli_say("the guest ended without the exit status of %s%s%s", guest_program(b->guest),
+	        *last && !is_started(b) ? "; its console ends with: " : "",
+	        is_started(b) ? "" : last);
+	return EXIT_OURS;
 }
 
 static int status_of(struct boot *b, const struct hypervisor_end *end)
@@ -53,7 +82,7 @@ static int status_of(struct boot *b, const struct hypervisor_end *end)
 		cli_say("the guest's kernel panicked: %s", panic);
 		return EXIT_OURS;
 	}
-	return 0;
+	return guest_program(b->guest) ? unreported(b) : 0;
 }
 
 static void on_end(void *data, const struct hypervisor_end *end)
@@ -138,7 +167,9 @@ const struct verb boot_verb = {
         "image that 'kata-image-tool publish' pushed: it is fetched into the cache, by tag or\n"
         "digest, and every digest is checked at each boot.\n"
         "\n"
-        "The guest's console goes to standard output with --verbose. Ctrl-C stops the guest.\n"
+        "The guest's console goes to standard output with --verbose; of an image by\n"
+        "'kata-image-tool pack' the program's output alone does without. Ctrl-C stops the\n"
+        "guest.\n"
         "\n"
         "Exit status: the one that a single-application image reports for its program, else 0\n"
         "when the guest powered off; 125 when it could not be booted, panicked or ran out of\n"

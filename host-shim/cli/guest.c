@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 
 #include "lib/base/str.h"
+#include "lib/guestimg/boot_words.h"
 
 /* The only guest on its device: any id that is not reserved will do. */
 #define GUEST_CID 3
@@ -96,9 +97,11 @@ static enum accel accel_of(const char *name)
 
 static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 {
-	return str_printf("%s%s%s%s", o->verbose ? "" : "loglevel=3 ",
-	                  g->image.cmdline ? g->image.cmdline : "",
-	                  g->image.cmdline && o->append ? " " : "", o->append ? o->append : "");
+	const struct boot_words words = {.level = o->verbose ? NULL : BOOT_WORDS_QUIET,
+	                                 .image = g->image.cmdline,
+	                                 .append = o->append};
+
+	return boot_words_join(&words);
 }
 
 static int make_hypervisor(struct guest *g, const struct guest_options *o,
@@ -112,6 +115,9 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .pvm = g->accel.pvm,
 	    .cpus = o->cpus,
 	    .memory = o->memory,
+	    .memory_min = g->image.memory_min,
+	    /* Another kernel than the image's is given everything. */
+	    .lacks = s->kernel ? 0 : g->image.lacks,
 	    .kernel = s->kernel ? s->kernel : g->image.kernel,
 	    .initrd = s->initrd ? s->initrd : g->image.initrd,
 	    .rootfs = s->initrd ? NULL : g->image.rootfs,
@@ -146,6 +152,12 @@ int guest_new(struct guest **out, struct loop *loop, const struct guest_options 
 	g->events = *events;
 	g->timeout = o->timeout;
 	r = image_dir_open(&g->image, setup->image_dir, err);
+	if (r == 0 && g->image.program && !setup->exit_port)
+		r = error_set_kind(
+		    err, ERROR_INPUT, EINVAL,
+		    "%s is an image of one program (%s) without an agent: use 'kihon "
+		    "boot %s'",
+		    g->image.path, g->image.program, g->image.path);
 	if (r == 0)
 		r = accel_choose(accel_of(o->accel), "", &g->accel, err);
 	if (r == 0)
@@ -194,6 +206,11 @@ void guest_free(struct guest *g)
 	image_dir_free(&g->image);
 	free(g->cmdline);
 	free(g);
+}
+
+const char *guest_program(const struct guest *g)
+{
+	return g->image.program;
 }
 
 struct hypervisor *guest_hypervisor(struct guest *g)

@@ -117,6 +117,8 @@ DEFINE_CLEANUP(struct guest, guest, guest_free)
 #define _cleanup_guest_ _cleanup_(cleanup_guest)
 
 struct hypervisor *guest_hypervisor(struct guest *g);
+/* Of an image with one program its path, else NULL. */
+const char *guest_program(const struct guest *g);
 const struct runtime_dir *guest_runtime(const struct guest *g);
 
 /* Whether the console shows a kernel panic: then its line, else NULL. Valid until the next

@@ -3,6 +3,7 @@
 #include "image_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "host-shim/hypervisor/hypervisor.h"
 #include "lib/guestimg/guestimg.h"
+#include "lib/guestimg/kconfig.h"
 #include "lib/guestimg/locate.h"
 
 #define DEFAULT_PROFILE "container"
@@ -67,6 +70,43 @@ static int keep_words(char **out, const char *words)
 	return 0;
 }
 
+/* An image without a kernel.config is of before those were kept, or has a kernel of the user's: it
+ * is given all devices. */
+static int find_lacks(struct image_dir *d, const struct guestimg *img, struct error *err)
+{
+	static const struct {
+		uint32_t bit;
+		const char *symbol;
+	} traits[] = {
+	    {HYPERVISOR_LACKS_ACPI, "ACPI"},
+	    {HYPERVISOR_LACKS_PCI, "VIRTIO_PCI"},
+	    {HYPERVISOR_LACKS_NET, "VIRTIO_NET"},
+	    {HYPERVISOR_LACKS_VSOCK, "VIRTIO_VSOCKETS"},
+	};
+	_cleanup_kconfig_ struct kconfig *config = NULL;
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!img->kernel.config)
+		return 0;
+	r = file_in(d, img, img->kernel.config, &path, err);
+	if (r == 0)
+		r = kconfig_load(AT_FDCWD, path, &config, err);
+	for (size_t i = 0; r == 0 && i < sizeof(traits) / sizeof(*traits); i++)
+		if (strcmp(kconfig_value(config, traits[i].symbol), "y") != 0)
+			d->lacks |= traits[i].bit;
+	return r;
+}
+
+static int keep_program(struct image_dir *d, const struct guestimg *img, struct error *err)
+{
+	if (img->memory_min > 1u << 20)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s: \"memory_min\" is more than a guest can have", d->path);
+	d->memory_min = img->memory_min << 20;
+	return keep_words(&d->program, img->program) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
+}
+
 int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 {
 	_cleanup_guestimg_ struct guestimg *img = NULL;
@@ -92,7 +132,9 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 	               keep_words(&d->words_blk, img->rootfs.words_blk) < 0 ||
 	               keep_words(&d->words_pmem, img->rootfs.words_pmem) < 0))
 		r = error_set(err, ENOMEM, "no memory for the kernel command line");
-	return r;
+	if (r == 0)
+		r = find_lacks(d, img, err);
+	return r < 0 ? r : keep_program(d, img, err);
 }
 
 void image_dir_free(struct image_dir *d)
@@ -104,5 +146,6 @@ void image_dir_free(struct image_dir *d)
 	free(d->cmdline);
 	free(d->words_blk);
 	free(d->words_pmem);
+	free(d->program);
 	*d = (struct image_dir){0};
 }

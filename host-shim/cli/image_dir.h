@@ -2,6 +2,8 @@
 /* image_dir: where a guest image is, and what is in it. */
 #pragma once
 
+#include <stdint.h>
+
 #include "lib/base/error.h"
 
 struct image_dir {
@@ -12,6 +14,9 @@ struct image_dir {
 	char *cmdline; /* words that the image asks for; NULL: none */
 	/* Kernel words that find the root on a virtio-blk or pmem device; NULL: the usual. */
 	char *words_blk, *words_pmem;
+	char *program;       /* of an image with one program and no agent, its path; else NULL */
+	uint64_t memory_min; /* bytes; 0: not said */
+	uint32_t lacks;      /* enum hypervisor_lacks, by the kernel.config of the image */
 };
 
 /* path NULL: $KIHON_IMAGE_DIR, else the image of the build tree or of the installation that

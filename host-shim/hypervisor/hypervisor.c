@@ -21,14 +21,17 @@ static const struct hypervisor_ops *find_back_end(const char *name)
 
 static int check_config(const struct hypervisor_config *c, struct error *err)
 {
+	uint64_t least = c->memory_min ? c->memory_min : HYPERVISOR_MEMORY_MIN;
+
 	if (c->cpus < 1 || c->cpus > HYPERVISOR_CPUS_MAX)
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "%u CPUs: a guest has 1 to %d",
 		                      c->cpus, HYPERVISOR_CPUS_MAX);
-	if (c->memory < HYPERVISOR_MEMORY_MIN || c->memory % (1u << 20))
+	if (c->memory < least || c->memory % (1u << 20))
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "%" PRIu64 " bytes of memory: a guest has whole MiB, at "
-		                      "least %llu",
-		                      c->memory, HYPERVISOR_MEMORY_MIN >> 20);
+		                      "%" PRIu64 " bytes of memory: %s has whole MiB, at least "
+		                      "%" PRIu64,
+		                      c->memory, c->memory_min ? "this guest" : "a guest",
+		                      least >> 20);
 	if (!c->kernel)
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "no kernel is named");
 	if (!c->no_vsock && c->guest_cid < 3)
@@ -57,6 +60,10 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	hv->ops = ops;
 	hv->loop = loop;
 	hv->config = *config;
+	if (config->lacks & HYPERVISOR_LACKS_NET)
+		hv->config.net = HYPERVISOR_NET_NONE;
+	if (config->lacks & HYPERVISOR_LACKS_VSOCK)
+		hv->config.no_vsock = true;
 	hv->events = *events;
 	hv->exit_status = -1;
 	r = ops->check(hv, err);

@@ -30,6 +30,14 @@ struct hypervisor_disk {
 
 enum hypervisor_net { HYPERVISOR_NET_NONE, HYPERVISOR_NET_USER };
 
+/* What a guest's kernel was built without. */
+enum hypervisor_lacks {
+	HYPERVISOR_LACKS_ACPI = 1u << 0,
+	HYPERVISOR_LACKS_PCI = 1u << 1,
+	HYPERVISOR_LACKS_NET = 1u << 2,
+	HYPERVISOR_LACKS_VSOCK = 1u << 3,
+};
+
 /* What to run. Strings stay the caller's and must live as long as the hypervisor. */
 struct hypervisor_config {
 	const char *name;        /* of the guest, for people */
@@ -38,7 +46,9 @@ struct hypervisor_config {
 	enum accel accel;        /* ACCEL_KVM or ACCEL_TCG */
 	bool pvm;                /* the KVM is PVM */
 	uint32_t cpus;
-	uint64_t memory; /* bytes, whole MiB */
+	uint64_t memory;     /* bytes, whole MiB */
+	uint64_t memory_min; /* what this guest takes at least; 0: HYPERVISOR_MEMORY_MIN */
+	uint32_t lacks;      /* enum hypervisor_lacks: devices for these are left out */
 
 	const char *kernel; /* ELF vmlinux with a PVH entry, or bzImage */
 	const char *initrd; /* NULL: none */

@@ -24,6 +24,7 @@
 #define QEMU_PROGRAM  "qemu-system-x86_64"
 #define STDERR_KEPT   (8u << 10)
 #define EXIT_LINE_MAX 64
+#define DRAIN_MAX     (4u << 20)
 
 struct qemu {
 	struct hypervisor hv;
@@ -257,7 +258,8 @@ static void on_exit_port(struct loop_source *src, int fd, uint32_t events, void 
 /* Drains what the pipes still hold after the process ended. */
 static void drain(struct qemu *q)
 {
-	for (size_t taken = 0; q->console_src && taken < CONSOLE_KEPT; taken += 4096)
+	/* No more than a socket holds. */
+	for (size_t taken = 0; q->console_src && taken < DRAIN_MAX; taken += 4096)
 		on_console(q->console_src, q->console, EPOLLIN, q);
 	if (q->exit_src)
 		on_exit_port(q->exit_src, q->exit_port, EPOLLIN, q);

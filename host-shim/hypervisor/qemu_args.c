@@ -11,36 +11,35 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/guestimg/boot_words.h"
 
 /* virtio-pmem is mapped in huge pages, the image is padded to them. */
 #define PMEM_ALIGN (2ull << 20)
 #define GIB        (1ull << 30)
 
-/* What QEMU's user network gives a guest; said in words so that nobody waits for DHCP. */
-#define USER_NET_WORDS "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3"
-
 struct machine {
 	const char *name;
-	const char *type;   /* of -machine, before the memory back end */
-	const char *global; /* of -global; NULL: none */
-	const char *suffix; /* of virtio device names */
+	const char *type;    /* of -machine, before the memory back end */
+	const char *no_acpi; /* the same for a kernel without ACPI; NULL: it cannot do without */
+	const char *global;  /* of -global; NULL: none */
+	const char *suffix;  /* of virtio device names */
 	const char *net_extra;
 	bool pmem_root; /* the root is virtio-pmem with DAX, else virtio-blk */
-	const char *words;
 };
 
-/* The words: docs/kernel.md says why each. */
 static const struct machine machines[] = {
     {
         .name = "microvm",
         .type = "microvm,acpi=on,pcie=off,rtc=on,isa-serial=on,"
                 "x-option-roms=off,auto-kernel-cmdline=on",
+        /* Devices are then named on the command line, and the tick comes from the PIT. */
+        .no_acpi = "microvm,acpi=off,pcie=off,pit=on,pic=on,rtc=on,isa-serial=on,"
+                   "x-option-roms=off,auto-kernel-cmdline=on",
         /* QEMU's virtio-mmio is the legacy kind by default, which vhost-user refuses. */
         .global = "virtio-mmio.force-legacy=off",
         .suffix = "device",
         .net_extra = "",
         .pmem_root = false,
-        .words = "console=ttyS0 panic=-1",
     },
     {
         .name = "q35",
@@ -49,7 +48,6 @@ static const struct machine machines[] = {
         .suffix = "pci",
         .net_extra = ",romfile=",
         .pmem_root = true,
-        .words = "console=ttyS0 panic=-1",
     },
 };
 
@@ -110,7 +108,9 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 	                str_printf("on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
 	                           "resourcecontrol=deny"));
 	bad |= add_pair(a, "-name", str_printf("%s", c->name ? c->name : "kihon"));
-	bad |= add_pair(a, "-machine", str_printf("%s,memory-backend=ram", m->type));
+	bad |= add_pair(a, "-machine",
+	                str_printf("%s,memory-backend=ram",
+	                           c->lacks & HYPERVISOR_LACKS_ACPI ? m->no_acpi : m->type));
 	bad |=
 	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=single"));
 	bad |= add_pair(a, "-cpu",
@@ -138,26 +138,27 @@ static char *clock_words(const struct hypervisor_config *c, const struct qemu_st
 {
 	if (c->accel != ACCEL_TCG || start->tsc_khz == 0)
 		return str_printf("%s", "");
-	return str_printf(" tsc_early_khz=%u tsc=reliable no_timer_check", start->tsc_khz);
+	return str_printf("tsc_early_khz=%u tsc=reliable no_timer_check", start->tsc_khz);
 }
 
 static int add_kernel(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
                       const struct qemu_start *start)
 {
 	_cleanup_free_ char *clock = clock_words(c, start);
-	const char *root = "", *given = m->pmem_root ? c->root_words_pmem : c->root_words_blk;
+	const char *given = m->pmem_root ? c->root_words_pmem : c->root_words_blk;
+	struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
+	                           .clock = clock,
+	                           .root = c->rootfs ? given : NULL,
+	                           .image = c->cmdline};
 	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
 	if (c->initrd)
 		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
 	else if (c->rootfs && !given)
-		root = m->pmem_root ? " root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
-		                    : " root=/dev/vda rootfstype=erofs ro";
-	bad |= add_pair(a, "-append",
-	                str_printf("%s%s%s%s%s%s%s%s", m->words, clock ? clock : "", root,
-	                           c->rootfs && given ? " " : "", c->rootfs && given ? given : "",
-	                           c->net == HYPERVISOR_NET_USER ? " " USER_NET_WORDS : "",
-	                           c->cmdline ? " " : "", c->cmdline ? c->cmdline : ""));
+		words.root = m->pmem_root ? BOOT_WORDS_ROOT_PMEM : BOOT_WORDS_ROOT_BLK;
+	if (c->net == HYPERVISOR_NET_USER)
+		words.net = BOOT_WORDS_NET_USER;
+	bad |= add_pair(a, "-append", boot_words_join(&words));
 	return bad;
 }
 
@@ -253,6 +254,13 @@ int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qe
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "there is no machine \"%s\" (there are microvm and q35)",
 		                      c->machine);
+	if (c->lacks & (HYPERVISOR_LACKS_ACPI | HYPERVISOR_LACKS_PCI) && !m->no_acpi)
+		return error_set_kind(
+		    err, ERROR_USAGE, EINVAL,
+		    "the image's kernel has no PCI or ACPI, which %s needs: use "
+		    "--machine microvm, or a kernel that has them (kata-image-tool "
+		    "pack --machine q35 --kernel auto)",
+		    m->name);
 	if (c->rootfs && m->pmem_root)
 		r = file_size(c->rootfs, &pmem, err);
 	if (r < 0)
