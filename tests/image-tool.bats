@@ -4,30 +4,16 @@
 #
 # Most tests use a data folder of their own, with small programs and a kernel that only has a version.
 
+load image
+
 setup_file() {
 	export ROOT=$BATS_TEST_DIRNAME/..
 	ROOT=$(cd "$ROOT" && pwd)
 	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
 	export TOOL=$ROOT/build/host/bin/kata-image-tool
 	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel
-	mkdir -p "$DATA"/guest/{bin,licences} "$KERNEL"
-	cp -r "$ROOT/rootfs" "$DATA/"
-	printf 'agent' >"$DATA/guest/bin/kihon-agent"
-	head -c 3000000 /dev/zero >"$DATA/guest/bin/kihon-pull"
-	printf 'libc.a\n' >"$DATA/guest/bin/kihon-agent.libs"
-	printf 'libc.a\nlibz.a\n' >"$DATA/guest/bin/kihon-pull.libs"
-	mkdir "$DATA/guest/share"
-	echo certificates >"$DATA/guest/share/ca-certificates.crt"
-	echo 'You may.' >"$DATA/guest/licences/musl"
-	local h=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-	cat >"$DATA/guest/packages.json" <<-JSON
-		[{"name":"zlib","version":"1","source":"zlib","licence":"Zlib","files":[{"name":"z.dsc","sha256":"$h"}],"libraries":["libz.a"]},
-		{"name":"unused","version":"1","source":"unused","licence":"MIT","files":[],"libraries":["libunused.a"]},
-		{"name":"musl","version":"1.2","source":"musl","licence":"MIT","files":[],"libraries":["libc.a"]},
-		{"name":"ca-certificates","version":"2023","source":"ca-certificates","licence":"MPL-2.0","files":[],"libraries":["ca-certificates.crt"]}]
-	JSON
-	printf 'x Linux version 6.12.0-test (a@b) y' >"$KERNEL/vmlinux"
-	printf 'bz' >"$KERNEL/bzImage"
+	image_data "$DATA"
+	image_kernel "$KERNEL"
 }
 
 setup() {
@@ -37,16 +23,6 @@ setup() {
 }
 
 build() { "$TOOL" build --kernel "$KERNEL" "$@"; }
-
-# one_line STATUS WORDS: the last run failed so, in one line on stderr.
-one_line() {
-	echo "$output"
-	[ "$status" -eq "$1" ]
-	[ "${#lines[@]}" -eq 1 ]
-	[[ $output == kata-image-tool:*$2* ]]
-}
-
-leaves_nothing() { [ -z "$(find "$1" -name '.build-*' -o -name '*.tmp-*')" ]; }
 
 @test "two builds in different folders, umasks and times are the same bytes" {
 	build -q -o one

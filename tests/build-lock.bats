@@ -1,0 +1,228 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# build: image.lock, --locked, --from, --update, --offline, and two builds at once.
+
+bats_require_minimum_version 1.5.0
+load image
+
+setup_file() {
+	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	export ROOT
+	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
+	export TOOL=$ROOT/build/host/bin/kata-image-tool
+}
+
+# Each test has a data folder and a kernel of its own, to change.
+setup() {
+	unset SOURCE_DATE_EPOCH
+	cd "$BATS_TEST_TMPDIR"
+	export KIHON_DATA=$PWD/data KERNEL=$PWD/kernel
+	image_data "$KIHON_DATA"
+	image_kernel "$KERNEL"
+	mkdir -p tree/etc
+	echo mine >tree/etc/mine
+}
+
+# describe_kernel VERSION CONFIG-LINE: a kernel.json as build-kernel writes it.
+describe_kernel() {
+	echo "$2" >"$KERNEL/kernel.config"
+	printf '{"version":"6.12.0-test","source_package":"linux-source-6.12","source_version":"%s","source_sha256":"%s","config_sha256":"%s","compiler":"gcc 12"}' \
+		"$1" "$(echo "$1" | sha256sum | cut -d' ' -f1)" "$(sha256sum <"$KERNEL/kernel.config" | cut -d' ' -f1)" >"$KERNEL/kernel.json"
+}
+
+config='CONFIG_EROFS_FS=y'
+build() { "$TOOL" build -q --kernel "$KERNEL" "$@"; }
+pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
+
+@test "image.lock pins every input, in the same bytes wherever and whenever it is written" {
+	describe_kernel 6.12.1-1 "$config"
+	build --extra tree --write-lock copy.lock -o one
+	cmp one/image.lock copy.lock
+	mkdir -p far/away && cp -r tree far/away/
+	(umask 077 && cd far/away && TZ=Asia/Tokyo build --extra tree -o two)
+	diff -r one far/away/two
+	pins one/image.lock >pins
+	cat pins
+	local p
+	for p in 'kihon kihon' 'profile container.files' 'file guest:bin/kihon-agent' 'file guest:licences/musl' 'extra tree' \
+		'kernel-source linux-source-6.12' 'kernel-config container' 'kernel-compiler gcc' 'package musl' 'package zlib' \
+		'package-build zlib'; do
+		grep -qx "$p" pins
+	done
+	! grep -q unused pins
+	[ "$(jq -r '.pins[] | select(.name == "guest:bin/kihon-agent").sha256' one/image.lock)" = "$(printf agent | sha256sum | cut -d' ' -f1)" ]
+	[ "$(jq '[.files[].name] | index("image.lock")' one/image.json)" = null ]
+}
+
+@test "--locked builds from the same inputs, wherever they are, and from no others" {
+	describe_kernel 6.12.1-1 "$config"
+	build --extra tree --write-lock lock -o one
+	mkdir elsewhere && cp -r tree elsewhere/
+	build --extra elsewhere/tree --locked lock -o two
+	diff -r one two
+	refused() {
+		run build --extra tree --locked lock "${@:2}" -o x
+		one_line 5 "$1"
+		[ ! -e x ]
+	}
+	cp -r tree tree2
+	echo yours >tree/etc/mine
+	refused 'extra tree: sha256'
+	rm -r tree && mv tree2 tree
+	printf other >agent
+	refused 'file guest:bin/kihon-agent: sha256' --agent agent
+	refused 'fragment f.config: is new' --kernel-config "$(echo CONFIG_X=y >f.config && echo f.config)"
+	sed -i 's/"version":"1.2"/"version":"1.3"/' data/guest/packages.json
+	refused 'package musl: version 1.2 became 1.3'
+	sed -i 's/"version":"1.3"/"version":"1.2"/; s/"recipe":"0123"/"recipe":"4567"/' data/guest/packages.json
+	refused 'package-build zlib: version 0123 became 4567'
+	sed -i 's/4567/0123/' data/guest/packages.json
+	echo '# more' >>data/rootfs/profiles/container.files
+	refused 'profile container.files: sha256'
+	sed -i '$d' data/rootfs/profiles/container.files
+	describe_kernel 6.12.2-1 "$config"
+	refused 'kernel-source linux-source-6.12: version 6.12.1-1 became 6.12.2-1'
+	describe_kernel 6.12.1-1 "$config"$'\nCONFIG_NET=y'
+	refused 'kernel-config container: sha256'
+	run build --locked lock -o x
+	one_line 5 'extra tree: is not used any more'
+	describe_kernel 6.12.1-1 "$config"
+	build --extra tree --locked lock -o x
+}
+
+@test "a kernel that nobody described is pinned as it is" {
+	build --write-lock lock -o one
+	printf more >>kernel/bzImage
+	run build --locked lock -o x
+	one_line 5 'kernel-file bzImage 6.12.0-test: sha256'
+}
+
+@test "a lock that is none is refused, in one line" {
+	build --write-lock good -o one
+	local bad i=0
+	for bad in '' '{' '[]' '{"schema":2,"pins":[]}' '{"schema":1}' '{"schema":1,"pins":[1]}' '{"schema":1,"pins":[{"kind":"a"}]}' \
+		'{"schema":1,"pins":[{"kind":"a","name":"b","sha256":"00"}]}' '{"schema":1,"pins":[{"kind":"a","name":"b\nc"}]}' \
+		'{"schema":1,"pins":[{"kind":"a","name":1}]}'; do
+		printf '%s' "$bad" >bad
+		run build --locked bad -o x
+		echo "case $((i++)): $bad"
+		one_line 3 ''
+	done
+	run build --locked nowhere -o x
+	one_line 4 nowhere
+	run build --write-lock nowhere/lock -o x
+	one_line 4 nowhere
+	[ ! -e x ]
+}
+
+@test "--from builds every format anew, the same bytes, from image.json alone" {
+	local options i=0
+	for options in '' '--verity' '--format initrd --compress zstd,3' '--format ext4 --size 32M' '--format kata --root-fs ext4 --verity' \
+		'--format kata --size 40M'; do
+		rm -rf one two alone
+		# shellcheck disable=SC2086
+		SOURCE_DATE_EPOCH=$((1700000000 + i++)) build $options --extra tree -o one
+		build --extra tree --from one/image.json -o two
+		diff -r one two
+		mkdir alone
+		cp one/image.json alone/
+		build --extra tree --from alone/image.json -o two
+		diff -r one two
+		build --extra tree --from one -o two
+	done
+}
+
+@test "--from names the first difference and its cause, and writes nothing" {
+	describe_kernel 6.12.1-1 "$config"
+	build --extra tree -o one
+	mkdir alone && cp one/image.json alone/
+	differs() {
+		run build --from one "${@:2}" -o x
+		one_line 5 "$1"
+		[ ! -e x ]
+	}
+	printf other >agent
+	differs 'file guest:bin/kihon-agent: sha256' --extra tree --agent agent
+	differs 'extra tree: is not used any more'
+	differs 'format: erofs became ext4' --extra tree --format ext4
+	sed -i 's/"version":"1.2"/"version":"1.3"/' data/guest/packages.json
+	differs 'package musl: version 1.2 became 1.3' --extra tree
+	run build --extra tree --from alone/image.json -o x
+	one_line 5 'package musl: version 1.2 became 1.3'
+	sed -i 's/"version":"1.3"/"version":"1.2"/' data/guest/packages.json
+	describe_kernel 6.12.1-1 "$config"$'\nCONFIG_NET=y'
+	differs 'kernel-config container: sha256' --extra tree
+	run build --extra tree --from alone -o x
+	one_line 5 'kernel configuration sha256: '
+	describe_kernel 6.12.1-1 "$config"
+	# Without a lock the file itself is the first thing that is known to differ.
+	run build --extra tree --agent agent --from alone -o x
+	one_line 5 'file rootfs.erofs: '
+	run build --from nowhere -o x
+	one_line 4 nowhere
+	echo '{}' >alone/image.json
+	run build --from alone/image.json -o x
+	one_line 3 schema
+}
+
+@test "--update lists what changed since the image that is there, and replaces it" {
+	describe_kernel 6.12.1-1 "$config"
+	run build --update -o one
+	one_line 4 'no image in one yet'
+	[ ! -e one ]
+	build -o one
+	[ "$("$TOOL" build --kernel "$KERNEL" --update -o one 2>/dev/null | tail -1)" = "nothing changed" ]
+	describe_kernel 6.12.2-1 "$config"
+	sed -i 's/"version":"1.2"/"version":"1.3"/' data/guest/packages.json
+	cp -r one before
+	run --separate-stderr build --update -o one
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'changed: kernel-source linux-source-6.12: version 6.12.1-1 became 6.12.2-1'* ]]
+	[[ $output == *'changed: package musl: version 1.2 became 1.3'* ]]
+	run ! cmp -s before/image.json one/image.json
+	build --json --update --from before -o one >out.json
+	[ "$(jq '.changes | length >= 2' out.json)" = true ]
+	build --json --update --locked one/image.lock -o one >out.json
+	[ "$(jq -c .changes out.json)" = '[]' ]
+}
+
+@test "--offline names all that is missing at once" {
+	rm data/guest/bin/kihon-agent data/guest/packages.json data/guest/share/ca-certificates.crt
+	run build --offline -o x
+	one_line 4 'guest/bin/kihon-agent'
+	[[ $output == *guest/packages.json* && $output == *ca-certificates.crt* && $output == *'make guest'* ]]
+	[ ! -e x ]
+}
+
+@test "--offline without a kernel's source and a cache says so with the rest" {
+	[ ! -e /usr/src/linux-source-6.12.tar.xz ] && [ ! -e /usr/src/linux-source-6.1.tar.xz ] || skip "a kernel's source is installed"
+	cp -r "$ROOT/kernel-config" data/
+	rm data/guest/bin/kihon-agent
+	XDG_CACHE_HOME=$PWD/cache run "$TOOL" build -q --offline -o x
+	one_line 4 'guest/bin/kihon-agent'
+	[[ $output == *"the kernel's source"* ]]
+}
+
+@test "two builds at once from the real cache are the same, and each whole" {
+	unset KIHON_DATA
+	local f
+	for f in guest/bin/kihon-agent guest/bin/kihon-pull kernel/container/vmlinux; do
+		[ -e "$ROOT/build/$f" ] || skip "build/$f is not built"
+	done
+	"$TOOL" build -q --offline -o one 3>&- &
+	"$TOOL" build -q --offline -o two 3>&- &
+	"$TOOL" build -q --offline -o three
+	wait %1
+	wait %2
+	diff -r one two
+	diff -r one three
+	"$TOOL" verify two
+	leaves_nothing .
+	# One output: one of them has it, the others say so.
+	"$TOOL" build -q --offline -o four 2>first 3>&- &
+	run "$TOOL" build -q --offline -o four
+	wait %3 || true
+	"$TOOL" verify four
+	diff -r one four
+}
