@@ -225,6 +225,19 @@ packages_json() {
 	printf '\n]\n'
 }
 
+# Texts for /usr/share/licences: Kihon's own, the kernel's (the headers come from its source package,
+# too), and those that the packages' only refer to (Debian's common licences), under their names there.
+licences_write() {
+	local to=$1 headers=/usr/share/doc/linux-libc-dev/copyright common=/usr/share/common-licenses name
+	cp "$rootfs_dir/../LICENSE" "$to/kihon"
+	[[ -r $headers ]] || fail "$headers is missing: reinstall linux-libc-dev"
+	cp "$headers" "$to/linux"
+	while read -r name; do
+		[[ -r $common/$name ]] || fail "$common/$name, which a licence refers to, is missing: reinstall base-files"
+		cp -L "$common/$name" "$to/$name"
+	done < <(grep -oh "$common/[A-Za-z0-9.-]*[A-Za-z0-9]" "$to"/* | sort -u | sed 's,.*/,,')
+}
+
 # The merged tree, replaced as a whole and only when it is to differ. Lock held.
 sysroot_write() {
 	local output=$1 name entry want tmp=$1/.sysroot-tmp
@@ -248,6 +261,7 @@ sysroot_write() {
 	for name in "${listed_names[@]}"; do
 		cp "${pkg_copyright[$name]}" "$tmp/licences/$name"
 	done
+	licences_write "$tmp/licences"
 	packages_json >"$tmp/packages.json"
 	rm -rf "$output/sysroot.stamp" "$output/sysroot" "$output/licences" "$output/share"
 	mv "$tmp/sysroot" "$tmp/licences" "$tmp/share" "$tmp/packages.json" "$output/"
