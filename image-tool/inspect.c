@@ -226,7 +226,6 @@ static int run_inspect(int argc, char **argv, void *data)
 	struct error err = ERROR_INIT;
 	int e;
 
-	tool_catch_signals();
 	report_init(&r, o->json);
 	report_line(&r, "%s", argv[0]);
 	e = inspect(&r, argv[0], o, &err);
