@@ -122,6 +122,33 @@ TEST(descriptors_of_disks_follow_in_order)
 	free(text);
 }
 
+TEST(kernels_that_lack_something)
+{
+	struct hypervisor_config c = {.accel = ACCEL_TCG,
+	                              .cpus = 1,
+	                              .memory = 24 << 20,
+	                              .kernel = "k",
+	                              .initrd = "i",
+	                              .lacks = HYPERVISOR_LACKS_ACPI | HYPERVISOR_LACKS_PCI};
+	struct qemu_start s = {.vsock = -1, .exit_port = 4, .console = 3};
+	struct strv args = STRV_INIT;
+	struct error err = ERROR_INIT;
+	char *text = joined(&c, &s);
+
+	check(strstr(text, "-machine microvm,acpi=off,"));
+	check(!strstr(text, "acpi=on"));
+	check(strstr(text, "name=kihon.exit"));
+	free(text);
+	c.machine = "q35";
+	check_int(qemu_args(&args, &c, &s, &err), -EINVAL);
+	check(strstr(err.text, "microvm"));
+	strv_free(&args);
+	c.lacks = HYPERVISOR_LACKS_NET;
+	text = joined(&c, &s);
+	check(strstr(text, "-machine q35,"));
+	free(text);
+}
+
 TEST(unknown_machines_are_refused)
 {
 	struct hypervisor_config c = {.machine = "pdp11"};
