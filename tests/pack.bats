@@ -123,7 +123,7 @@ refused() {
 	pack "$FILES/hello" -o out --cmd kill
 	boot out
 	[ "$status" -eq 137 ]
-	run -125 "$KIHON" boot --memory 8M out || [ "$status" -eq 2 ]
+	run -2 "$KIHON" boot --memory 8M out
 	[[ $output == *"at least $(member out .memory_min)"* ]]
 }
 
@@ -388,9 +388,10 @@ data() {
 	local pid=$!
 	sleep 0.3
 	kill -INT $pid
-	run -130 wait $pid || true
-	wait $pid || true
+	local status=0
+	wait $pid || status=$?
 	cat log
+	[ "$status" -eq 130 ]
 	[ ! -e out/image.json ]
 	[ -z "$(ls -A out 2>/dev/null)" ]
 }
