@@ -12,6 +12,7 @@
 
 #include "image-tool/guest_artifact.h"
 #include "image-tool/image_cache.h"
+#include "image-tool/progress.h"
 #include "image-tool/report.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
@@ -33,6 +34,7 @@ struct fetch {
 	const struct fetch_options *o;
 	struct remote remote;
 	struct image_cache cache;
+	struct progress progress;
 	struct buffer json; /* the manifest */
 	struct digest digest;
 	struct artifact image;
@@ -44,6 +46,7 @@ struct fetch {
 
 static void fetch_clear(struct fetch *f)
 {
+	progress_end(&f->progress);
 	/* When it has become an entry, path is NULL. */
 	if (f->path)
 		fs_remove_tree(AT_FDCWD, f->path, NULL);
@@ -163,8 +166,10 @@ static int get_file(struct fetch *f, const struct artifact_file *file, struct er
 	_cleanup_hash_ struct hash *hash = NULL;
 	_cleanup_close_ int fd = -1;
 	struct incoming in = {.size = file->size, .left = file->size};
+	const struct stage filled = {.path = f->path};
 	int r = create(f, file->name, &fd, err);
 
+	progress_step(&f->progress, "FETCH", file->name, &filled, file->size);
 	if (r == 0)
 		r = hash_new(digest_algorithm(&file->digest), &hash, err);
 	in.fd = fd;
@@ -174,8 +179,6 @@ static int get_file(struct fetch *f, const struct artifact_file *file, struct er
 	if (r < 0)
 		return error_prefix(err, r, "%s", file->name);
 	f->received += file->size;
-	if (!f->o->quiet && !f->o->json)
-		fprintf(stderr, "  %-8s %s, %" PRIu64 " bytes\n", "GOT", file->name, file->size);
 	return 0;
 }
 
@@ -359,7 +362,9 @@ static int fetch(struct fetch *f, const char *reference, struct error *err)
 
 	if (r < 0)
 		return r;
+	progress_init(&f->progress, f->o->quiet || f->o->json);
 	r = f->o->output ? to_folder(f, err) : to_cache(f, err);
+	progress_end(&f->progress);
 	return r < 0 ? error_prefix(err, r, "%s", reference) : print(f, err);
 }
 

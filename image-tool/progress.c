@@ -32,9 +32,14 @@ static uint64_t bytes_in(const char *dir)
 	return sum;
 }
 
+static uint64_t bytes_now(const struct progress *p)
+{
+	return p->dir ? bytes_in(p->dir) : atomic_load(p->counter);
+}
+
 static void draw(const struct progress *p, uint64_t begun)
 {
-	uint64_t now = bytes_in(p->dir), done = now > begun ? now - begun : 0;
+	uint64_t now = bytes_now(p), done = now > begun ? now - begun : 0;
 	unsigned int cells;
 	char bar[BAR_CELLS + 1];
 
@@ -50,7 +55,7 @@ static void draw(const struct progress *p, uint64_t begun)
 static void *draw_until_stopped(void *data)
 {
 	struct progress *p = data;
-	uint64_t begun = bytes_in(p->dir);
+	uint64_t begun = p->dir ? bytes_in(p->dir) : 0;
 
 	pthread_mutex_lock(&p->mutex);
 	while (!p->stop) {
@@ -105,19 +110,34 @@ void progress_end(struct progress *p)
 	fprintf(stderr, "\r\033[K%s\n", p->line);
 }
 
+static void begin(struct progress *p, const char *what, const char *detail, bool bar)
+{
+	if (p->quiet)
+		return;
+	snprintf(p->line, sizeof(p->line), "  %-8s %s", what, detail);
+	if (!p->terminal || !bar) {
+		fprintf(stderr, "%s\n", p->line);
+		return;
+	}
+	fputs(p->line, stderr);
+	start_drawing(p);
+}
+
 void progress_step(struct progress *p, const char *what, const char *detail,
                    const struct stage *stage, uint64_t expected)
 {
 	progress_end(p);
-	if (p->quiet)
-		return;
-	snprintf(p->line, sizeof(p->line), "  %-8s %s", what, detail);
-	if (!p->terminal || expected == 0 || !stage->path) {
-		fprintf(stderr, "%s\n", p->line);
-		return;
-	}
 	p->dir = stage->path;
 	p->expected = expected;
-	fputs(p->line, stderr);
-	start_drawing(p);
+	begin(p, what, detail, expected > 0 && stage->path);
+}
+
+void progress_count(struct progress *p, const char *what, const char *detail,
+                    const atomic_uint_fast64_t *counter, uint64_t expected)
+{
+	progress_end(p);
+	p->dir = NULL;
+	p->counter = counter;
+	p->expected = expected;
+	begin(p, what, detail, expected > 0);
 }

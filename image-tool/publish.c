@@ -2,12 +2,12 @@
 /* publish: pushes an image to a registry, with its SBOM and its provenance. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "image-tool/contents.h"
 #include "image-tool/guest_artifact.h"
+#include "image-tool/progress.h"
 #include "image-tool/provenance.h"
 #include "image-tool/report.h"
 #include "image-tool/spdx.h"
@@ -33,6 +33,8 @@ struct publish {
 	struct guestimg *img;
 	struct contents contents;
 	struct remote remote;
+	struct progress progress;
+	atomic_uint_fast64_t uploaded; /* of the file at hand, bytes */
 	struct artifact image;
 	struct image_descriptor manifest; /* of the image */
 	struct digest sbom, provenance;   /* of their manifests */
@@ -42,6 +44,7 @@ struct publish {
 
 static void publish_clear(struct publish *p)
 {
+	progress_end(&p->progress);
 	artifact_clear(&p->image);
 	remote_close(&p->remote);
 	contents_free(&p->contents);
@@ -135,25 +138,20 @@ static int make_manifest(struct publish *p, struct buffer *json, struct error *e
 
 /* ---- pushing */
 
-static void progress(const struct publish *p, int result, const char *what, uint64_t size)
-{
-	if (!p->o->quiet && !p->o->json)
-		fprintf(stderr, "  %-8s %s, %" PRIu64 " bytes\n", result ? "KEPT" : "SENT", what,
-		        size);
-}
-
 static int send_blob(struct publish *p, const struct digest *digest,
                      const struct http_source *bytes, const char *name, struct error *err)
 {
-	int r = push_blob(p->remote.registry, p->remote.http, digest, bytes, err);
+	int r;
 
+	atomic_store(&p->uploaded, 0);
+	progress_count(&p->progress, "PUSH", name, &p->uploaded, bytes->size);
+	r = push_blob(p->remote.registry, p->remote.http, digest, bytes, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", name);
 	if (r == 0) {
 		p->sent += bytes->size;
 		p->blobs++;
 	}
-	progress(p, r, name, bytes->size);
 	return 0;
 }
 
@@ -277,10 +275,13 @@ static int print(const struct publish *p, struct error *err)
 static int publish(struct publish *p, const char *reference, struct error *err)
 {
 	_cleanup_buffer_ struct buffer manifest = BUFFER_INIT;
+	struct remote_options from = p->o->remote;
 	int r = guestimg_load(p->dir, &p->img, err);
 
+	from.uploaded = &p->uploaded;
+	progress_init(&p->progress, p->o->quiet || p->o->json);
 	if (r == 0)
-		r = remote_open(&p->remote, reference, &p->o->remote, tool_stop(), err);
+		r = remote_open(&p->remote, reference, &from, tool_stop(), err);
 	if (r == 0)
 		r = contents_read(&p->contents, p->dir, p->img, err);
 	if (r < 0)
@@ -291,6 +292,7 @@ static int publish(struct publish *p, const char *reference, struct error *err)
 	if (r < 0)
 		return r;
 	r = push_all(p, &manifest, err);
+	progress_end(&p->progress);
 	if (r < 0)
 		return error_prefix(err, r, "%s", reference);
 	return p->o->quiet && !p->o->json ? 0 : print(p, err);

@@ -22,6 +22,7 @@
 struct http {
 	CURL *curl;
 	struct http_config config;
+	const struct http_source *sending; /* of the request at hand */
 	char problem[CURL_ERROR_SIZE];
 };
 
@@ -137,6 +138,8 @@ static int on_progress(void *data, curl_off_t a, curl_off_t b, curl_off_t c, cur
 {
 	const struct http *h = data;
 
+	if (h->config.uploaded && h->sending)
+		atomic_store(h->config.uploaded, h->sending->offset + (uint64_t)d);
 	return h->config.cancel && atomic_load(h->config.cancel);
 }
 
@@ -450,6 +453,7 @@ static int perform(struct http *h, const char *url, const char *origin, const ch
 	snprintf(range, sizeof(range), "%llu-", (unsigned long long)req->offset);
 
 	h->problem[0] = '\0';
+	h->sending = req->send;
 	ok = set_method(e, req, t);
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_PROTOCOLS_STR, req->allow_http ? "http,https" : "https");

@@ -27,6 +27,9 @@ struct http_config {
 	const char *https_proxy, *http_proxy; /* NULL: as the environment says */
 	const char *no_proxy;
 	const atomic_bool *cancel; /* ends a transfer with -ECANCELED */
+	/* Where in its file (offset and bytes sent) the body that is being sent has got to; NULL.
+	 */
+	atomic_uint_fast64_t *uploaded;
 };
 
 /* Once a process, before any thread. */

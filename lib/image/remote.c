@@ -65,7 +65,8 @@ static int set_up(struct remote *r, const char *reference, const struct remote_o
 	                                      .https_proxy = s->https_proxy,
 	                                      .http_proxy = s->http_proxy,
 	                                      .no_proxy = s->no_proxy,
-	                                      .cancel = cancel};
+	                                      .cancel = cancel,
+	                                      .uploaded = o->uploaded};
 	e = http_new(&r->http_config, &r->http, err);
 	plain_http = plain_http || strv_has(&o->plain_http, r->ref.host);
 	return e ? e : registry_new(&r->ref, plain_http, s->auth, cancel, &r->registry, err);

@@ -24,6 +24,7 @@ struct remote_options {
 	const char *config, *ca, *authfile;
 	bool no_system_ca;
 	struct strv plain_http;
+	atomic_uint_fast64_t *uploaded; /* of http_config; no option, may be NULL */
 };
 
 /* Rows of the verb's option table, the same words as kihon-pull's; `member` is its struct
