@@ -228,7 +228,7 @@ static int find_part(int fd, const struct guestimg *img, uint64_t *offset, uint6
 static int read_root(struct contents *c, int dirfd, const struct guestimg *img, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
-	uint64_t offset, size;
+	uint64_t offset = 0, size = 0;
 	void *map;
 	int r;
 
