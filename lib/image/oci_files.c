@@ -303,7 +303,7 @@ static int detect(int fd, enum image_compression *how, struct error *err)
 
 static int open_archive(struct oci_files *f, const char *file, struct error *err)
 {
-	enum image_compression how;
+	enum image_compression how = IMAGE_PLAIN;
 	struct stat st;
 	int r;
 
