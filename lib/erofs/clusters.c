@@ -70,7 +70,7 @@ int clusters_open(struct clusters *c, struct erofs_image *image, const struct er
                   struct error *err)
 {
 	uint8_t header[CLUSTER_HEADER_SIZE];
-	uint64_t at;
+	uint64_t at = 0;
 	int r;
 
 	*c = (struct clusters){.image = image, .st = *st};
@@ -300,7 +300,7 @@ static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint32_t *bl
 int clusters_find(struct clusters *c, uint64_t offset, struct cluster *out, struct error *err)
 {
 	struct entry head;
-	uint64_t at, end;
+	uint64_t at = 0, end = 0;
 	uint16_t big;
 	int r = find_head(c, offset, &head, &at, err);
 

@@ -153,6 +153,29 @@ TEST(images_of_a_single_program)
 	refused("\"cmdline\":", "\"memory_min\":\"24\",\"cmdline\":", "memory_min");
 }
 
+TEST(keeps_the_hot_files_of_the_root)
+{
+	static const char *hot[] = {"/sbin/init", "/lib/\"x\"*"};
+	_cleanup_guestimg_ struct guestimg *img = NULL, *again = NULL;
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+
+	check_ok(guestimg_parse(good, sizeof(good) - 1, &img, &err), &err);
+	check_int(img->rootfs.n_hot, 0);
+	img->rootfs.hot = hot;
+	img->rootfs.n_hot = 2;
+	img->rootfs.size = 77;
+	guestimg_format(img, &text);
+	check_ok(guestimg_parse((char *)text.data, text.size, &again, &err), &err);
+	check_int(again->rootfs.n_hot, 2);
+	check_str(again->rootfs.hot[0], hot[0]);
+	check_str(again->rootfs.hot[1], hot[1]);
+	check_int(again->rootfs.size, 77);
+	refused("\"format\":\"erofs\"", "\"format\":\"erofs\",\"hot\":{}", "hot");
+	refused("\"format\":\"erofs\"", "\"format\":\"erofs\",\"hot\":[1]", "hot");
+	refused("\"format\":\"erofs\"", "\"format\":\"erofs\",\"hot\":[\"a\\n\"]", "hot");
+}
+
 TEST(saves_and_loads)
 {
 	_cleanup_guestimg_ struct guestimg *img = NULL, *again = NULL;
