@@ -140,8 +140,8 @@ static int tell_failure(const struct verify_options *o, const char *path, const 
 {
 	_cleanup_report_ struct report r;
 
+	report_init(&r, o->json);
 	if (o->json) {
-		report_init(&r, true);
 		report_string(&r, "image", path);
 		report_flag(&r, "ok", false);
 		report_string(&r, "error", err->text);
