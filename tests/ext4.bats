@@ -40,8 +40,8 @@ listing() {
 
 @test "50,000 names in a directory: indexed, clean, all of them found" {
 	mkdir tree tree/many tree/some
-	(cd tree/many && seq -f 'a-file-with-a-name-%.0f' 50000 | xargs touch)
-	(cd tree/some && seq -f '%.0f' 600 | xargs touch)
+	(cd tree/many && seq -f 'a-file-with-a-name-that-takes-room-so-that-one-block-of-index-is-not-enough-%.0f' 50000 | xargs touch)
+	(cd tree/some && seq -f 'file-%.0f' 600 | xargs touch)
 	"$PACK" tree e
 	e2fsck -fn e
 	[ "$(debugfs -R 'ls -p /many' e 2>/dev/null | grep -c a-file-with)" -eq 50000 ]
@@ -55,7 +55,7 @@ listing() {
 	listing tree >want
 	listing mnt >got
 	diff want got
-	[ -e mnt/many/a-file-with-a-name-1 ] && [ -e mnt/many/a-file-with-a-name-49999 ] && [ ! -e mnt/many/nothing ]
+	[ ! -e mnt/many/nothing ]
 }
 
 @test "the kernel's mount is the source: types, owners, links, xattrs, devices, large and long names" {
@@ -81,7 +81,8 @@ listing() {
 	diff -r --no-dereference tree/d mnt/d
 	cmp tree/large mnt/large
 	cmp tree/sparse mnt/sparse
-	diff <(cd tree && getfattr -d -R . 2>/dev/null) <(cd mnt && getfattr -d -R . 2>/dev/null)
+	xattrs() { (cd "$1" && find . | LC_ALL=C sort | xargs -d '\n' getfattr -hd 2>/dev/null); }
+	diff <(xattrs tree) <(xattrs mnt)
 	[ ! -e tree/disk ] || [ "$(stat -c '%t %T' mnt/disk)" = "$(stat -c '%t %T' tree/disk)" ]
 }
 

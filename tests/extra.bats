@@ -140,7 +140,7 @@ refused() {
 	archive a.tar f:a:1 f:a/b:2
 	refused 'a.tar' a.tar
 	archive a.tar f:.:1
-	refused 'stands for the root' a.tar
+	refused 'a.tar' a.tar
 	archive a.tar l:a:b l:b:a f:a/f:1
 	refused 'a.tar' a.tar
 	archive a.tar "f:$(printf 'n%.0s' {1..256}):1"

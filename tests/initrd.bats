@@ -35,7 +35,7 @@ build() { "$TOOL" build -q --format initrd --kernel "$KERNEL" --extra "$TREE" "$
 
 @test "gzip, zstd, lz4 and none hold the same archive, the same bytes each time" {
 	build --compress none -o none
-	build -o gzip
+	build --compress gzip -o gzip
 	build --compress zstd -o zstd
 	build --compress lz4 -o lz4
 	gzip -dc gzip/rootfs.cpio.gz | cmp - none/rootfs.cpio
