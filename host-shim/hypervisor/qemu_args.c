@@ -230,7 +230,10 @@ static int add_channels(struct strv *a, const struct machine *m, const struct hy
 	if (start->exit_port >= 0) {
 		bad |=
 		    add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", start->exit_port));
-		bad |= add_pair(a, "-device", str_printf("virtio-serial-%s", m->suffix));
+		/* Port 0 is kept for a console. A guest makes queues for as many ports as there
+		 * may be, which for the usual 31 takes 3 MiB. */
+		bad |=
+		    add_pair(a, "-device", str_printf("virtio-serial-%s,max_ports=2", m->suffix));
 		bad |= add_pair(a, "-device",
 		                str_printf("virtserialport,chardev=exit,name=kihon.exit"));
 	}
