@@ -86,7 +86,7 @@ static bool content_differs(const struct listed *a, const struct listed *b)
 	return a->size != b->size;
 }
 
-static void find_differences(const struct diff *d, const struct listing *la, const struct listed *a,
+static void find_differences(const struct listing *la, const struct listed *a,
                              const struct listing *lb, const struct listed *b, struct buffer *out)
 {
 	bool same_type = (a->mode & S_IFMT) == (b->mode & S_IFMT);
@@ -154,8 +154,11 @@ int diff_contents(struct diff *d, const char *a, const char *b, struct error *er
 		const struct listed *y = order >= 0 ? &lb->entries[j++] : NULL;
 		_cleanup_buffer_ struct buffer what = BUFFER_INIT;
 
+		/* An initrd need not have its root. */
+		if (!*(x ?: y)->path && (!x || !y))
+			continue;
 		if (x && y)
-			find_differences(d, la, x, lb, y, &what);
+			find_differences(la, x, lb, y, &what);
 		if (!x || !y || what.size > 0)
 			report_change(d, x, y, buffer_cstr(&what));
 	}

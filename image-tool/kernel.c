@@ -54,7 +54,8 @@ static int not_built(const struct kernel_request *req, int log, struct error *er
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	char *last = NULL, *save = NULL;
 
-	if (log >= 0 && lseek(log, 0, SEEK_SET) == 0 && fs_read_fd(log, LOG_MAX, &text) == 0)
+	if (log >= 0 && lseek(log, 0, SEEK_SET) == 0 && fs_read_fd(log, LOG_MAX, &text) == 0 &&
+	    text.size > 0)
 		for (char *l = strtok_r((char *)text.data, "\n", &save); l;
 		     l = strtok_r(NULL, "\n", &save))
 			last = l;
@@ -63,7 +64,7 @@ static int not_built(const struct kernel_request *req, int log, struct error *er
 	                      last ?: "build-kernel says why above");
 }
 
-static int build(const struct kernel_request *req, const char *out, struct stage *stage,
+int kernel_build(const struct kernel_request *req, const char *out, struct stage *stage,
                  struct error *err)
 {
 	_cleanup_strv_ struct strv argv = STRV_INIT;
@@ -241,6 +242,6 @@ int kernel_get(const struct kernel_request *req, struct stage *stage, struct gue
 	built = str_printf("%s/kernel", stage->path);
 	if (!built)
 		return error_set(err, ENOMEM, "no memory to build the kernel");
-	r = build(req, built, stage, err);
+	r = kernel_build(req, built, stage, err);
 	return r < 0 ? r : take(built, stage, img, package, err);
 }

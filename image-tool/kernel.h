@@ -28,3 +28,7 @@ struct kernel_request {
  * package->name stays NULL). Strings are the arena's of img. */
 int kernel_get(const struct kernel_request *req, struct stage *stage, struct guestimg *img,
                struct guestimg_package *package, struct error *err);
+
+/* Only runs build-kernel: vmlinux, bzImage, kernel.config and kernel.json into the folder `out`. */
+int kernel_build(const struct kernel_request *req, const char *out, struct stage *stage,
+                 struct error *err);

@@ -48,9 +48,9 @@ int tool_fail(const struct error *err)
 
 int main(int argc, char **argv)
 {
-	const struct verb verbs[] = {verb_build,   verb_pack,   verb_convert, verb_inspect,
-	                             verb_diff,    verb_verify, verb_measure, verb_sbom,
-	                             verb_publish, verb_fetch,  {NULL}};
+	const struct verb verbs[] = {verb_build,   verb_kernel,  verb_pack,   verb_convert,
+	                             verb_inspect, verb_diff,    verb_verify, verb_measure,
+	                             verb_sbom,    verb_publish, verb_fetch,  {NULL}};
 	const struct program program = {
 	    .name = TOOL_NAME,
 	    .summary = "builds guest images of secure containers and looks at them",

@@ -158,6 +158,7 @@ static void open_level(struct report *r, bool list, bool item)
 
 static void open_named(struct report *r, const char *key, bool list)
 {
+	r->levels[r->depth].from = r->out.size;
 	if (r->json) {
 		json_key(r, key);
 		buffer_str(&r->out, list ? "[" : "{");
@@ -165,6 +166,7 @@ static void open_named(struct report *r, const char *key, bool list)
 		indent(r);
 		buffer_printf(&r->out, "%s\n", key);
 	}
+	r->levels[r->depth].heading = r->out.size;
 	open_level(r, list, false);
 }
 
@@ -202,6 +204,8 @@ void report_end(struct report *r)
 	r->depth--;
 	if (r->json)
 		buffer_str(&r->out, r->levels[r->depth].list ? "]" : "}");
+	else if (!r->levels[r->depth].item && r->out.size == r->levels[r->depth].heading)
+		r->out.size = r->levels[r->depth].from;
 }
 
 void report_line(struct report *r, const char *fmt, ...)

@@ -23,6 +23,7 @@ struct report {
 	unsigned int depth; /* open objects and lists, the document itself not counted */
 	struct {
 		bool list, item, begun;
+		size_t from, heading; /* where its heading begins and ends in `out` */
 	} levels[REPORT_MAX_DEPTH];
 };
 
@@ -43,7 +44,7 @@ void report_object(struct report *r, const char *key);
 void report_list(struct report *r, const char *key);
 /* One object of the list that is open; people read the line instead of its members. */
 void report_item(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Ends the innermost object, list or item. */
+/* Ends the innermost object, list or item. People see no heading over nothing. */
 void report_end(struct report *r);
 
 /* A line for people; nothing in JSON. */

@@ -205,6 +205,24 @@ int stage_publish(struct stage *s, const struct guestimg *img, struct error *err
 	return r < 0 ? r : publish_file(s, from, GUESTIMG_FILE, err);
 }
 
+int stage_publish_files(struct stage *s, const char *sub, const char *const *names, size_t n,
+                        struct error *err)
+{
+	_cleanup_free_ char *path = str_printf("%s/%s", s->path, sub);
+	_cleanup_close_ int from = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int r = 0;
+
+	if (from < 0)
+		return environment_errno(err, path ? errno : ENOMEM, "cannot read", sub);
+	if (tool_interrupted())
+		return error_set(err, EINTR, "interrupted");
+	if (unlinkat(s->lock_fd, names[n - 1], 0) < 0 && errno != ENOENT)
+		return environment_errno(err, errno, "cannot replace", names[n - 1]);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = publish_file(s, from, names[i], err);
+	return r;
+}
+
 void stage_close(struct stage *s)
 {
 	if (s->path)

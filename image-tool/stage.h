@@ -37,6 +37,10 @@ int stage_measure(struct stage *s, const char *name, struct arena *arena, struct
  * image.json to the output folder. image.json is taken away first: while files of two builds may be
  * mixed there is none. Other files stay. */
 int stage_publish(struct stage *s, const struct guestimg *img, struct error *err);
+/* The same for a folder without image.json: `names` from the stage's folder `sub`, the last of them
+ * in its place: it says that the others are whole. */
+int stage_publish_files(struct stage *s, const char *sub, const char *const *names, size_t n,
+                        struct error *err);
 /* Removes the hidden folder, and the output folder when this made it and it is empty. */
 void stage_close(struct stage *s);
 #define _cleanup_stage_ __attribute__((cleanup(stage_close)))

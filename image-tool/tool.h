@@ -10,8 +10,8 @@
 
 #define TOOL_NAME "kata-image-tool"
 
-extern const struct verb verb_build, verb_pack, verb_convert, verb_inspect, verb_diff, verb_verify,
-    verb_measure, verb_sbom, verb_publish, verb_fetch;
+extern const struct verb verb_build, verb_kernel, verb_pack, verb_convert, verb_inspect, verb_diff,
+    verb_verify, verb_measure, verb_sbom, verb_publish, verb_fetch;
 
 /* SIGINT, SIGTERM or SIGHUP has come: finish what must not stay half done and return. */
 bool tool_interrupted(void);
