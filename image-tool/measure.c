@@ -70,6 +70,9 @@ static int snp_processors(const struct measure *m, struct snp_launch *l, struct 
 
 	l->cpus = o->cpus ?: 1;
 	l->features = VMSA_SNP;
+	if (l->cpus > SNP_CPUS_MAX)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "--cpus takes 1 to %d",
+		                      SNP_CPUS_MAX);
 	if (o->cpu_sig) {
 		r = hex_number("--cpu-sig", o->cpu_sig, UINT32_MAX, &number, err);
 		l->signature = (uint32_t)number;
@@ -102,8 +105,9 @@ static int measure_snp(struct measure *m, struct error *err)
 		               sizeof(firmware), err);
 		l.firmware_digest = firmware;
 	}
-	if (r == 0)
-		r = snp_measure(&l, &m->trace, digest, err);
+	if (r < 0)
+		return r;
+	r = snp_measure(&l, &m->trace, digest, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", m->in->firmware.name);
 	/* The digest is what it is, but no guest will come that far. */

@@ -155,7 +155,7 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and nothing else
 	refused 2 '--cmdline is the whole' erofs --cmdline a --append b
 	refused 2 'control character' erofs --append $'a\nb'
 	refused 2 '--quiet goes with' erofs --quiet --json
-	refused 2 '1 to 512' erofs --tee snp --firmware sev.fd --cpus 513
+	refused 2 '--cpus takes 1 to 512' erofs --tee snp --firmware sev.fd --cpus 513
 }
 
 @test "files that lie, or are not there" {
