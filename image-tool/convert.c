@@ -173,7 +173,8 @@ static void begin_progress(struct progress *p, const struct convert *c)
 	/* Archives shrink to some two fifths. */
 	for (size_t i = 0; i < c->image->manifest.n_layers; i++)
 		expected += c->image->manifest.layers[i].size / 2 * 5;
-	snprintf(text, sizeof(text), "%zu layers", c->image->manifest.n_layers);
+	snprintf(text, sizeof(text), "%zu layer%s", c->image->manifest.n_layers,
+	         c->image->manifest.n_layers == 1 ? "" : "s");
 	progress_step(p, "convert", text, &files, expected);
 }
 
@@ -226,6 +227,8 @@ static int convert(const struct convert_options *o, const char *src, const char 
 
 	if (!r)
 		r = read_recipients(o, &recipients, err);
+	if (!r && o->sign)
+		r = convert_check_key(o->sign, err);
 	if (!r)
 		r = oci_source_open(src, &o->remote, tool_stop(), &source, err);
 	if (!r)

@@ -61,6 +61,8 @@ struct convert_signature {
 	struct buffer bytes;    /* GPG */
 };
 
+/* Whether there is such a key, as far as can be told before there is something to sign. */
+int convert_check_key(const char *key, struct error *err);
 /* Signs the manifest; cosign's goes into the destination under its tag. */
 int convert_sign(const struct convert *c, const struct convert_signing *s,
                  const struct image_descriptor *manifest, struct convert_signature *out,

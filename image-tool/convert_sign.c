@@ -227,15 +227,22 @@ int convert_store_signature(const struct convert_signing *s, const struct conver
 	return r;
 }
 
+int convert_check_key(const char *key, struct error *err)
+{
+	_cleanup_buffer_ struct buffer signature = BUFFER_INIT;
+
+	if (fs_exists(key))
+		return sign_bytes(key, "", 0, &signature, err);
+	if (strchr(key, '/') || str_ends(key, ".pem") || str_ends(key, ".key"))
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+		                      "there is no key file %.200s to sign with", key);
+	return 0;
+}
+
 int convert_sign(const struct convert *c, const struct convert_signing *s,
                  const struct image_descriptor *manifest, struct convert_signature *out,
                  struct error *err)
 {
-	bool file = fs_exists(s->key);
-
-	if (!file && (strchr(s->key, '/') || str_ends(s->key, ".pem") || str_ends(s->key, ".key")))
-		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
-		                      "there is no key file %.200s to sign with", s->key);
-	return file ? sign_cosign(c, s, &manifest->digest, out, err)
-	            : sign_gpg(c, s, &manifest->digest, out, err);
+	return fs_exists(s->key) ? sign_cosign(c, s, &manifest->digest, out, err)
+	                         : sign_gpg(c, s, &manifest->digest, out, err);
 }

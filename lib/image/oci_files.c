@@ -158,11 +158,13 @@ static int scan(struct oci_files *f, struct tar *tar, uint64_t size, struct erro
 	uint64_t at = 0;
 
 	while (at < size) {
-		size_t n = size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
-		size_t known = f->n;
+		/* Up to the end of a block, where a header ends: content begins behind it. */
+		size_t n = sizeof(block) - (size_t)(at % sizeof(block)), known = f->n;
 		uint64_t skip;
-		int r = fs_pread_all(f->fd, block, n, at);
+		int r;
 
+		n = size - at < n ? (size_t)(size - at) : n;
+		r = fs_pread_all(f->fd, block, n, at);
 		if (r)
 			return error_errno(err, -r, "cannot read");
 		r = tar_feed(tar, block, n, err);
