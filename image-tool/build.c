@@ -419,6 +419,8 @@ static int prepare(struct build *b, struct error *err)
 		r = source_date(b, err);
 	if (r == 0)
 		r = locations_find(&b->where, err);
+	if (r == 0 && b->o->sign)
+		r = sign_ready(b->o->sign, err);
 	return r < 0 ? r : stage_open(&b->stage, b->o->output, err);
 }
 

@@ -103,7 +103,7 @@ static void find_differences(const struct listing *la, const struct listed *a,
 	add_word(out, (a->mode & 07777) != (b->mode & 07777), "mode");
 	add_word(out, a->uid != b->uid || a->gid != b->gid, "owner");
 	add_word(out, a->mtime != b->mtime, "time");
-	add_word(out, !S_ISDIR(a->mode) && a->nlink != b->nlink, "links");
+	add_word(out, same_type && !S_ISDIR(a->mode) && a->nlink != b->nlink, "links");
 	add_word(out, xattrs && memcmp(a->xattrs, b->xattrs, sizeof(a->xattrs)) != 0, "xattrs");
 }
 

@@ -97,6 +97,13 @@ int sign_bytes(const char *key, const void *data, size_t size, struct buffer *si
 	return 0;
 }
 
+int sign_ready(const char *key, struct error *err)
+{
+	_cleanup_buffer_ struct buffer signature = BUFFER_INIT;
+
+	return sign_bytes(key, "", 0, &signature, err);
+}
+
 int sign_check(const char *public_key, const void *data, size_t size, const void *signature,
                size_t signature_size, const char *what, struct error *err)
 {

@@ -21,6 +21,9 @@
 /* Puts image.json.sig into the stage, over what stage_publish() will write as image.json. */
 int sign_image(struct stage *stage, const struct guestimg *img, const char *key, struct error *err);
 
+/* Whether the key can sign: before work that takes minutes. Errors as of sign_bytes(). */
+int sign_ready(const char *key, struct error *err);
+
 /* -EINVAL (kind input), -ENOENT (environment): not a private key that this can sign with. */
 int sign_bytes(const char *key, const void *data, size_t size, struct buffer *signature,
                struct error *err);
