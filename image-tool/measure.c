@@ -64,28 +64,28 @@ static int hex_digest(const char *option, const char *text, uint8_t *out, size_t
 static int snp_processors(const struct measure *m, struct snp_launch *l, struct error *err)
 {
 	const struct measure_options *o = m->o;
-	const char *type = o->vcpu_type ?: VCPU_DEFAULT;
+	const char *model = o->cpu_sig ? NULL : o->vcpu_type ?: VCPU_DEFAULT;
 	uint64_t number;
-	int r = 0;
+	int r;
 
 	l->cpus = o->cpus ?: 1;
 	l->features = VMSA_SNP;
 	if (l->cpus > SNP_CPUS_MAX)
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "--cpus takes 1 to %d",
 		                      SNP_CPUS_MAX);
-	if (o->cpu_sig) {
+	if (model) {
+		r = vcpu_signature(model, &l->signature, err);
+	} else {
 		r = hex_number("--cpu-sig", o->cpu_sig, UINT32_MAX, &number, err);
 		l->signature = (uint32_t)number;
-		type = "a processor";
-	} else {
-		r = vcpu_signature(type, &l->signature, err);
 	}
 	if (r == 0 && o->guest_features)
 		r = hex_number("--guest-features", o->guest_features, UINT64_MAX, &l->features,
 		               err);
-	snprintf(m->report->cpus, sizeof(m->report->cpus),
-	         "%" PRIu32 " of %s (signature 0x%08" PRIx32 "), features 0x%" PRIx64, l->cpus,
-	         type, l->signature, l->features);
+	m->report->cpus.count = l->cpus;
+	m->report->cpus.signature = l->signature;
+	m->report->cpus.features = l->features;
+	m->report->cpus.model = model;
 	return r;
 }
 
@@ -330,7 +330,7 @@ static const struct option options[] = {
         "as a boot loader (the default of tpm)."),
     ROW("initrd-word", OPTION_ENUM, initrd_word, "WHERE", "first|last",
         "tdx, tpm: where the firmware puts initrd=initrd in the command line: first (edk2\n"
-        "from 2025 on, the default of tdx) or last (before, the default of tpm)."),
+        "from stable202508 on, the default of tdx) or last (before, the default of tpm)."),
     ROW("bank", OPTION_ENUM, bank, "BANK", "sha256|sha384|sha512", "tpm: bank of PCRs (sha256)."),
     ROW("append", OPTION_STRING, append, "WORDS", NULL,
         "More words of the kernel command line, as kihon boot's --append."),

@@ -57,8 +57,12 @@ struct measure_report {
 	const char *dir;
 	const struct measure_options *o;
 	const struct measure_input *in;
-	/* The processors, said for people; "" when they are not measured. */
-	char cpus[96];
+	/* The processors; count 0: they are not measured. */
+	struct {
+		uint32_t count, signature;
+		uint64_t features;
+		const char *model; /* NULL: known by its signature only */
+	} cpus;
 	struct measure_value {
 		char name[20];
 		uint8_t bytes[SHA_MAX_SIZE];

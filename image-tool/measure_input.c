@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "image-tool/measure.h"
 #include "lib/base/cleanup.h"
@@ -29,11 +30,18 @@ static int digest_file(struct measure_file *f, struct error *err)
 static int read_file(struct measure_file *f, int dir, const char *name, size_t max,
                      struct error *err)
 {
+	struct stat st;
 	int r;
 
 	f->name = strdup(name);
 	if (!f->name)
 		return error_set(err, ENOMEM, "no memory for a file name");
+	if (fstatat(dir, name, &st, 0) < 0)
+		return error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot read %s: %s", name,
+		                      strerror(errno));
+	/* A pipe may have no other end, a device none at all. */
+	if (!S_ISREG(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is no regular file", name);
 	r = fs_read_file(dir, name, max, &f->bytes, err);
 	if (r < 0 && err && err->kind == ERROR_FAILED)
 		err->kind = r == -EFBIG ? ERROR_INPUT : ERROR_ENVIRONMENT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* measure_report: prints a measurement for people, as bare lines or as JSON. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,8 +112,12 @@ static void inputs_for_people(struct buffer *b, const struct measure_report *r)
 	else
 		buffer_printf(b, "  %-10s %s\n", "root",
 		              in->initrd.name ? "measured: it is the initrd" : "not measured");
-	if (*r->cpus)
-		buffer_printf(b, "  %-10s %s\n", "processors", r->cpus);
+	if (r->cpus.count > 0)
+		buffer_printf(b,
+		              "  %-10s %" PRIu32 ", %s, signature 0x%08" PRIx32
+		              ", features 0x%" PRIx64 "\n",
+		              "processors", r->cpus.count, r->cpus.model ?: "of no known model",
+		              r->cpus.signature, r->cpus.features);
 }
 
 static void values_for_people(struct buffer *b, const struct measure_report *r, const char *indent)
@@ -154,6 +159,23 @@ static void json_file(struct buffer *b, const char *name, const struct measure_f
 	buffer_printf(b, ",\"size\":%zu,\"sha256\":\"%s\"},\n", f->bytes.size, f->sha256);
 }
 
+static void json_cpus(struct buffer *b, const struct measure_report *r)
+{
+	if (r->cpus.count == 0) {
+		json_member(b, "processors", NULL);
+		return;
+	}
+	buffer_printf(b,
+	              " \"processors\":{\"count\":%" PRIu32 ",\"signature\":\"0x%08" PRIx32
+	              "\",\"features\":\"0x%" PRIx64 "\",\"model\":",
+	              r->cpus.count, r->cpus.signature, r->cpus.features);
+	if (r->cpus.model)
+		buffer_json_string(b, r->cpus.model);
+	else
+		buffer_str(b, "null");
+	buffer_str(b, "},\n");
+}
+
 static void json_values(struct buffer *b, const struct measure_report *r)
 {
 	buffer_str(b, " \"measurements\":{");
@@ -187,7 +209,7 @@ static void as_json(struct buffer *b, const struct measure_report *r)
 	json_file(b, "initrd", &in->initrd);
 	json_member(b, "cmdline", in->cmdline);
 	json_member(b, "root_hash", measure_root_hash(in));
-	json_member(b, "processors", *r->cpus ? r->cpus : NULL);
+	json_cpus(b, r);
 	json_values(b, r);
 	if (r->o->verbose)
 		buffer_printf(b, ",\n \"steps\":[%s]", buffer_cstr(&r->steps));

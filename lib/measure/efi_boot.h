@@ -15,8 +15,8 @@ struct efi_boot {
 	struct blob kernel;  /* as the firmware gets it, see linux_image.h */
 	struct blob initrd;  /* NULL: none */
 	const char *cmdline; /* QEMU's -append */
-	/* Where the firmware puts the word initrd=initrd: edk2 puts it first since the end of
-	 * 2024, and put it last before. Only with an initrd. */
+	/* Where the firmware puts the word initrd=initrd: edk2 puts it first since
+	 * edk2-stable202508, and put it last before. Only with an initrd. */
 	bool initrd_word_first;
 };
 
