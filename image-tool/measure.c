@@ -19,7 +19,10 @@
 #include "lib/measure/vcpu.h"
 #include "lib/measure/vmsa.h"
 
-#define DEFAULT_MEMORY (512ull << 20) /* as kihon's */
+/* As kihon's. */
+#define DEFAULT_CPUS   1
+#define DEFAULT_MEMORY (512ull << 20)
+#define MEMORY_MIN     (1ull << 20)
 
 /* One run. */
 struct measure {
@@ -68,9 +71,9 @@ static int snp_processors(const struct measure *m, struct snp_launch *l, struct 
 	uint64_t number;
 	int r;
 
-	l->cpus = o->cpus ?: 1;
+	l->cpus = o->cpus;
 	l->features = VMSA_SNP;
-	if (l->cpus > SNP_CPUS_MAX)
+	if (l->cpus == 0 || l->cpus > SNP_CPUS_MAX)
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "--cpus takes 1 to %d",
 		                      SNP_CPUS_MAX);
 	if (model) {
@@ -140,8 +143,7 @@ static int efi_boot_of(const struct measure *m, bool header_loaded, bool word_fi
 	r = efi_boot_check(boot, err);
 	if (r < 0 || !header_loaded)
 		return r;
-	r = linux_image_as_loaded(&boot->kernel, o->memory ?: DEFAULT_MEMORY, boot->initrd.size,
-	                          loaded, err);
+	r = linux_image_as_loaded(&boot->kernel, o->memory, boot->initrd.size, loaded, err);
 	boot->kernel = (struct blob){loaded->data, loaded->size};
 	return r;
 }
@@ -234,11 +236,11 @@ static int check_options(const struct measure_options *o, const struct tee *tee,
 	} table[] = {
 	    {"--firmware", o->firmware, SNP | TDX},
 	    {"--firmware-digest", o->firmware_digest, SNP},
-	    {"--cpus", o->cpus > 0, SNP},
+	    {"--cpus", o->cpus != DEFAULT_CPUS, SNP},
 	    {"--vcpu-type", o->vcpu_type, SNP},
 	    {"--cpu-sig", o->cpu_sig, SNP},
 	    {"--guest-features", o->guest_features, SNP},
-	    {"--memory", o->memory > 0, TDX | TPM},
+	    {"--memory", o->memory != DEFAULT_MEMORY, TDX | TPM},
 	    {"--kernel-header", o->kernel_header, TDX | TPM},
 	    {"--initrd-word", o->initrd_word, TDX | TPM},
 	    {"--bank", o->bank, TPM},
@@ -249,6 +251,8 @@ static int check_options(const struct measure_options *o, const struct tee *tee,
 			return error_set_kind(err, ERROR_USAGE, EINVAL, "%s changes nothing %s%s",
 			                      table[i].name, tee ? "with --tee " : "without --tee",
 			                      tee ? tee->name : "");
+	if (o->memory < MEMORY_MIN)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "--memory takes 1M and more");
 	if (o->vcpu_type && o->cpu_sig)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--vcpu-type and --cpu-sig say the same: give one");
@@ -286,6 +290,14 @@ static int measure(const struct measure_options *o, const char *dir, struct meas
 	if (tee)
 		r = tee->measure(&m, err);
 	return r < 0 ? r : measure_report_print(report, err);
+}
+
+static void defaults(void *data)
+{
+	struct measure_options *o = data;
+
+	o->cpus = DEFAULT_CPUS;
+	o->memory = DEFAULT_MEMORY;
 }
 
 static int run_measure(int argc, char **argv, void *data)
@@ -374,5 +386,6 @@ const struct verb verb_measure = {
     .min_args = 1,
     .max_args = 1,
     .run = run_measure,
+    .defaults = defaults,
     .data_size = sizeof(struct measure_options),
 };

@@ -10,7 +10,7 @@
 #include "lib/guestimg/guestimg.h"
 #include "lib/measure/trace.h"
 
-/* As the options give it; NULL and 0: not given. */
+/* As the options give it; NULL: not given. */
 struct measure_options {
 	const char *tee; /* "snp", "tdx", "tpm" */
 	const char *firmware, *firmware_digest;

@@ -148,6 +148,10 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and nothing else
 }
 
 @test "wrong use" {
+	mkdir -p big
+	cp initrd/vmlinux initrd/bzImage big
+	truncate -s 3M big/rootfs.initrd
+	describe big initrd rootfs.initrd
 	refused 2 'wants --firmware' erofs --tee snp
 	refused 2 'changes nothing with --tee tdx' erofs --tee tdx --firmware tdx.fd --cpus 2
 	refused 2 'changes nothing without --tee' erofs --firmware tdx.fd
@@ -158,6 +162,9 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and nothing else
 	refused 2 'control character' erofs --append $'a\nb'
 	refused 2 '--quiet goes with' erofs --quiet --json
 	refused 2 '--cpus takes 1 to 512' erofs --tee snp --firmware sev.fd --cpus 513
+	refused 2 '--cpus takes 1 to 512' erofs --tee snp --firmware sev.fd --cpus 0
+	refused 2 '--memory takes 1M and more' erofs --tee tpm --memory 0
+	refused 3 'does not fit into' big --tee tpm --memory 2M
 }
 
 @test "files that lie, or are not there" {
