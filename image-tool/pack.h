@@ -70,6 +70,7 @@ struct pack {
 	uint32_t needs;
 	const char *profile; /* of the kernel; NULL: --kernel names a folder */
 	bool chosen;         /* by --kernel auto */
+	bool network;        /* the profile has one */
 	const char *why;     /* in the arena of img; NULL: it was not chosen by its needs */
 	int64_t mtime;
 	struct guestimg *img;

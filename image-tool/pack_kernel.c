@@ -122,6 +122,7 @@ static int choose(struct pack *p, const char *list, struct error *err)
 		if ((p->needs & ~variants[i].has) || !is_profile(p, variants[i].profile))
 			continue;
 		p->profile = variants[i].profile;
+		p->network = variants[i].has & PACK_NEEDS_NET;
 		p->chosen = true;
 		p->why = *list
 		             ? arena_printf(&p->img->arena, "the program needs: %s", list)
@@ -135,14 +136,18 @@ static int choose(struct pack *p, const char *list, struct error *err)
 }
 
 /* A kernel that was not chosen by needs: say so when it lacks something. */
-static void warn(const struct pack *p, const char *profile)
+static void take_named(struct pack *p, const char *profile)
 {
+	p->profile = profile;
 	for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++) {
 		uint32_t lacks = p->needs & ~variants[i].has;
 		_cleanup_free_ char *list = name_needs(lacks);
 		_cleanup_free_ char *text = NULL;
 
-		if (strcmp(variants[i].profile, profile) != 0 || !lacks || !list)
+		if (strcmp(variants[i].profile, profile) != 0)
+			continue;
+		p->network = variants[i].has & PACK_NEEDS_NET;
+		if (!lacks || !list)
 			continue;
 		text = str_printf("%s, which the kernel %s does not have; see --kernel auto", list,
 		                  profile);
@@ -170,7 +175,6 @@ int pack_kernel_choose(struct pack *p, struct error *err)
 		                      "--kernel %s is neither auto nor a profile (kata-image-tool "
 		                      "kernel --list shows them) nor a folder",
 		                      name);
-	p->profile = name;
-	warn(p, name);
+	take_named(p, name);
 	return 0;
 }

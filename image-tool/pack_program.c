@@ -182,11 +182,31 @@ static int replace_module(struct pack *p, const struct rootview_file *f, struct 
 	return r < 0 ? r : erofs_node_set_path(p->tree, node, path, (uint64_t)st.st_size, err);
 }
 
+/* What lies under a mount point of kihon-init is hidden when it is to be started. */
+static int check_place(struct pack *p, const char *path, const char *name, struct error *err)
+{
+	static const char *const mounts[] = {"/proc", "/sys", "/dev", "/run", "/tmp"};
+	const size_t n = sizeof(mounts) / sizeof(*mounts) - (strcmp(p->o->format, "initrd") == 0);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *rest = path + strlen(mounts[i]);
+
+		if (str_starts(path, mounts[i]) && (*rest == '/' || !*rest))
+			return error_set_kind(err, ERROR_INPUT, EBUSY,
+			                      "%s: %s cannot be run: the guest mounts a file "
+			                      "system of its own on %s",
+			                      p->source, name, mounts[i]);
+	}
+	return 0;
+}
+
 static int look_at(struct pack *p, struct rootview_file *f, const char *named, struct error *err)
 {
 	char name[SHEBANG_MAX + 1];
-	int r = check_executable(p, f, named, err);
+	int r = check_place(p, f->path, named, err);
 
+	if (r == 0)
+		r = check_executable(p, f, named, err);
 	snprintf(name, sizeof(name), "%s", named);
 	for (unsigned int i = 0; r == 0 && i <= SCRIPTS_MAX; i++) {
 		if (elf_is(f->data, f->size))

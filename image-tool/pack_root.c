@@ -125,7 +125,7 @@ static int add_resolv(struct pack *p, struct error *err)
 
 	if (etc)
 		erofs_node_attr(etc, &dir);
-	if (!(p->needs & PACK_NEEDS_NET) || (etc && !S_ISDIR(dir.mode)) ||
+	if (!p->network || (etc && !S_ISDIR(dir.mode)) ||
 	    erofs_tree_find(p->tree, path, strlen(path)))
 		return 0;
 	return erofs_tree_add_symlink(p->tree, path, strlen(path), &attr, target, strlen(target),
