@@ -337,9 +337,9 @@ static const struct option options[] = {
         "tdx, tpm: memory of the guest (512M); counts with --kernel-header loaded and an\n"
         "initrd, whose place QEMU writes into the kernel's header."),
     ROW("kernel-header", OPTION_ENUM, kernel_header, "HOW", "file|loaded",
-        "tdx, tpm: the kernel is measured as it is in its file (QEMU from 10.2 on, for\n"
-        "confidential guests; the default of tdx), or with the header that QEMU fills in\n"
-        "as a boot loader (the default of tpm)."),
+        "tdx, tpm: the kernel is measured as it is in its file (from QEMU 10.0 with\n"
+        "edk2-stable202502 on; the default of tdx), or with the header that an older QEMU\n"
+        "fills in as a boot loader (as in Debian 12; the default of tpm)."),
     ROW("initrd-word", OPTION_ENUM, initrd_word, "WHERE", "first|last",
         "tdx, tpm: where the firmware puts initrd=initrd in the command line: first (edk2\n"
         "from stable202508 on, the default of tdx) or last (before, the default of tpm)."),

@@ -4,8 +4,9 @@
  * Documentation/arch/x86/boot.rst; QEMU, hw/i386/x86-common.c, x86_load_linux).
  *
  * With -kernel, QEMU is a boot loader: it fills in fields of the setup header before it hands
- * the kernel over, and so changes what the firmware measures. It leaves them alone for SEV
- * guests always, for other confidential guests from 10.2 on.
+ * the kernel over, and so changes what the firmware measures. SEV guests get the file as it is,
+ * other confidential guests from 10.2 on, others when their firmware takes the kernel from
+ * etc/boot/kernel (QEMU 10.0, edk2-stable202502).
  */
 #pragma once
 
