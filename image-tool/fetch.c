@@ -73,8 +73,8 @@ static int check_list(const struct artifact *a, struct error *err)
 		                      a->type);
 	if (!json || json->size > GUESTIMG_MAX_SIZE)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "the artifact has no %s" GUESTIMG_FILE,
-		                      json ? "" : "usable ");
+		                      "the artifact has no " GUESTIMG_FILE "%s",
+		                      json ? " of at most 4 MiB" : "");
 	for (size_t i = 0; i < a->n_files; i++)
 		if (__builtin_add_overflow(sum, a->files[i].size, &sum) || sum > FETCH_MAX)
 			return error_set_kind(err, ERROR_INPUT, EFBIG,
@@ -345,11 +345,11 @@ static int print(const struct fetch *f, struct error *err)
 {
 	_cleanup_report_ struct report r;
 
+	report_init(&r, true);
 	if (!f->o->json) {
 		printf("%s\n", f->entry);
 		return 0;
 	}
-	report_init(&r, true);
 	report_string(&r, "path", f->entry);
 	report_string(&r, "digest", f->digest.text);
 	report_number(&r, "bytes_received", f->received);
