@@ -83,7 +83,7 @@ def main(args):
         boot(args, path)
         read_pcrs(path, args[5])
     finally:
-        tpm.send_signal(signal.SIGTERM)
+        tpm.kill()  # SIGTERM may be ignored: make hands that down
         tpm.wait()
         shutil.rmtree(folder)
 
@@ -91,4 +91,5 @@ def main(args):
 if __name__ == "__main__":
     if len(sys.argv) != 8:
         sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that nothing is left behind
     main(sys.argv[1:])
