@@ -75,6 +75,17 @@ static int check_super(int fd, uint64_t offset, uint64_t size, struct error *err
 	return 0;
 }
 
+/* Opening does not look at these checksums, and only notes what is behind the bitmaps' ends. */
+static int check_descriptors(ext2_filsys fs, struct error *err)
+{
+	if (fs->flags & (EXT2_FLAG_BBITMAP_TAIL_PROBLEM | EXT2_FLAG_IBITMAP_TAIL_PROBLEM))
+		return ext4_damaged(err, "a bitmap is not filled with ones behind its end");
+	for (dgrp_t g = 0; g < fs->group_desc_count; g++)
+		if (!ext2fs_group_desc_csum_verify(fs, g))
+			return ext4_damaged(err, "the checksum of group %u does not hold", g);
+	return 0;
+}
+
 int ext4_open(struct ext4_image **out, int fd, uint64_t offset, uint64_t size, struct error *err)
 {
 	struct ext4_image *image;
@@ -97,8 +108,11 @@ int ext4_open(struct ext4_image **out, int fd, uint64_t offset, uint64_t size, s
 		code = ext2fs_check_desc(image->fs);
 	if (code == 0)
 		code = ext2fs_read_bitmaps(image->fs);
-	if (code) {
+	if (code)
 		r = ext4_failed(code, err, "superblock, descriptors or bitmaps");
+	else
+		r = check_descriptors(image->fs, err);
+	if (r < 0) {
 		ext4_close(image);
 		return r;
 	}
