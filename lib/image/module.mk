@@ -11,11 +11,12 @@ $(eval $(call library,image,$(IMAGE_SRCS)))
 IMAGE_LIBS := image erofs oci base
 IMAGE_SYSLIBS := -lcrypto -lisal -lzstd -lcjson
 IMAGE_TAR_TESTS := tar layer
+$(eval $(call unit_test,test-oci-source,tests/unit/test-oci-source.c tests/unit/tar_maker.c,$(IMAGE_LIBS),-lcurl -lssl $(IMAGE_SYSLIBS)))
 $(foreach t,$(IMAGE_TAR_TESTS),$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c \
 	tests/unit/tar_maker.c,$(IMAGE_LIBS),$(IMAGE_SYSLIBS))))
-$(foreach t,artifact auth inflate initdata policy registry-config,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,\
+$(foreach t,artifact auth image-index inflate initdata policy registry-config,$(eval $(call unit_test,test-$(t),tests/unit/test-$(t).c,\
 	$(IMAGE_LIBS),-lcurl -lssl $(IMAGE_SYSLIBS))))
 
-$(foreach t,artifact tar layer toml reference inflate registry,$(eval $(call fuzz_target,fuzz-$(t),tests/fuzz/fuzz-$(t).c,\
+$(foreach t,artifact tar layer toml reference inflate oci-layout registry,$(eval $(call fuzz_target,fuzz-$(t),tests/fuzz/fuzz-$(t).c,\
 	$(IMAGE_LIBS),-lcurl -lssl $(IMAGE_SYSLIBS))))
 $(eval $(call unit_test,test-trust,tests/unit/test-trust.c,$(IMAGE_LIBS),-lcrypto))

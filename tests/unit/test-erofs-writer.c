@@ -345,4 +345,50 @@ TEST(no_room)
 	erofs_tree_free(tree);
 }
 
+TEST(streaming_fills_the_room_before_aligned_files)
+{
+	static const struct erofs_write_opts opts = {.flags = EROFS_WRITE_HUGE | EROFS_WRITE_TIGHT};
+	static char huge[EROFS_HUGE_SIZE + 1];
+	_cleanup_close_ int fd = new_file();
+	_cleanup_erofs_writer_ struct erofs_writer *w = NULL;
+	_cleanup_erofs_image_ struct erofs_image *image = NULL;
+	struct erofs_check_result result;
+	struct erofs_write_stats stats;
+	struct erofs_extent a, b, c;
+
+	memset(huge, 'h', sizeof(huge) - 1);
+	check_ok(erofs_writer_begin(&w, fd, &opts, &err), &err);
+	a = put(w, "small", "x", 1, true);
+	b = put(w, "huge", huge, 1, true);
+	check_int(b.block % (EROFS_HUGE_SIZE / EROFS_BLOCK_SIZE), 0);
+	/* Behind the first one, before the large one. */
+	c = put(w, "second", "0123456789abcdef", 600, true);
+	check_int(c.block, a.block + 1);
+	/* What is given up in between leaves its room, as zeros. */
+	check_ok(erofs_writer_data_start(w, 5000, &err), &err);
+	check_ok(erofs_writer_data(w, huge, 5000, &err), &err);
+	check_ok(erofs_writer_data_abort(w, &err), &err);
+	check_ok(erofs_writer_data_start(w, 5000, &err), &err);
+	check_ok(erofs_writer_data_zeros(w, 5000, &err), &err);
+	check_ok(erofs_writer_data_end(w, &c, &err), &err);
+	check_int(c.block, a.block + 4);
+	check_ok(erofs_node_set_extent(tree, add("zeros"), &c, &err), &err);
+	/* Too large for the room, and of a size that nobody knew. */
+	c = put(w, "large", huge, 1, false);
+	check(c.block > b.block);
+	check_ok(erofs_writer_finish(w, tree, &stats, &err), &err);
+	check(stats.size % EROFS_HUGE_SIZE); /* tight */
+	image = open_checked(fd, &result);
+	check_int(result.huge_files_aligned, 2);
+	{
+		static const char none[5000];
+		char got[5000];
+		struct erofs_stat st;
+
+		check_ok(erofs_lookup(image, "zeros", 5, &st, &err), &err);
+		check_int(erofs_pread(image, &st, got, sizeof(got), 0, &err), sizeof(got));
+		check(!memcmp(got, none, sizeof(got)));
+	}
+}
+
 TEST_MAIN()
