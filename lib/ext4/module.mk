@@ -6,3 +6,4 @@ $(eval $(call fuzz_target,fuzz-ext4,tests/fuzz/fuzz-ext4.c,ext4 erofs base,-lext
 
 # The library at the command line, for benchmarks and tests/ext4.bats.
 $(eval $(call host_program,ext4-pack,tests/ext4/ext4-pack.c,ext4 erofs base,-lext2fs -lcom_err -lcjson,not-installed))
+$(eval $(call fuzz_target,fuzz-ext4-walk,tests/fuzz/fuzz-ext4-walk.c,ext4 erofs base,-lext2fs -lcom_err -lcjson))

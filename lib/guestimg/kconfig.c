@@ -155,12 +155,10 @@ void kconfig_free(struct kconfig *config)
 	free(config);
 }
 
-const char *kconfig_value(const struct kconfig *config, const char *name)
+static const char *find_value(const struct kconfig *config, const char *name)
 {
 	size_t low = 0, high = config->n;
 
-	if (str_starts(name, PREFIX))
-		name += PREFIX_LENGTH;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		int r = strcmp(name, config->symbols[mid].name);
@@ -172,7 +170,17 @@ const char *kconfig_value(const struct kconfig *config, const char *name)
 		else
 			low = mid + 1;
 	}
-	return "n";
+	return NULL;
+}
+
+/* A symbol may itself be called CONFIG_SOMETHING. */
+const char *kconfig_value(const struct kconfig *config, const char *name)
+{
+	const char *value = find_value(config, name);
+
+	if (!value && str_starts(name, PREFIX))
+		value = find_value(config, name + PREFIX_LENGTH);
+	return value ?: "n";
 }
 
 int kconfig_diff(const struct kconfig *a, const struct kconfig *b, kconfig_diff_fn fn, void *data)
