@@ -21,8 +21,7 @@
 #include "lib/image/hash.h"
 #include "lib/image/remote.h"
 
-#define FETCH_MAX      (16ull << 30) /* bytes of one image */
-#define SIGNATURE_FILE GUESTIMG_FILE ".sig"
+#define FETCH_MAX (16ull << 30) /* bytes of one image */
 
 struct fetch_options {
 	struct remote_options remote;
@@ -188,6 +187,16 @@ static bool names_sha256(const struct artifact_file *file, const struct guestimg
 	       strcmp(file->digest.text + strlen("sha256:"), want->sha256) == 0;
 }
 
+static bool is_companion(const char *name)
+{
+	static const char *const companions[] = GUEST_COMPANIONS;
+
+	for (size_t i = 0; i < sizeof(companions) / sizeof(*companions); i++)
+		if (strcmp(name, companions[i]) == 0)
+			return true;
+	return false;
+}
+
 /* image.json and the manifest name the same files. */
 static int check_description(const struct fetch *f, struct error *err)
 {
@@ -213,7 +222,7 @@ static int check_description(const struct fetch *f, struct error *err)
 	for (size_t i = 0; i < f->image.n_files; i++) {
 		const char *name = f->image.files[i].name;
 
-		if (strcmp(name, GUESTIMG_FILE) != 0 && strcmp(name, SIGNATURE_FILE) != 0 &&
+		if (strcmp(name, GUESTIMG_FILE) != 0 && !is_companion(name) &&
 		    !guestimg_find(img, name))
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "the artifact has a file %s, which " GUESTIMG_FILE

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "image-tool/lock.h"
 #include "image-tool/spdx.h"
 
 /* What a verifier takes the parameters' meaning from. */
@@ -53,7 +54,7 @@ static void parameters(const struct guestimg *img, struct buffer *out)
 	              img->verity.root_hash ? "true" : "false", img->timestamp);
 }
 
-static void materials(const struct guestimg *img, struct buffer *out)
+static void materials(const struct guestimg *img, const struct digest *lock, struct buffer *out)
 {
 	buffer_str(out, "  \"resolvedDependencies\":[");
 	for (size_t i = 0; i < img->n_packages; i++) {
@@ -65,18 +66,23 @@ static void materials(const struct guestimg *img, struct buffer *out)
 		buffer_json_string(out, buffer_cstr(&purl));
 		buffer_str(out, "}");
 	}
+	if (lock) {
+		resource(out, img->n_packages ? "," : "", LOCK_FILE,
+		         lock->text + strlen("sha256:"));
+		buffer_str(out, "}");
+	}
 	buffer_str(out, "]},\n");
 }
 
 void provenance_format(const struct guestimg *img, const struct digest *manifest,
-                       const char *builder, struct buffer *out)
+                       const struct digest *lock, const char *builder, struct buffer *out)
 {
 	buffer_str(out, "{\"_type\":\"https://in-toto.io/Statement/v1\",\n");
 	subjects(img, manifest, out);
 	buffer_str(out, " \"predicateType\":\"" PROVENANCE_TYPE "\",\n \"predicate\":{"
 	                "\"buildDefinition\":{\"buildType\":\"" BUILD_TYPE "\",\n  ");
 	parameters(img, out);
-	materials(img, out);
+	materials(img, lock, out);
 	buffer_str(out, "  \"runDetails\":{\"builder\":{\"id\":");
 	buffer_json_string(out, builder);
 	buffer_str(out, ",\"version\":{\"kihon\":");

@@ -15,7 +15,7 @@
 /* Who built it, unless the caller knows better. */
 #define PROVENANCE_BUILDER "pkg:generic/kihon/kata-image-tool"
 
-/* Subjects are the files of the image and, by the image's name, the manifest. The same input gives
- * the same bytes. */
+/* Subjects are the files of the image and, by the image's name, the manifest. lock: SHA-256 of
+ * image.lock, which pins every input; NULL: there is none. The same input gives the same bytes. */
 void provenance_format(const struct guestimg *img, const struct digest *manifest,
-                       const char *builder, struct buffer *out);
+                       const struct digest *lock, const char *builder, struct buffer *out);

@@ -7,6 +7,7 @@
 
 #include "image-tool/contents.h"
 #include "image-tool/guest_artifact.h"
+#include "image-tool/image_cache.h"
 #include "image-tool/progress.h"
 #include "image-tool/provenance.h"
 #include "image-tool/report.h"
@@ -17,8 +18,6 @@
 #include "lib/image/hash.h"
 #include "lib/image/push.h"
 #include "lib/image/remote.h"
-
-#define SIGNATURE_FILE GUESTIMG_FILE ".sig"
 
 struct publish_options {
 	struct remote_options remote;
@@ -54,6 +53,9 @@ static void publish_clear(struct publish *p)
 
 /* ---- what is pushed */
 
+static const char *const companions[] = GUEST_COMPANIONS;
+#define N_COMPANIONS (sizeof(companions) / sizeof(*companions))
+
 static int add_file(struct artifact *a, const char *name, const char *media_type,
                     const char *sha256, uint64_t size, struct error *err)
 {
@@ -67,17 +69,22 @@ static int add_file(struct artifact *a, const char *name, const char *media_type
 	return digest_parse(text, name, &f->digest, err);
 }
 
-/* The signature of image.json, when there is one. */
-static int add_signature(struct publish *p, struct error *err)
+/* The signature of image.json and the lock file, when they are there. */
+static int add_companions(struct publish *p, struct error *err)
 {
-	char sha256[65];
-	uint64_t size;
-	int r;
+	int r = 0;
 
-	if (faccessat(p->dirfd, SIGNATURE_FILE, F_OK, 0) < 0 && errno == ENOENT)
-		return 0;
-	r = measure_file(p->dirfd, SIGNATURE_FILE, sha256, &size, err);
-	return r < 0 ? r : add_file(&p->image, SIGNATURE_FILE, GUEST_IMAGE_FILE, sha256, size, err);
+	for (size_t i = 0; r == 0 && i < N_COMPANIONS; i++) {
+		char sha256[65];
+		uint64_t size;
+
+		if (faccessat(p->dirfd, companions[i], F_OK, 0) < 0 && errno == ENOENT)
+			continue;
+		r = measure_file(p->dirfd, companions[i], sha256, &size, err);
+		if (r == 0)
+			r = add_file(&p->image, companions[i], GUEST_IMAGE_FILE, sha256, size, err);
+	}
+	return r;
 }
 
 static int list_files(struct publish *p, struct error *err)
@@ -86,19 +93,19 @@ static int list_files(struct publish *p, struct error *err)
 	struct artifact *a = &p->image;
 	int r = 0;
 
-	if (c->n_files + 1 > ARTIFACT_MAX_FILES)
+	if (c->n_files + N_COMPANIONS > ARTIFACT_MAX_FILES)
 		return error_set_kind(err, ERROR_INPUT, E2BIG,
 		                      "%s has more than %d files: too many for one manifest",
-		                      p->dir, ARTIFACT_MAX_FILES - 1);
+		                      p->dir, ARTIFACT_MAX_FILES - (int)N_COMPANIONS);
 	a->type = GUEST_ARTIFACT_TYPE;
-	a->files = arena_new_array(&a->arena, c->n_files + 1, struct artifact_file);
+	a->files = arena_new_array(&a->arena, c->n_files + N_COMPANIONS, struct artifact_file);
 	if (!a->files)
 		return error_set(err, ENOMEM, "no memory for the manifest");
 	for (size_t i = 0; r == 0 && i < c->n_files; i++)
 		r = add_file(a, c->files[i].name,
 		             i + 1 < c->n_files ? GUEST_IMAGE_FILE : GUEST_IMAGE_JSON,
 		             c->files[i].sha256, c->files[i].size, err);
-	return r < 0 ? r : add_signature(p, err);
+	return r < 0 ? r : add_companions(p, err);
 }
 
 static int describe(const struct buffer *json, struct image_descriptor *out, struct error *err)
@@ -108,6 +115,18 @@ static int describe(const struct buffer *json, struct image_descriptor *out, str
 	*out = (struct image_descriptor){.size = json->size};
 	snprintf(out->media_type, sizeof(out->media_type), ARTIFACT_MANIFEST_TYPE);
 	return hash_bytes(DIGEST_SHA256, json->data, json->size, &out->digest, err);
+}
+
+/* Nobody publishes what nobody can fetch: a file that has the name of another, say. */
+static int check_manifest(const struct publish *p, const struct buffer *json, struct error *err)
+{
+	_cleanup_artifact_ struct artifact again = {0};
+	int r = artifact_parse(json->data, json->size, &again, err);
+
+	if (r == 0 && artifact_find(&again, IMAGE_CACHE_MANIFEST))
+		r = error_set_kind(err, ERROR_INPUT, EINVAL,
+		                   "a file of an image cannot be called " IMAGE_CACHE_MANIFEST);
+	return r < 0 ? error_prefix(err, r, "%s", p->dir) : 0;
 }
 
 static int make_manifest(struct publish *p, struct buffer *json, struct error *err)
@@ -129,6 +148,8 @@ static int make_manifest(struct publish *p, struct buffer *json, struct error *e
 	artifact_format(&p->image, json);
 	p->image.n_annotations = 0;
 	r = describe(json, &p->manifest, err);
+	if (r == 0)
+		r = check_manifest(p, json, err);
 	if (r == 0 && ref->digest.text[0] && !digest_equal(&ref->digest, &p->manifest.digest))
 		return error_set_kind(err, ERROR_VERIFICATION, EBADMSG,
 		                      "%s is the artifact %s, not %s: publish it under a tag",
@@ -225,14 +246,16 @@ static int attach_all(struct publish *p, struct error *err)
 	struct artifact provenance = {
 	    .type = PROVENANCE_ARTIFACT_TYPE, .annotations = &note, .n_annotations = 1};
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT, statement = BUFFER_INIT;
+	const struct artifact_file *lock;
 	int r = spdx_format(p->img, &p->contents, &text, err);
 
 	if (r == 0)
 		r = attach(p, "sbom.spdx.json", &sbom, &text, &p->sbom, err);
 	if (r < 0)
 		return r;
-	provenance_format(p->img, &p->manifest.digest, p->o->builder ?: PROVENANCE_BUILDER,
-	                  &statement);
+	lock = artifact_find(&p->image, LOCK_FILE);
+	provenance_format(p->img, &p->manifest.digest, lock ? &lock->digest : NULL,
+	                  p->o->builder ?: PROVENANCE_BUILDER, &statement);
 	return attach(p, "provenance.intoto.json", &provenance, &statement, &p->provenance, err);
 }
 
@@ -330,11 +353,12 @@ const struct verb verb_publish = {
     .summary = "Pushes an image to a registry.",
     .details =
         "The image becomes an OCI artifact (" GUEST_ARTIFACT_TYPE "):\n"
-        "each file of it, image.json and its signature are a layer as they are, so that other\n"
-        "tools get the folder back. Beside it go an SPDX document (see 'sbom') and an in-toto\n"
-        "statement with SLSA provenance, as referrers; in a registry without the referrers API\n"
-        "they are entered in the index with the tag sha256-DIGEST. The tag is moved when all\n"
-        "is there. 'kihon boot REGISTRY/REF' boots what was published, 'fetch' fetches it.\n"
+        "each file of it, image.json, its signature and image.lock are a layer as they are, so\n"
+        "that other tools get the folder back. Beside it go an SPDX document (see 'sbom') and\n"
+        "an in-toto statement with SLSA provenance, as referrers; in a registry without the\n"
+        "referrers API they are entered in the index with the tag sha256-DIGEST. The tag is\n"
+        "moved when all is there. 'kihon boot REGISTRY/REF' boots what was published, 'fetch'\n"
+        "fetches it.\n"
         "\n"
         "The same image gives the same digests; what the registry has is not sent again. An\n"
         "image whose files are not those of its image.json is refused (status 5). Only HTTPS\n"

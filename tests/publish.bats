@@ -182,6 +182,25 @@ blob() { curl -s --cacert "$REGISTRY_CA" -u demo:secret "https://$REGISTRY/v2/$1
 	echo x >>copy/vmlinux
 	fails 5 vmlinux publish copy "$REGISTRY/guest/x:1"
 	fails 3 'the registry has no' fetch "$REGISTRY/guest/x:1"
+	cp -r "$FILES/image" names
+	echo >names/manifest.json
+	python3 "$ROOT/tests/publish/describe.py" names rootfs.erofs erofs
+	fails 3 'cannot be called manifest.json' publish names "$REGISTRY/guest/x:1"
+}
+
+@test "signature and lock file go with the image; the lock's digest is in the provenance" {
+	cp -r "$FILES/image" whole
+	echo signature >whole/image.json.sig
+	echo '{"schema": 1, "pins": []}' >whole/image.lock
+	echo other >whole/notes
+	publish whole "$REGISTRY/guest/whole:1" >out
+	rm whole/notes
+	fetch "$REGISTRY/guest/whole:1" -o back
+	diff -r whole back
+	certs
+	raw "guest/whole@$(jq -r .provenance out)" >provenance
+	blob guest/whole "$(jq -r '.layers[0].digest' provenance)" |
+		jq -e --arg d "$(sha256sum <whole/image.lock | cut -c1-64)" '.predicate.buildDefinition.resolvedDependencies | any(.name == "image.lock" and .digest.sha256 == $d)'
 }
 
 @test "Ctrl-C ends an upload; the tag is not there" {

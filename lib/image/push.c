@@ -175,7 +175,7 @@ static int look_where(struct upload *u, struct error *err)
 
 static int send_pieces(struct upload *u, struct error *err)
 {
-	unsigned int tries = 0;
+	unsigned int tries = 0, breaks = 0;
 
 	while (u->at < u->bytes->size) {
 		_cleanup_http_response_ struct http_response resp = {0};
@@ -186,7 +186,9 @@ static int send_pieces(struct upload *u, struct error *err)
 			tries = 0;
 			continue;
 		}
-		e = registry_before_retry(u->r, failed, &resp, tries++, err);
+		e = breaks++ < REGISTRY_BREAKS
+		        ? registry_before_retry(u->r, failed, &resp, tries++, err)
+		        : (failed ? failed : -EIO);
 		if (e)
 			return failed || e == -ECANCELED ? e : refuse_blob(u, &resp, err);
 		e = look_where(u, err);
