@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "image-tool/packer.h"
+#include "image-tool/tool.h"
 #include "lib/erofs/links.h"
 
 #define CHUNK 65536
@@ -120,7 +121,8 @@ static int put_entry(const char *path, const struct erofs_stat *st, void *data)
 
 	if (!*path)
 		return 0;
-	r = check_entry(rd, path, st);
+	r = tool_interrupted() ? error_set(rd->err, EINTR, "interrupted")
+	                       : check_entry(rd, path, st);
 	if (r == 0)
 		r = number(rd, st, &ino, &more);
 	content = content && !more;

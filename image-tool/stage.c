@@ -117,6 +117,8 @@ static int measure_fd(int fd, const char *name, char sha256[65], uint64_t *size,
 		uint8_t buf[65536];
 		ssize_t n = read(fd, buf, sizeof(buf));
 
+		if (tool_interrupted())
+			return error_set(err, EINTR, "interrupted");
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
