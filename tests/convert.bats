@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
+	make -s -C "$ROOT" build/host/bin/kata-image-tool build/host/bin/kihon-pull >&2
 	export KIT=$ROOT/build/host/bin/kata-image-tool LAYOUT=$BATS_FILE_TMPDIR/layout
 	export TMPDIR=$BATS_FILE_TMPDIR
 	python3 "$ROOT/tests/convert/images.py" "$LAYOUT"
@@ -243,6 +243,39 @@ same_as_umoci() {
 	fails 3 "has no" $(login) "$REGISTRY/images:none" out
 	fails 4 "login" --no-system-ca --ca "$REGISTRY_CA" "$REGISTRY/images:rich" out
 	fails 4 "onnect" $(login) 127.0.0.1:1/x:y out
+}
+
+@test "kihon-pull takes the layers as they are, unless they are damaged or say too much" {
+	convert $(login) "$LAYOUT:rich" "$REGISTRY/ready:v1" --verity --dedupe
+	convert "$LAYOUT:rich" local --verity --dedupe
+	local pull="$ROOT/build/host/bin/kihon-pull pull --json --store store $(login)" i=0 f name
+	$pull "$REGISTRY/ready:v1" | jq -r '.layers[].file' >files
+	for f in $(blobs local:rich); do
+		i=$((i + 1))
+		cmp "$f" "$(sed -n ${i}p files)"
+	done
+	merge $(cat files)
+	MIN_ENTRIES=500 same_as_umoci rich
+	rm -rf store
+	# Layers that others made: one that redirects, one with a name out of order, one cut short.
+	mkdir -p tree/d
+	touch tree/a tree/b
+	setfattr -n trusted.overlay.redirect -v /elsewhere tree/d
+	mkfs.erofs --quiet -T0 redirect tree
+	setfattr -x trusted.overlay.redirect tree/d
+	mkfs.erofs --quiet -T0 order tree
+	python3 -c 'b = open("order", "rb").read(); i = b.index(b"...a"); open("order", "wb").write(b[:i + 3] + b"z" + b[i + 4:])' ||
+		python3 -c 'b = open("order", "rb").read(); i = b.index(b"...abd"); open("order", "wb").write(b[:i + 3] + b"z" + b[i + 4:])'
+	head -c 2048 order >cut
+	for name in redirect order cut; do
+		python3 "$ROOT/tests/convert/images.py" --layer "$name" "in-$name"
+		registry_copy "oci:in-$name:x" "odd:$name" --preserve-digests
+		run --separate-stderr $pull "$REGISTRY/odd:$name"
+		echo "$name: $status $stderr"
+		[ "$status" -eq 3 ]
+		[ "${#stderr_lines[@]}" -eq 1 ]
+		[ -z "$(find store -name '*.erofs')" ]
+	done
 }
 
 # ---------------------------------------------------------------- keys

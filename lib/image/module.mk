@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # image: an OCI image from a registry, checked and made into one EROFS file a layer; and pushing to registries.
 # A file is listed here when it compiles.
-IMAGE_SRCS := $(addprefix lib/image/,artifact.c auth.c base64.c crosslink.c dedupe.c encrypt.c encrypt_jwe.c hash.c http.c inflate.c initdata.c layer.c \
+IMAGE_SRCS := $(addprefix lib/image/,artifact.c auth.c base64.c crosslink.c dedupe.c encrypt.c encrypt_jwe.c erofs_layer.c hash.c http.c inflate.c initdata.c layer.c \
 	lower.c merge.c oci_dest.c oci_dest_archive.c oci_dest_commit.c \
 	oci_dest_index.c oci_files.c oci_source.c oci_source_docker.c oci_source_layout.c \
 	oci_source_registry.c path.c policy.c pull.c pull_layers.c push.c registry.c registry_config.c remote.c settings.c stage.c store.c \

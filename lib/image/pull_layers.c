@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/image/erofs_layer.h"
 #include "lib/image/hash.h"
 #include "lib/image/layer.h"
 #include "lib/image/stage.h"
@@ -84,35 +85,33 @@ static int on_bytes(void *data, const uint8_t *p, size_t n, struct error *err)
 	return r;
 }
 
-/* blob -> verify -> [decrypt] -> inflate -> verify -> tar -> layer */
-static int make_stages(const struct pull_options *o, const struct job *job, struct layer *layer,
-                       struct stage **out, struct error *err)
+static int find_media(const struct job *job, struct image_media *out, struct error *err)
 {
-	_cleanup_stage_ struct stage *s = NULL;
-	struct image_media media;
-	uint64_t plain_max;
-	int r;
-
-	if (image_media_find(job->blob->media_type, &media) || media.kind != IMAGE_MEDIA_LAYER)
+	if (image_media_find(job->blob->media_type, out) || out->kind != IMAGE_MEDIA_LAYER)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "a layer of the unknown type \"%.100s\"",
 		                      job->blob->media_type);
-	if (media.encrypted)
+	if (out->encrypted)
 		return error_set_kind(err, ERROR_INPUT, EOPNOTSUPP,
 		                      "the layer is encrypted, which this version cannot read");
-	if (media.erofs)
-		return error_set_kind(err, ERROR_INPUT, EOPNOTSUPP,
-		                      "the layer is an EROFS image, which this version does not "
-		                      "take from a registry");
+	return 0;
+}
+
+/* blob -> verify -> [decrypt] -> inflate -> verify -> last. Takes *last over. */
+static int make_stages(const struct pull_options *o, const struct job *job,
+                       enum image_compression compression, struct stage **last, struct stage **out,
+                       struct error *err)
+{
+	_cleanup_stage_ struct stage *s = steal_ptr(last);
+	uint64_t plain_max;
+	int r;
+
 	if (__builtin_mul_overflow(o->limits.max_entries, TAR_OVERHEAD, &plain_max) ||
 	    __builtin_add_overflow(plain_max, o->limits.max_size, &plain_max))
 		plain_max = UINT64_MAX;
-	r = stage_tar_new(&layer_sink, layer, &o->limits, &s, err);
+	r = stage_verify_new(job->diff_id, plain_max, false, "the unpacked layer", &s, &s, err);
 	if (!r)
-		r = stage_verify_new(job->diff_id, plain_max, false, "the unpacked layer", &s, &s,
-		                     err);
-	if (!r)
-		r = stage_inflate_new(media.compression, &s, &s, err);
+		r = stage_inflate_new(compression, &s, &s, err);
 	if (!r)
 		r = stage_verify_new(&job->blob->digest, job->blob->size, true, "the layer's blob",
 		                     &s, &s, err);
@@ -149,33 +148,66 @@ static const struct digest *below_of(const struct job *job)
 	return job->below.text[0] ? &job->below : NULL;
 }
 
-static int fetch(struct work *w, struct http *http, struct job *job, struct pull_layer *out,
-                 struct error *err)
+/* All bytes of a blob through the stages that end in `last`. */
+static int transfer(struct work *w, struct http *http, struct job *job,
+                    enum image_compression compression, struct stage **last, struct error *err)
 {
-	_cleanup_store_temp_ struct store_temp temp = STORE_TEMP_INIT;
 	_cleanup_stage_ struct stage *stages = NULL;
-	_cleanup_layer_ struct layer *layer = NULL;
-	_cleanup_lower_ struct lower *lower = NULL;
 	struct flow flow = {.w = w, .job = job};
-	bool needs_lower;
-	int r = store_begin(w->o->store, &temp, err);
+	int r = make_stages(w->o, job, compression, last, &stages, err);
 
-	if (!r)
-		r = layer_new(temp.fd, &w->o->limits, &layer, err);
-	if (!r)
-		r = make_stages(w->o, job, layer, &stages, err);
 	if (r)
 		return r;
 	flow.first = stages;
 	r = registry_blob(w->registry, http, job->blob, on_bytes, &flow, err);
+	return r ? r : stage_end(stages, err);
+}
+
+static int fetch_tar(struct work *w, struct http *http, struct job *job,
+                     enum image_compression compression, int fd, bool *needs_lower,
+                     struct error *err)
+{
+	_cleanup_stage_ struct stage *last = NULL;
+	_cleanup_layer_ struct layer *layer = NULL;
+	_cleanup_lower_ struct lower *lower = NULL;
+	int r = layer_new(fd, &w->o->limits, &layer, err);
+
 	if (!r)
-		r = stage_end(stages, err);
+		r = stage_tar_new(&layer_sink, layer, &w->o->limits, &last, err);
 	if (!r)
-		r = layer_settle(layer, &needs_lower, err);
-	if (!r && needs_lower)
+		r = transfer(w, http, job, compression, &last, err);
+	if (!r)
+		r = layer_settle(layer, needs_lower, err);
+	if (!r && *needs_lower)
 		r = open_below(w, job, &lower, err);
+	return r ? r : layer_finish(layer, lower, err);
+}
+
+static int fetch_erofs(struct work *w, struct http *http, struct job *job, int fd,
+                       struct error *err)
+{
+	_cleanup_stage_ struct stage *last = NULL;
+	int r = stage_file_new(fd, &last, err);
+
 	if (!r)
-		r = layer_finish(layer, lower, err);
+		r = transfer(w, http, job, IMAGE_PLAIN, &last, err);
+	return r ? r : erofs_layer_check(fd, err);
+}
+
+static int fetch(struct work *w, struct http *http, struct job *job, struct pull_layer *out,
+                 struct error *err)
+{
+	_cleanup_store_temp_ struct store_temp temp = STORE_TEMP_INIT;
+	bool needs_lower = false;
+	struct image_media media;
+	int r = find_media(job, &media, err);
+
+	if (!r)
+		r = store_begin(w->o->store, &temp, err);
+	if (!r)
+		r = media.erofs
+		        ? fetch_erofs(w, http, job, temp.fd, err)
+		        : fetch_tar(w, http, job, media.compression, temp.fd, &needs_lower, err);
 	if (r)
 		return r;
 	return store_commit(&temp, job->diff_id, below_of(job), !needs_lower, &out->file,

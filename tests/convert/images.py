@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Adds to the layout of tests/pull/images.py what tests/convert.bats needs besides: images.py DIR"""
+"""Adds to the layout of tests/pull/images.py what tests/convert.bats needs besides: images.py DIR
+images.py --layer FILE DIR makes a layout with one image, "x", whose layer is that EROFS image."""
 
 import json
 import os
@@ -68,9 +69,13 @@ def damaged(layout):
 
 
 def main():
+    if sys.argv[1] == "--layer":
+        data = open(sys.argv[2], "rb").read()
+        return Layout(sys.argv[3]).image("x", [(data, data, "application/vnd.erofs.layer.v1")])
     layout = Layout(sys.argv[1])
     for part in (good, aligned, odd, wrong, hostile, damaged):
         part(layout)
+    return None
 
 
 main()
