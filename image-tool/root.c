@@ -13,6 +13,7 @@
 
 #include "image-tool/initrd.h"
 #include "image-tool/tool.h"
+#include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/disk/layout.h"
 #include "lib/erofs/reader.h"
@@ -291,12 +292,12 @@ static int complete_plain(struct making *m, struct error *err)
 
 /* ---------------------------------------------------------------- a disk for Kata */
 
-static int copy_range(int from, int to, uint64_t at, uint64_t size, struct error *err)
+static int copy_data(int from, int to, uint64_t at, off_t start, off_t end, struct error *err)
 {
-	off_t in = 0, out = (off_t)at;
+	off_t in = start, out = (off_t)at + start;
 
-	while ((uint64_t)in < size) {
-		ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(size - (uint64_t)in), 0);
+	while (in < end) {
+		ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - in), 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -304,6 +305,25 @@ static int copy_range(int from, int to, uint64_t at, uint64_t size, struct error
 			return error_errno(err, n < 0 ? errno : EIO, "cannot write the disk image");
 	}
 	return 0;
+}
+
+/* Holes stay holes: a file system of a size that was asked for is mostly that. */
+static int copy_range(int from, int to, uint64_t at, uint64_t size, struct error *err)
+{
+	off_t start = 0, end = 0;
+	int r = 0;
+
+	while (r == 0 && !tool_interrupted()) {
+		start = lseek(from, end, SEEK_DATA);
+		if (start < 0 && errno == ENXIO)
+			return 0;
+		end = start < 0 ? -1 : lseek(from, start, SEEK_HOLE);
+		if (end < 0)
+			return error_errno(err, errno, "cannot read the root file system");
+		end = (uint64_t)end < size ? end : (off_t)size;
+		r = copy_data(from, to, at, start, end, err);
+	}
+	return r == 0 ? error_set(err, EINTR, "interrupted") : r;
 }
 
 /* The line that Kata's builder writes and its configuration takes (kernel_verity_params). */
