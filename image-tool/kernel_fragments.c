@@ -268,6 +268,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static int by_fragment(const void *a, const void *b)
+{
+	const struct fragment *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
 static int read_profiles(struct kernel_catalogue *c, const char *data, struct error *err)
 {
 	_cleanup_free_ char *path = str_printf("%s/kernel-config/profiles", data);
@@ -295,6 +302,7 @@ static int read_profiles(struct kernel_catalogue *c, const char *data, struct er
 		e = read_profile(c, data, p, p->name, 0, err);
 	}
 	qsort(c->profiles, c->n_profiles, sizeof(*c->profiles), by_name);
+	qsort(c->fragments, c->n_fragments, sizeof(*c->fragments), by_fragment);
 	return e;
 }
 

@@ -194,3 +194,137 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 	build_kernel --profile unikernel -o "$BATS_TEST_TMPDIR"
 	[ "$(stat -c %s "$BATS_TEST_TMPDIR/bzImage")" -le $((2 << 20)) ]
 }
+
+# ---- kata-image-tool kernel
+
+tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
+
+@test "verb: the profiles are those of build-kernel, with their fragments" {
+	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
+	diff <(tool --list | sed -n 's/^    //p') <(build_kernel --list)
+	tool --list --json | jq -e '.profiles | map(select(.name == "unikernel-net"))[0].fragments
+		| startswith("base ") and endswith(" net-small")'
+	[ "$(tool --list --json | jq '[.profiles[] | select(.name | startswith("unikernel"))] | length')" -le 8 ]
+}
+
+@test "verb: --why names fragment, line, reason and profiles, and who overrides whom" {
+	local file=$ROOT/kernel-config/fragments
+	tool --why CONFIG_FS_DAX --json >"$BATS_TEST_TMPDIR/j"
+	cd "$BATS_TEST_TMPDIR"
+	jq -e '.symbol == "CONFIG_FS_DAX" and (.fragments | length) == 1 and .fragments[0].fragment == "pmem"
+		and (.fragments[0].reason | startswith("FS_DAX hangs on ZONE_DEVICE"))
+		and (.fragments[0].profiles | split(" ") | index("container"))' j
+	[ "$(sed -n "$(jq '.fragments[0].line' j)p" "$file/pmem.config")" = CONFIG_FS_DAX=y ]
+	tool --why INOTIFY_USER --json | jq -r '.fragments[] | "\(.fragment) \(.value): \(.profiles // "") / \(.overridden_in // "")"' >got
+	diff - got <<-'END'
+		base y: container debug / unikernel unikernel-disk unikernel-net unikernel-q35 unikernel-server
+		server y: unikernel-q35 unikernel-server / 
+		size n: unikernel unikernel-disk unikernel-net / unikernel-q35 unikernel-server
+	END
+	# One symbol under two names, and one that only newer kernels have.
+	tool --why RETPOLINE --json | jq -e '.fragments[0].fragment == "hardening" and .fragments[0].value == "y"'
+	tool --why EROFS_FS_BACKED_BY_FILE --json | jq -e '.fragments[0].since == "6.12"'
+}
+
+@test "verb: --why of a symbol that no fragment names says who selects it in the kernel's configuration" {
+	build_kernel --source-tree >/dev/null || skip "the kernel's source is not unpacked"
+	build_kernel --cached >/dev/null || skip "the kernel is not in the cache"
+	cd "$BATS_TEST_TMPDIR"
+	tool --why JBD2 --json >j
+	jq -e '.fragments == [] and .kernel == {"profile": "container", "value": "y"}
+		and ([.selected_by[] | [.symbol, .value, .file]] == [["EXT4_FS", "y", "fs/ext4/Kconfig"]])' j
+	grep -q 'select JBD2' "$(build_kernel --source-tree)/fs/ext4/Kconfig"
+	tool --why JBD2 | grep -q 'no fragment names it'
+	run tool --why NO_SUCH_SYMBOL
+	[ "$status" -eq 3 ] && [ "${#lines[@]}" -eq 1 ] && [[ $output == *CONFIG_NO_SUCH_SYMBOL* ]]
+}
+
+@test "verb: --diff of profiles, files and folders" {
+	cd "$BATS_TEST_TMPDIR"
+	tool --diff unikernel unikernel-net --json >j
+	jq -e '.symbols | map(.symbol) | index("CONFIG_VIRTIO_NET") and index("CONFIG_INET")' j
+	printf 'CONFIG_A=y\nCONFIG_B=1\n' >a.config
+	printf '# CONFIG_A is not set\nCONFIG_B=2\nCONFIG_C="x"\n' >b.config
+	[ "$(tool --diff ./a.config ./b.config --json | jq -c '[.symbols[] | [.symbol, .a, .b]]')" = \
+		'[["CONFIG_A","y","n"],["CONFIG_B","1","2"],["CONFIG_C","n","\"x\""]]' ]
+	tool --diff "$KERNEL" "$KERNEL" --json | jq -e '.differences == 0 and (.sizes | length == 2)'
+	run tool --diff container nothing
+	[ "$status" -eq 2 ] && [[ $output == *"no kernel profile 'nothing'"* ]]
+	echo rubbish >c.config
+	run tool --diff ./a.config ./c.config
+	[ "$status" -eq 3 ] && [[ $output == *'line 1'* ]]
+	run tool --diff ./a.config ./missing
+	[ "$status" -eq 4 ]
+}
+
+@test "verb: -o takes the kernel from the cache, whole or not at all" {
+	cd "$BATS_TEST_TMPDIR"
+	tool --offline -o out --json >j
+	jq -e '.output == "out" and .profile == "container" and (.files | length) == 4' j
+	local f
+	for f in vmlinux bzImage kernel.config kernel.json; do cmp "out/$f" "$KERNEL/$f"; done
+	[ -z "$(ls -A out | grep '^\.')" ]
+	run tool -q --offline -o out
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+	run tool -o /proc/nowhere
+	[ "$status" -eq 4 ] && [ "${#lines[@]}" -eq 1 ]
+	printf 'CONFIG_A=y\nCONFIG_B = y\n' >bad.config
+	run tool --kernel-config bad.config -o x
+	[ "$status" -eq 3 ] && [[ $output == *'bad.config line 2'* ]] && [ ! -e x ]
+	run tool --kernel-source nowhere -o x
+	[ "$status" -eq 4 ] && [ ! -e x ]
+	run tool --profile nope -o x
+	[ "$status" -eq 2 ] && [ ! -e x ]
+	for f in "" "--list --why A" "--diff container" "--why" "extra" "--why A=B"; do
+		# shellcheck disable=SC2086
+		run tool $f
+		echo "$f: $output"
+		[ "$status" -eq 2 ] && [ "${#lines[@]}" -eq 1 ]
+	done
+}
+
+@test "the kernels for single programs: every symbol takes" {
+	export -f build_kernel
+	printf '%s\n' net disk server q35 |
+		xargs -P 2 -I {} bash -c 'build_kernel --configure-only --profile unikernel-{} -o "$BATS_TEST_TMPDIR/{}"'
+	cd "$BATS_TEST_TMPDIR"
+	grep -qx CONFIG_VIRTIO_NET=y net/kernel.config
+	lacks net/kernel.config CONFIG_EXT4_FS=y
+	grep -qx CONFIG_EXT4_FS=y disk/kernel.config
+	lacks disk/kernel.config CONFIG_NET=y
+	grep -qx CONFIG_SYSVIPC=y server/kernel.config
+	lacks server/kernel.config CONFIG_PCI=y
+	grep -qx CONFIG_VIRTIO_PCI=y q35/kernel.config
+}
+
+@test "unikernel-net: gets an address by DHCP in 32 MiB, within its size" {
+	local k
+	k=$(build_kernel --cached --profile unikernel-net) || {
+		[ -n "${KIHON_FULL-}" ] || skip "builds one more kernel (make check-full)"
+		build_kernel --profile unikernel-net -o "$BATS_TEST_TMPDIR/k"
+		k=$BATS_TEST_TMPDIR/k
+	}
+	[ "$(stat -c %s "$k/bzImage")" -le $((3 << 20)) ]
+	mkdir "$BATS_TEST_TMPDIR/root" && cd "$BATS_TEST_TMPDIR/root"
+	mkdir bin proc dev
+	cp "$(command -v busybox)" bin/busybox
+	cat >init <<-'SH'
+		#!/bin/busybox sh
+		/bin/busybox mount -t proc proc /proc
+		/bin/busybox ifconfig eth0
+		/bin/busybox ifconfig lo
+		/bin/busybox reboot -f
+	SH
+	chmod +x init
+	find . | cpio -o -H newc --quiet | gzip -n >../initrd
+	KERNEL=$k GUEST=$BATS_TEST_TMPDIR
+	for _ in 1 2; do
+		run timeout 100 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 32 -nodefaults -no-user-config \
+			-display none -serial stdio -no-reboot -kernel "$k/vmlinux" -initrd ../initrd \
+			-netdev user,id=n -device virtio-net-device,netdev=n -global virtio-mmio.force-legacy=off \
+			-append "console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz=$(early_khz) tsc=reliable no_timer_check ip=dhcp rdinit=/init" </dev/null
+		[[ $output != *'inet addr:10.0.2.15'* ]] || break
+	done
+	echo "$output"
+	[[ $output == *'inet addr:10.0.2.15'* && $output == *'inet addr:127.0.0.1'* ]]
+}
