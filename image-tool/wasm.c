@@ -44,21 +44,45 @@ static void say(const struct compilation *c, const char *what)
 }
 
 /* The first line that a tool wrote, without the name of our scratch file. */
-static const char *first_line(struct compilation *c)
+static int first_line(const struct compilation *c, const char **line)
 {
-	char *text = (char *)buffer_cstr(&c->said);
+	const char *text = buffer_cstr(&c->said);
 
-	text[strcspn(text, "\n")] = 0;
 	if (strncmp(text, MODULE_FILE ":", sizeof(MODULE_FILE)) == 0)
 		text += sizeof(MODULE_FILE);
-	return *text ? text : "it does not say why";
+	*line = text;
+	return (int)strcspn(text, "\n");
+}
+
+/* wasm2c ends with a line that says what is wrong with a module; at an instruction that it knows
+ * of, but not how to write in C, it aborts without a word. */
+static int refused(const struct compilation *c, struct error *err)
+{
+	const char *line;
+	int n = first_line(c, &line);
+
+	if (n == 0)
+		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
+		                      "%s: wasm2c cannot translate it: does it use SIMD "
+		                      "instructions? build it without them (-mno-simd128)",
+		                      c->rq->name);
+	return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: wasm2c refuses it: %.*s", c->rq->name,
+	                      n, line);
+}
+
+static int not_compiled(const struct compilation *c, struct error *err)
+{
+	const char *line;
+	int n = first_line(c, &line);
+
+	return error_set(err, EIO, "%s: cannot compile what wasm2c made of it: %.*s", c->rq->name,
+	                 n, line);
 }
 
 static int translate(struct compilation *c, struct error *err)
 {
 	static const char *const words[] = {
-	    "wasm2c",           MODULE_FILE,      "-n", WASM_MODULE_NAME,
-	    "--no-debug-names", "--disable-simd", "-o", SOURCE_FILE};
+	    "wasm2c", MODULE_FILE, "-n", WASM_MODULE_NAME, "--no-debug-names", "-o", SOURCE_FILE};
 	_cleanup_strv_ struct strv argv = STRV_INIT;
 	int r = wasm_scratch_write(&c->scratch, MODULE_FILE, c->rq->data, c->rq->size, err);
 
@@ -69,10 +93,7 @@ static int translate(struct compilation *c, struct error *err)
 			return error_errno(err, ENOMEM, "translating");
 	say(c, "translating");
 	r = wasm_scratch_run(&c->scratch, &argv, &c->said, err);
-	if (r > 0)
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: wasm2c refuses it: %s",
-		                      c->rq->name, first_line(c));
-	return r;
+	return r > 0 ? refused(c, err) : r;
 }
 
 /*
@@ -141,10 +162,7 @@ static int compile(struct compilation *c, const struct wasm_module *m, struct er
 		return r;
 	say(c, "compiling");
 	r = wasm_scratch_run(&c->scratch, &argv, &c->said, err);
-	if (r > 0)
-		return error_set(err, EIO, "%s: cannot compile what wasm2c made of it: %s",
-		                 c->rq->name, first_line(c));
-	return r;
+	return r > 0 ? not_compiled(c, err) : r;
 }
 
 static int hand_over(const struct compilation *c, int out_fd, struct error *err)

@@ -136,11 +136,11 @@ int wasm_scratch_run(const struct wasm_scratch *s, const struct strv *argv, stru
 	r = wait_for(s, pid, &status);
 	if (r < 0)
 		return error_set(err, -r, "%s was interrupted", argv->v[0]);
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)
 		return error_set_kind(err, ERROR_ENVIRONMENT, EIO, "%s was ended by signal %d%s",
 		                      argv->v[0], WTERMSIG(status),
 		                      WTERMSIG(status) == SIGKILL ? " (too little memory?)" : "");
-	if (WEXITSTATUS(status) == 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	r = read_said(s, said, err);
 	return r < 0 ? r : 1;

@@ -126,7 +126,7 @@ TEST(imports_that_are_not_there_are_named)
 	check_changed(KIND_AT + 1, 2, "a type that is not there");
 	check_changed(KIND_AT, 9, "unknown kind");
 	/* The name of an import may hold anything; a message is one line. */
-	check_changed(NAME_AT, '\n', "\\nroc_exit");
+	check_changed(NAME_AT, '\n', "\\u000aroc_exit");
 }
 
 TEST(what_a_command_exports)

@@ -1,0 +1,22 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; Memory: grows to its limit and no further, is zero where it is new; exit status 0 when all is so.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1 20)
+  (func $check (param i32) (param $line i32)
+    (if (i32.eqz (local.get 0)) (then (call $exit (local.get $line)))))
+  (func (export "_start")
+    (call $check (i32.eq (memory.size) (i32.const 1)) (i32.const 1))
+    (call $check (i32.eq (memory.grow (i32.const 0)) (i32.const 1)) (i32.const 2))
+    (call $check (i32.eq (memory.grow (i32.const 20)) (i32.const -1)) (i32.const 3))
+    (call $check (i32.eq (memory.grow (i32.const -1)) (i32.const -1)) (i32.const 4))
+    (i32.store8 (i32.const 65535) (i32.const 7))
+    (call $check (i32.eq (memory.grow (i32.const 19)) (i32.const 1)) (i32.const 5))
+    (call $check (i32.eq (memory.size) (i32.const 20)) (i32.const 6))
+    (call $check (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (i32.const 7))
+    (call $check (i32.eq (i32.load8_u (i32.const 65535)) (i32.const 7)) (i32.const 8))
+    (call $check (i64.eqz (i64.load (i32.const 1310712))) (i32.const 9))
+    (memory.fill (i32.const 65536) (i32.const 0xab) (i32.const 1245184))
+    (call $check (i32.eq (i32.load8_u (i32.const 1310719)) (i32.const 0xab)) (i32.const 10))
+    (memory.copy (i32.const 3) (i32.const 65530) (i32.const 8))
+    (call $check (i64.eq (i64.load (i32.const 3)) (i64.const 0xabab070000000000)) (i32.const 11))))
