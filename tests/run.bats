@@ -337,3 +337,28 @@ finish() {
 	[ "$status" -eq 125 ]
 	grep -q 'QEMU was killed by signal 9' err
 }
+
+@test "an image converted to EROFS layers shows the guest the same tree" {
+	local layout=$REGISTRY_DIR/busybox-layout kit=$ROOT/build/host/bin/kata-image-tool look before
+	umoci unpack --rootless --image "$layout:latest" bundle >/dev/null
+	rm bundle/rootfs/bin/yes
+	mkdir -p bundle/rootfs/data/deep
+	head -c 5000000 /dev/urandom >bundle/rootfs/data/big
+	cp bundle/rootfs/data/big bundle/rootfs/data/deep/copy
+	ln bundle/rootfs/data/big bundle/rootfs/data/hard
+	ln -s ../big bundle/rootfs/data/deep/link
+	umoci repack --image "$layout:layers" bundle >/dev/null
+	. "$ROOT/tests/registry.bash"
+	export REGISTRY=127.0.0.1:$REGISTRY_PORT
+	registry_copy "oci:$layout:layers" busybox:layers
+	"$kit" convert --quiet --verity --dedupe --ca "$REGISTRY_CA" --authfile "$REGISTRY_AUTHFILE" \
+		"$REGISTRY/busybox:layers" "$REGISTRY/busybox:erofs"
+	look='cd /; find bin data -exec stat -c "%n %F %a %u:%g %s %Y %h" {} + | sort; sha256sum data/big data/deep/copy'
+	kihon_run "10.0.2.2:$REGISTRY_PORT/busybox:layers" sh -c "$look"
+	[ "$status" -eq 0 ]
+	before=$output
+	kihon_run "10.0.2.2:$REGISTRY_PORT/busybox:erofs" sh -c "$look"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *data/deep/copy* && "$output" != *bin/yes* ]]
+	diff <(echo "$before") <(echo "$output")
+}
