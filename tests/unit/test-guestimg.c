@@ -7,6 +7,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/json.h"
 #include "lib/base/str.h"
+#include "lib/guestimg/boot_words.h"
 #include "tests/unit/check.h"
 
 #define HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -192,6 +193,24 @@ TEST(saves_and_loads)
 	img->rootfs.file = "else";
 	check_int(guestimg_save(img, dir, &err), -EINVAL);
 	check_int(guestimg_save(again, "/nonexistent", &err), -ENOENT);
+}
+
+TEST(boot_words_in_their_order)
+{
+	const struct boot_words all = {.machine = "m",
+	                               .clock = "c",
+	                               .root = "r",
+	                               .net = "n",
+	                               .level = "l",
+	                               .image = "i",
+	                               .append = "a b"};
+	const struct boot_words some = {.clock = "", .root = "r", .append = "a"};
+	_cleanup_free_ char *one = boot_words_join(&all), *two = boot_words_join(&some);
+	_cleanup_free_ char *none = boot_words_join(&(struct boot_words){NULL});
+
+	check_str(one, "m c r n l i a b");
+	check_str(two, "r a");
+	check_str(none, "");
 }
 
 TEST_MAIN()
