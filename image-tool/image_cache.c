@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "image-tool/tool.h"
@@ -217,7 +219,8 @@ static int put(const char *path, const char *entry, const struct digest *manifes
 		fs_remove_tree(AT_FDCWD, path, NULL);
 		return 0;
 	}
-	if (renameat2(AT_FDCWD, path, AT_FDCWD, entry, RENAME_EXCHANGE) < 0)
+	/* By number: musl 1.2.3 has no function for it. */
+	if (syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, entry, RENAME_EXCHANGE) < 0)
 		return environment(err, errno, "cannot write", entry);
 	return fs_remove_tree(AT_FDCWD, path, err);
 }
