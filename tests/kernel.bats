@@ -283,6 +283,31 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 	done
 }
 
+@test "verb: interrupted, it leaves nothing, and the builder is gone" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir data && cp -r "$ROOT/kernel-config" "$ROOT/rootfs" data/
+	cat >data/kernel-config/build-kernel <<-SH
+		#!/bin/bash
+		trap 'kill %1; echo gone >>"$BATS_TEST_TMPDIR/log"; exit 143' TERM
+		sleep 100 & echo started >>"$BATS_TEST_TMPDIR/log"; wait
+	SH
+	local pid status=0 i
+	: >log
+	KIHON_DATA=$BATS_TEST_TMPDIR/data env --default-signal=INT "$ROOT/build/host/bin/kata-image-tool" kernel -o out 2>err 3>&- &
+	pid=$!
+	for i in $(seq 200); do
+		grep -q started log && break
+		sleep 0.05
+	done
+	kill -INT $pid
+	wait $pid || status=$?
+	cat err log
+	[ $status -eq 130 ]
+	grep -q interrupted err
+	grep -q gone log
+	[ ! -e out ]
+}
+
 @test "the kernels for single programs: every symbol takes" {
 	export -f build_kernel
 	printf '%s\n' net disk server q35 |

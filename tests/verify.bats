@@ -317,4 +317,7 @@ refused() {
 	ln -s /etc/passwd one/vmlinux
 	run "$TOOL" verify one
 	[ "$status" -ne 0 ]
+	rm one/vmlinux && mkfifo one/vmlinux
+	run timeout 10 "$TOOL" verify one
+	[ "$status" -eq 3 ] && [[ $output == *'no regular file'* ]]
 }
