@@ -142,3 +142,26 @@ terminal() {
 	umount small
 	one_line 4 small
 }
+
+@test "a cache that cannot be written: enough when it has the kernel, else one line that names it" {
+	[ "$(id -u)" -eq 0 ] || skip "only root can mount"
+	unset KIHON_DATA
+	local f
+	for f in guest/bin/kihon-agent guest/bin/kihon-pull kernel/container/vmlinux; do
+		[ -e "$ROOT/build/$f" ] || skip "build/$f is not built"
+	done
+	mkdir cache
+	mount -t tmpfs -o ro none cache 2>/dev/null || skip "this machine cannot mount a tmpfs"
+	XDG_CACHE_HOME=$PWD/cache run "$TOOL" build -q --offline -o x
+	umount cache
+	one_line 4 'the kernel of profile container was not built'
+	[ ! -e x ]
+	mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}"
+	mount --bind "${XDG_CACHE_HOME:-$HOME/.cache}" cache
+	mount -o remount,ro,bind cache
+	XDG_CACHE_HOME=$PWD/cache run "$TOOL" build -q --offline -o x
+	umount cache
+	echo "$output"
+	[ "$status" -eq 0 ]
+	"$TOOL" verify --quiet x
+}

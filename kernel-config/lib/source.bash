@@ -69,8 +69,9 @@ identify_tarball() {
 	else
 		SOURCE_VERSION=$(<"${SOURCE_TARBALL%.tar.xz}.version")
 	fi
-	mkdir -p "$CACHE/source"
-	printf '%s\n%s %s\n' "$now" "$SOURCE_SHA256" "$SOURCE_VERSION" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
+	# A cache that cannot be written is said so when something is to be built in it.
+	{ mkdir -p "$CACHE/source" && printf '%s\n%s %s\n' "$now" "$SOURCE_SHA256" "$SOURCE_VERSION" >"$stamp.$$" &&
+		mv "$stamp.$$" "$stamp"; } 2>/dev/null || true
 }
 
 # download_package NAME: the .deb is unpacked without root; only its tarball is kept.
