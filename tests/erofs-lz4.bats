@@ -9,7 +9,7 @@ setup_file() {
 	export ROOT FILES=$BATS_FILE_TMPDIR
 	make -s -C "$ROOT" build/host/bin/erofs-pack build/host/bin/gen-tree build/host/bin/kata-image-tool >&2
 	umask 022
-	"$ROOT/build/host/bin/gen-tree" "$FILES/tree" 1500 30 7
+	"$ROOT/build/host/bin/gen-tree" "$FILES/tree" 300 8 7
 	# Sizes round blocks and clusters, and contents that compress well, badly and by turns.
 	python3 - "$FILES/tree/edges" <<-'END'
 		import os, random, sys
@@ -24,7 +24,7 @@ setup_file() {
 		    return out[:n]
 		for kind, make in {"zeros": bytes, "noise": rnd.randbytes, "text": text, "mixed": mixed}.items():
 		    os.makedirs(f"{sys.argv[1]}/{kind}")
-		    for n in 0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 16383, 16384, 16385, 65536, 65537, 1000003, 3000000:
+		    for n in 0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 16385, 65537, 300003:
 		        with open(f"{sys.argv[1]}/{kind}/{n}", "wb") as f:
 		            f.write(make(n))
 	END
@@ -39,7 +39,7 @@ setup() {
 
 same() { diff -r --no-dereference "$1" "$2"; }
 
-ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4 64" "lz4hc,1 256")
+ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4hc,1 256")
 
 @test "fsck.erofs extracts what went in, and so do we" {
 	local way
@@ -60,8 +60,8 @@ ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4 64" "lz4hc,1 256")
 	fsck.erofs image
 	dump.erofs -S image >said
 	grep -Eq 'compressed files: +[1-9]' said
-	dump.erofs --path=/edges/text/1000003 image | grep -q 'Layout: 1 '
-	dump.erofs --path=/edges/noise/1000003 image | grep -q 'Layout: 0 '
+	dump.erofs --path=/edges/text/300003 image | grep -q 'Layout: 1 '
+	dump.erofs --path=/edges/noise/300003 image | grep -q 'Layout: 0 '
 }
 
 @test "the kernel reads what went in" {
@@ -72,7 +72,7 @@ ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4 64" "lz4hc,1 256")
 	local way
 	mkdir m
 	for way in "${ways[@]}"; do
-		erofs-pack --compress "${way% *}" --blocks "${way#* }" --hot edges/text/3000000 "$tree" image
+		erofs-pack --compress "${way% *}" --blocks "${way#* }" --hot edges/text/300003 "$tree" image
 		unshare -m bash -c 'mount -t erofs -o loop,ro image m 2>why && diff -r --no-dereference "$1" m' - "$tree" || {
 			! grep -q 'wrong fs type' why || skip "this kernel's EROFS has no compression"
 			cat why
@@ -91,13 +91,11 @@ ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4 64" "lz4hc,1 256")
 
 @test "a file is not made larger, and no image larger than mkfs.erofs makes it" {
 	local ours theirs
-	erofs-pack --compress lz4hc --layer "$tree" plain # --layer has no compression
-	erofs-pack --compress lz4hc --mtime 5 "$tree" ours
-	mkfs.erofs --quiet -zlz4hc -C16384 -T5 theirs "$tree"
-	ours=$(du -k --apparent-size ours | cut -f1) theirs=$(du -k --apparent-size theirs | cut -f1)
-	# Ours ends on 2 MiB.
+	erofs-pack --compress lz4hc --mtime 5 "$tree/edges" ours
+	mkfs.erofs --quiet -zlz4hc -C16384 -T5 -Enoinline_data theirs "$tree/edges"
+	ours=$(du -k ours | cut -f1) theirs=$(du -k theirs | cut -f1)
 	echo "ours $ours theirs $theirs"
-	[ "$ours" -le $((theirs + theirs / 50 + 2048)) ]
+	[ "$ours" -le $((theirs + theirs / 50)) ]
 	mkdir noise
 	head -c 3000000 /dev/urandom >noise/noise
 	erofs-pack --compress lz4hc noise image | grep -q '^0 files packed'
@@ -105,17 +103,17 @@ ways=("lz4 1" "lz4 4" "lz4hc 4" "lz4hc,12 16" "lz4 64" "lz4hc,1 256")
 
 @test "holes of gigabytes take next to nothing" {
 	mkdir in
-	truncate -s 2G in/hole
+	truncate -s 512M in/hole
 	echo end >>in/hole
 	erofs-pack --compress lz4 in image
-	[ "$(du -k image | cut -f1)" -lt 20000 ]
-	erofs-pack --list image | grep -q '^hole f 644 .* 2147483652 '
+	[ "$(du -k image | cut -f1)" -lt 10000 ]
+	erofs-pack --list image | grep -q '^hole f 644 .* 536870916 '
 }
 
 @test "compressed images of mkfs.erofs are read: full and compact indexes, big clusters, legacy" {
 	local options
-	for options in -zlz4 -zlz4hc,9 "-zlz4hc -C16384" "-zlz4hc,12 -C65536" "-zlz4 -C1048576" "-zlz4 -Elegacy-compress" \
-		"-zlz4hc -T0 --all-root" "-zlz4 --max-extent-bytes 65536" "-zlz4 -Enoinline_data -C32768"; do
+	for options in -zlz4 "-zlz4hc,9 -C16384" "-zlz4hc,12 -C65536" "-zlz4 -C1048576" "-zlz4 -Elegacy-compress" \
+		"-zlz4 -T0 --all-root --max-extent-bytes 65536"; do
 		echo "$options"
 		# shellcheck disable=SC2086
 		mkfs.erofs --quiet $options theirs "$tree"

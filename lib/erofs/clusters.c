@@ -272,13 +272,15 @@ static int find_head(struct clusters *c, uint64_t offset, struct entry *head, ui
 	return r;
 }
 
-/* Where the run of entry `at` ends, and how many blocks its cluster says it has. */
-static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint32_t *blocks,
-                    struct error *err)
+/* Where the run of entry `at` ends, how many entries are within it, and how many blocks its
+ * cluster says it has. */
+static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint64_t *span,
+                    uint32_t *blocks, struct error *err)
 {
 	struct entry e;
 
 	*blocks = 1;
+	*span = c->n - at;
 	for (uint64_t i = at + 1; i < c->n; i++) {
 		int r = load(c, i, &e, err);
 
@@ -286,6 +288,7 @@ static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint32_t *bl
 			return r;
 		if (e.type != CLUSTER_NONHEAD) {
 			*end = i * EROFS_BLOCK_SIZE + e.offset;
+			*span = i - at;
 			return 0;
 		}
 		if (i == at + 1 && e.blocks)
@@ -300,12 +303,12 @@ static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint32_t *bl
 int clusters_find(struct clusters *c, uint64_t offset, struct cluster *out, struct error *err)
 {
 	struct entry head;
-	uint64_t at = 0, end = 0;
+	uint64_t at = 0, end = 0, span = 0;
 	uint16_t big;
 	int r = find_head(c, offset, &head, &at, err);
 
 	if (r == 0)
-		r = find_end(c, at, &end, &out->blocks, err);
+		r = find_end(c, at, &end, &span, &out->blocks, err);
 	if (r < 0)
 		return r;
 	big = head.type == CLUSTER_HEAD1 ? CLUSTER_ADVISE_BIG_1 : CLUSTER_ADVISE_BIG_2;
@@ -320,6 +323,10 @@ int clusters_find(struct clusters *c, uint64_t offset, struct cluster *out, stru
 	    end - out->start >
 	        (uint64_t)out->blocks * EROFS_BLOCK_SIZE * (out->plain ? 1 : MAX_RATIO))
 		return damaged(c, err, "a run that its cluster cannot hold");
+	/* Linux counts a run as far as its last entry goes: the one of a plain cluster is short. */
+	if (out->plain &&
+	    (at + span) * EROFS_BLOCK_SIZE - out->start > (uint64_t)out->blocks * EROFS_BLOCK_SIZE)
+		return damaged(c, err, "a plain run of several entries");
 	out->length = end - out->start;
 	if (!out->block || out->block + out->blocks > c->image->size / EROFS_BLOCK_SIZE)
 		return damaged(c, err, "a cluster beyond the image's end");

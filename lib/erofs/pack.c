@@ -120,18 +120,33 @@ static int add_plain(struct packer *pk, struct packed_file *f, struct input *in,
 	return r;
 }
 
-static int add_next(struct packer *pk, struct packed_file *f, struct input *in, struct error *err)
+/* Fills a cluster; *taken is how much went in. A compressor that finds no matches looks through
+ * all that it is given before it sees that it has no room: it is given more by and by. */
+static size_t fill_cluster(struct packer *pk, const struct input *in, size_t *taken)
 {
 	const struct erofs_compression *how = pk->how;
-	size_t taken = in->n < RUN_MAX ? in->n : RUN_MAX, size = 0, blocks;
+	size_t room = (size_t)how->cluster_blocks * EROFS_BLOCK_SIZE, size;
+	size_t all = in->n < RUN_MAX ? in->n : RUN_MAX, given = 4 * room;
+
+	for (;; given *= 4) {
+		*taken = given < all ? given : all;
+		size =
+		    how->compressor->fill(pk->state, how->level, in->p, taken, pk->cluster, room);
+		if (given >= all || *taken < given)
+			return size;
+	}
+}
+
+static int add_next(struct packer *pk, struct packed_file *f, struct input *in, struct error *err)
+{
+	size_t taken = 0, size = 0, blocks;
 	struct packed_cluster c;
 	int r;
 
-	if (how->interrupted && how->interrupted())
+	if (pk->how->interrupted && pk->how->interrupted())
 		return error_set(err, EINTR, "interrupted");
-	if (taken > EROFS_BLOCK_SIZE)
-		size = how->compressor->fill(pk->state, how->level, in->p, &taken, pk->cluster,
-		                             (size_t)how->cluster_blocks * EROFS_BLOCK_SIZE);
+	if (in->n > EROFS_BLOCK_SIZE)
+		size = fill_cluster(pk, in, &taken);
 	blocks = (size + EROFS_BLOCK_SIZE - 1) / EROFS_BLOCK_SIZE;
 	if (!size || taken <= blocks * EROFS_BLOCK_SIZE)
 		return add_plain(pk, f, in, err);
@@ -277,6 +292,19 @@ static int put_cluster(struct index_writer *iw, const struct packed_cluster *c, 
 	return r;
 }
 
+/* Where the last run ends, in an entry like that of a further one. Without it Linux takes the run
+ * for one that fills its last logical cluster, and refuses a plain one as too long. */
+static int put_end(struct index_writer *iw, uint64_t start, uint64_t end, struct error *err)
+{
+	uint8_t p[CLUSTER_ENTRY_SIZE] = {0};
+
+	if (end % EROFS_BLOCK_SIZE == 0 || end / EROFS_BLOCK_SIZE == start / EROFS_BLOCK_SIZE)
+		return 0;
+	put_le16(p + CLUSTER_ENTRY_TYPE, CLUSTER_PLAIN);
+	put_le16(p + CLUSTER_ENTRY_OFFSET, (uint16_t)(end % EROFS_BLOCK_SIZE));
+	return put_entry(iw, p, err);
+}
+
 int packed_emit_index(const struct packed *p, const struct packed_file *file, bool big,
                       struct sink *s, uint64_t at, struct error *err)
 {
@@ -292,12 +320,12 @@ int packed_emit_index(const struct packed *p, const struct packed_file *file, bo
 	put_le16(head + pad + CLUSTER_HEADER_ADVISE, big ? CLUSTER_ADVISE_BIG_1 : 0);
 	r = sink_write(s, at, head, (size_t)(iw.at - at), err);
 	for (uint64_t i = 0; i < file->n && r == 0; i++) {
-		uint64_t end = start + c[i].length, next = end / EROFS_BLOCK_SIZE;
+		uint64_t end = start + c[i].length;
 
-		if (i + 1 == file->n)
-			next = layout_blocks(end);
-		r = put_cluster(&iw, &c[i], start, next, block, err);
+		r = put_cluster(&iw, &c[i], start, end / EROFS_BLOCK_SIZE, block, err);
 		block += c[i].blocks;
+		if (r == 0 && i + 1 == file->n)
+			r = put_end(&iw, start, end, err);
 		start = end;
 	}
 	return r;
