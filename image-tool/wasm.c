@@ -79,12 +79,22 @@ static int not_compiled(const struct compilation *c, struct error *err)
 	                 n, line);
 }
 
-static int translate(struct compilation *c, struct error *err)
+static int write_module(struct compilation *c, const struct wasm_module *m, struct error *err)
+{
+	_cleanup_buffer_ struct buffer plain = BUFFER_INIT;
+	int r = wasm_module_plain(m, c->rq->data, c->rq->size, &plain);
+
+	if (r < 0)
+		return error_errno(err, -r, "translating %s", c->rq->name);
+	return wasm_scratch_write(&c->scratch, MODULE_FILE, plain.data, plain.size, err);
+}
+
+static int translate(struct compilation *c, const struct wasm_module *m, struct error *err)
 {
 	static const char *const words[] = {
 	    "wasm2c", MODULE_FILE, "-n", WASM_MODULE_NAME, "--no-debug-names", "-o", SOURCE_FILE};
 	_cleanup_strv_ struct strv argv = STRV_INIT;
-	int r = wasm_scratch_write(&c->scratch, MODULE_FILE, c->rq->data, c->rq->size, err);
+	int r = write_module(c, m, err);
 
 	if (r < 0)
 		return r;
@@ -217,7 +227,7 @@ int wasm_compile(const struct wasm_request *rq, int out_fd, struct wasm_needs *n
 	if (r == 0)
 		r = wasm_scratch_open(&c.scratch, rq->interrupted, err);
 	if (r == 0)
-		r = translate(&c, err);
+		r = translate(&c, &m, err);
 	if (r == 0)
 		r = compile(&c, &m, err);
 	return r == 0 ? hand_over(&c, out_fd, err) : r;

@@ -339,8 +339,8 @@ refused() {
 	text names <<-'WAT'
 		(module $evil*/x
 		  (memory (export "memory") 1)
-		  (global (export "a\22;\n#error x\n") i32 (i32.const 0))
-		  (func (export "int main") ) (func (export "while")) (func (export "\ff*/"))
+		  (global (export "*/\n#include \"/etc/hostname\"\n#error injected\n/*") i32 (i32.const 0))
+		  (func (export "int main")) (func (export "while")) (func (export "\e3\81\8d\22;"))
 		  (func (export "_start")))
 	WAT
 	"$NATIVE" names.wasm names

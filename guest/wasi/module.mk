@@ -4,7 +4,7 @@
 $(eval $(call guest_library,wasi,$(sort $(wildcard guest/wasi/*.c))))
 
 WASM_FILES := $(addprefix $(G)/wasm/,libwasi.a libbase.a runtime.h wasm-rt.h)
-guest: $(WASM_FILES)
+guest install dist: $(WASM_FILES)
 $(G)/wasm/%.a: $(G)/lib/%.a
 	$(Q)mkdir -p $(@D) && cp $< $@
 $(G)/wasm/%.h: guest/wasi/%.h

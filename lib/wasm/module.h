@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 
 #define WASM_MAX_ITEMS  100000
@@ -83,3 +84,11 @@ void wasm_type_text(const struct wasm_type *t, char *out, size_t size);
  * wasi_functions.h, of their types. Errors of kind ERROR_INPUT name what is not so.
  */
 int wasm_module_check_command(const struct wasm_module *m, struct error *err);
+
+/*
+ * Appends the same module without custom sections, and with all exports but those two under names
+ * of ours: nothing in it is text of its author, but the names of imports, which have been checked.
+ * `data` is what *m was read from. -EINVAL, -ENOMEM.
+ */
+int wasm_module_plain(const struct wasm_module *m, const uint8_t *data, size_t size,
+                      struct buffer *out);

@@ -157,4 +157,31 @@ TEST(damaged_sections)
 	check_refused((const uint8_t *)"\0asm\1\0\0\0\1\5\xff\xff\xff\xff\x0f", 15, "section");
 }
 
+/* The exports "_start", "memory" and more, and a custom section before and behind. */
+TEST(a_plain_module_has_no_names_of_its_author)
+{
+	static const uint8_t named[] = {
+	    0, 'a', 's', 'm',  1,   0,   0,   0,    0,   5,   4,   'n', 'a',  'm',  'e', /**/
+	    1, 4,   1,   0x60, 0,   0,   3,   2,    1,   0,   5,   3,   1,    0,    1,   /**/
+	    7, 30,  4,   2,    '*', '/', 0,   0,    6,   '_', 's', 't', 'a',  'r',  't', /**/
+	    0, 0,   6,   'm',  'e', 'm', 'o', 'r',  'y', 2,   0,   3,   '"',  '\n', 'x', /**/
+	    2, 0,   10,  4,    1,   2,   0,   0x0b, 0,   3,   1,   'z', 0xff,
+	};
+	static const uint8_t plain[] = {
+	    0, 'a', 's', 'm',  1,   0,   0,   0,                                       /**/
+	    1, 4,   1,   0x60, 0,   0,   3,   2,    1,   0,   5,   3,   1,   0,   1,   /**/
+	    7, 29,  4,   2,    'e', '0', 0,   0,    6,   '_', 's', 't', 'a', 'r', 't', /**/
+	    0, 0,   6,   'm',  'e', 'm', 'o', 'r',  'y', 2,   0,   2,   'e', '3',      /**/
+	    2, 0,   10,  4,    1,   2,   0,   0x0b,
+	};
+	_cleanup_wasm_module_ struct wasm_module m = WASM_MODULE_INIT;
+	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+
+	check_ok(wasm_module_read(&m, named, sizeof(named), &err), &err);
+	check_int(wasm_module_plain(&m, named, sizeof(named), &out), 0);
+	check_int(out.size, sizeof(plain));
+	check_mem(out.data, plain, sizeof(plain));
+}
+
 TEST_MAIN()
