@@ -239,6 +239,58 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 	[ "$status" -eq 3 ] && [ "${#lines[@]}" -eq 1 ] && [[ $output == *CONFIG_NO_SUCH_SYMBOL* ]]
 }
 
+@test "verb: --why reads the Kconfig files of any tree, once each and none outside" {
+	local t=$BATS_TEST_TMPDIR/tree
+	mkdir -p "$t/arch/x86"
+	printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n' >"$t/Makefile"
+	touch "$t/Kbuild"
+	printf 'config OUTSIDE\n\tselect MYSYM\n' >"$t/../outside"
+	cat >"$t/Kconfig" <<-'END'
+		source "arch/$(SRCARCH)/Kconfig"
+		source "Kconfig"
+		source "../outside"
+		source "missing"
+		source "$(OTHER)/Kconfig"
+		config A
+			bool "A"
+			select MYSYM if B && \
+				C
+			help
+			  Not meant:
+			  select MYSYM
+
+			  imply MYSYM
+			depends on Q
+		config D
+			tristate
+			imply MYSYM
+		if D
+			select MYSYM
+		endif
+		config MYSYMBOL
+			select OTHER
+	END
+	cat >"$t/arch/x86/Kconfig" <<-'END'
+		# comment: config NOT
+		menuconfig MYSYM
+			bool "What it is"
+			depends on A || \
+			  B
+			default y if D
+	END
+	cd "$BATS_TEST_TMPDIR"
+	tool --why MYSYM --kernel-source tree --json >j
+	jq -c '[.selected_by[] | [.symbol, .statement, .condition, .file]]' j
+	[ "$(jq -c '[.selected_by[] | [.symbol, .statement, (.condition // "" | gsub("[ \t]+"; " ")), .file, .line]]' j)" = \
+		'[["A","select","B && C","Kconfig",9],["D","imply","","Kconfig",18]]' ]
+	[ "$(jq -c '[.kconfig[] | [.statement, (.text | gsub("[ \t]+"; " ")), .file]]' j)" = \
+		'[["prompt","\"What it is\"","arch/x86/Kconfig"],["depends on","A || B","arch/x86/Kconfig"],["default","y if D","arch/x86/Kconfig"]]' ]
+	run tool --why OUTSIDE --kernel-source tree
+	[ "$status" -eq 3 ]
+	run tool --why NOT --kernel-source tree
+	[ "$status" -eq 3 ]
+}
+
 @test "verb: --diff of profiles, files and folders" {
 	cd "$BATS_TEST_TMPDIR"
 	tool --diff unikernel unikernel-net --json >j
