@@ -363,10 +363,11 @@ bool elf_has_syscall(const struct elf *e, uint32_t number)
 	put_le32(mov + 1, number);
 	for (size_t i = 0; i < e->n_phdrs; i++) {
 		Elf64_Phdr p = phdr_at(e, i);
-		const uint8_t *at = e->data + p.p_offset;
+		const uint8_t *at;
 
 		if (p.p_type != PT_LOAD || !(p.p_flags & PF_X))
 			continue;
+		at = e->data + p.p_offset;
 		if (segment_has(at, p.p_filesz, mov, sizeof(mov)) ||
 		    (number < 0x80 && segment_has(at, p.p_filesz, push, sizeof(push))))
 			return true;
