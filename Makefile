@@ -145,7 +145,7 @@ syslibs_of = $(foreach l,$(filter %.a,$^),$(SYSLIBS_OF_$(patsubst lib%.a,%,$(not
 
 $(H)/bin/% $(H)/test/%:
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@.new $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(syslibs_of) $(STATIC_LIBS) && mv $@.new $@
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_LDFLAGS) -o $@.$$$$ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(SYSLIBS) $(syslibs_of) $(STATIC_LIBS) && mv $@.$$$$ $@
 # X.libs: the archives that X has code from, for the bill of materials (image-tool/packages.h).
 $(G)/bin/%:
 	$(call say,GUESTLD,$@)

@@ -2,6 +2,9 @@
 /* volume: an ext4 file system being made: blocks, inodes, content. Private to lib/ext4. */
 #pragma once
 
+/* Before ext2fs.h, which takes dev_t and mode_t for granted. */
+#include <sys/types.h>
+
 #include <ext2fs/ext2fs.h>
 #include <stddef.h>
 
