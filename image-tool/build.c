@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image-tool/describe.h"
 #include "image-tool/extra.h"
 #include "image-tool/former.h"
 #include "image-tool/hot.h"
@@ -30,9 +31,6 @@
 #include "lib/base/version.h"
 #include "lib/guestimg/guestimg.h"
 #include "lib/guestimg/locate.h"
-
-#define AGENT_MIN_VERSION "0.1.0"
-#define AGENT_PROTOCOL    "0.0.1"
 
 /* Everything of one build. */
 struct build {
@@ -65,14 +63,8 @@ static uint64_t now_ms(void)
 /* SOURCE_DATE_EPOCH (reproducible-builds.org); without it the former image's time, or 0. */
 static int source_date(struct build *b, struct error *err)
 {
-	const char *s = getenv("SOURCE_DATE_EPOCH");
-	uint64_t v = b->o->from ? b->former.img->timestamp : 0;
-
-	if (!str_empty(s) && (parse_u64(s, &v) < 0 || v > UINT32_MAX))
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "SOURCE_DATE_EPOCH=%s is no number of seconds since 1970", s);
-	b->mtime = (int64_t)v;
-	return 0;
+	b->mtime = b->o->from ? (int64_t)b->former.img->timestamp : 0;
+	return describe_date(&b->mtime, err);
 }
 
 /* ---------------------------------------------------------------- what is asked for */
@@ -280,41 +272,18 @@ static int mark_hot(struct build *b, struct guestimg_package *linux_package, str
 
 /* ---------------------------------------------------------------- what it is */
 
-static int measure(struct build *b, struct error *err)
+static int describe(struct build *b, struct error *err)
 {
 	struct guestimg *img = b->img;
 	bool params = strcmp(img->rootfs.format, "kata") == 0 && img->verity.root_hash;
 	const char *names[] = {img->kernel.vmlinux, img->kernel.bzimage, img->kernel.config,
 	                       img->rootfs.file, params ? ROOT_VERITY_FILE : NULL};
-	const size_t n = sizeof(names) / sizeof(*names);
-	int r = 0;
-
-	img->files = arena_new_array(&img->arena, n, struct guestimg_file);
-	if (!img->files)
-		return error_set(err, ENOMEM, "no memory for image.json");
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (names[i])
-			r = stage_measure(&b->stage, names[i], &img->arena,
-			                  &img->files[img->n_files++], err);
-	return r;
-}
-
-static int describe(struct build *b, struct error *err)
-{
-	struct guestimg *img = b->img;
 
 	img->name = arena_printf(&img->arena, "kihon-%s", b->o->profile);
-	img->version = KIHON_VERSION;
 	img->profile = b->o->profile;
-	img->arch = "x86_64";
-	img->timestamp = (uint64_t)b->mtime;
 	img->rootfs.compress = b->o->compress;
 	img->rootfs.size = b->o->size;
-	img->agent.version = KIHON_VERSION;
-	img->agent.min_version = AGENT_MIN_VERSION;
-	img->agent.protocol = AGENT_PROTOCOL;
-	return img->arena.failed ? error_set(err, ENOMEM, "no memory for image.json")
-	                         : measure(b, err);
+	return describe_image(img, &b->stage, b->mtime, names, sizeof(names) / sizeof(*names), err);
 }
 
 /* ---------------------------------------------------------------- comparing */

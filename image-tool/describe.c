@@ -15,7 +15,9 @@ int describe_date(int64_t *out, struct error *err)
 	const char *s = getenv("SOURCE_DATE_EPOCH");
 	uint64_t v = 0;
 
-	if (!str_empty(s) && (parse_u64(s, &v) < 0 || v > UINT32_MAX))
+	if (str_empty(s))
+		return 0;
+	if (parse_u64(s, &v) < 0 || v > UINT32_MAX)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "SOURCE_DATE_EPOCH=%s is no number of seconds since 1970", s);
 	*out = (int64_t)v;
