@@ -4,22 +4,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
+#include "image-tool/listing.h"
 #include "image-tool/tool.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
-#include "lib/disk/layout.h"
-#include "lib/erofs/reader.h"
 
-#define PIECE    (256u * 1024)
-#define ROOT_MAX (1u << 20) /* files of a root that are listed */
+#define PIECE (256u * 1024)
 
 /* ---- two digests of one stream */
 
@@ -126,125 +124,50 @@ static int read_files(struct contents *c, int dirfd, const struct guestimg *img,
 
 /* ---- files of the root */
 
-struct root_walk {
-	struct contents *c;
-	struct erofs_image *image;
-	uint8_t *piece;
-	size_t room;
-	struct error *err;
-};
-
-static int read_content(struct root_walk *w, const struct erofs_stat *st, struct content_file *f)
+static void hex(const uint8_t *raw, size_t n, char *out)
 {
-	_cleanup_(digests_free) struct digests d = {NULL, NULL};
-	int r = digests_new(&d, w->err);
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+}
 
-	while (r == 0 && f->size < st->size) {
-		ssize_t n = erofs_pread(w->image, st, w->piece, PIECE, f->size, w->err);
+static int take_root(struct contents *c, const struct listing *l, struct error *err)
+{
+	c->root = arena_new_array(&c->arena, l->n, struct content_file);
+	if (!c->root)
+		return error_set(err, ENOMEM, "no memory for the list of files");
+	for (size_t i = 0; i < l->n; i++) {
+		const struct listed *e = &l->entries[i];
+		struct content_file *f = &c->root[c->n_root];
 
-		if (n == 0)
-			return error_set_kind(w->err, ERROR_INPUT, EUCLEAN, "%s ends early",
-			                      f->name);
-		if (n < 0)
-			return (int)n;
-		f->size += (uint64_t)n;
-		r = digests_update(&d, w->piece, (size_t)n, w->err);
+		if (!S_ISREG(e->mode))
+			continue;
+		if (!e->has_digest)
+			return error_set_kind(err, ERROR_INPUT, EOPNOTSUPP,
+			                      "the content of %.200s cannot be read", e->path);
+		f->name = arena_strdup(&c->arena, e->path);
+		f->size = e->size;
+		hex(e->sha1, sizeof(e->sha1), f->sha1);
+		hex(e->digest, sizeof(e->digest), f->sha256);
+		c->n_root++;
 	}
-	return r < 0 ? r : digests_final(&d, f, w->err);
-}
-
-static int grow(struct root_walk *w)
-{
-	size_t room = w->room ? 2 * w->room : 64;
-	struct content_file *more = reallocarray(w->c->root, room, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	w->c->root = more;
-	w->room = room;
-	return 0;
-}
-
-static int on_path(const char *path, const struct erofs_stat *st, void *data)
-{
-	struct root_walk *w = data;
-	struct content_file *f;
-	int r;
-
-	if (!S_ISREG(st->mode))
-		return 0;
-	if (w->c->n_root == ROOT_MAX)
-		return error_set_kind(w->err, ERROR_INPUT, E2BIG, "more than %u files in the root",
-		                      ROOT_MAX);
-	if (w->c->n_root == w->room && grow(w) < 0)
-		return error_set(w->err, ENOMEM, "no memory for the list of files");
-	f = &w->c->root[w->c->n_root];
-	*f = (struct content_file){.name = arena_strdup(&w->c->arena, path)};
-	r = f->name ? read_content(w, st, f)
-	            : error_set(w->err, ENOMEM, "no memory for the list of files");
-	if (r < 0)
-		return error_prefix(w->err, r, "%s", path);
-	w->c->n_root++;
-	return 0;
-}
-
-static int walk_root(struct contents *c, const void *map, uint64_t size, struct error *err)
-{
-	_cleanup_erofs_image_ struct erofs_image *image = NULL;
-	_cleanup_free_ uint8_t *piece = malloc(PIECE);
-	struct root_walk w = {.c = c, .piece = piece, .err = err};
-	int r = piece ? erofs_open_memory(&image, map, size, err)
-	              : error_set(err, ENOMEM, "no memory for the list of files");
-
-	w.image = image;
-	return r < 0 ? r : erofs_walk(image, on_path, &w, err);
-}
-
-/* The part of the root's file that is a file system. */
-static int find_part(int fd, const struct guestimg *img, uint64_t *offset, uint64_t *size,
-                     struct error *err)
-{
-	struct disk_layout l;
-	struct stat st;
-	int r;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, errno, "cannot read %s", img->rootfs.file);
-	*offset = 0;
-	*size = (uint64_t)st.st_size;
-	if (strcmp(img->rootfs.format, "kata") != 0)
-		return 0;
-	r = disk_layout_read(fd, &l, err);
-	if (r > 0)
-		r = error_set_kind(err, ERROR_VERIFICATION, EBADMSG,
-		                   "there is no DAX information block, so it is no disk for Kata");
-	if (r < 0)
-		return r;
-	*offset = l.root_start;
-	*size = l.root_size;
-	return 0;
+	c->root_listed = true;
+	return c->arena.failed ? error_set(err, ENOMEM, "no memory for the list of files") : 0;
 }
 
 static int read_root(struct contents *c, int dirfd, const struct guestimg *img, struct error *err)
 {
-	_cleanup_close_ int fd = -1;
-	uint64_t offset = 0, size = 0;
-	void *map;
-	int r;
+	_cleanup_close_ int fd = openat(dirfd, img->rootfs.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_listing_ struct listing *l = NULL;
+	struct place place = {.fd = fd};
+	struct stat st;
+	int r = 0;
 
-	if (strcmp(img->rootfs.type ?: img->rootfs.format, "erofs") != 0)
-		return 0;
-	fd = openat(dirfd, img->rootfs.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	r = fd < 0 ? error_errno(err, errno, "cannot read it")
-	           : find_part(fd, img, &offset, &size, err);
-	if (r < 0)
-		return error_prefix(err, r, "%s", img->rootfs.file);
-	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, (off_t)offset);
-	if (map == MAP_FAILED)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, errno, "cannot read %s", img->rootfs.file);
-	r = walk_root(c, map, size, err);
-	munmap(map, size);
-	c->root_listed = r == 0;
+	place.size = (uint64_t)st.st_size;
+	r = listing_load_root(&place, LISTING_SHA1, &l, err);
+	if (r == 0)
+		r = take_root(c, l, err);
 	return r < 0 ? error_prefix(err, r, "%s", img->rootfs.file) : 0;
 }
 
@@ -263,7 +186,6 @@ int contents_read(struct contents *c, const char *dir, const struct guestimg *im
 
 void contents_free(struct contents *c)
 {
-	free(c->root);
 	arena_free(&c->arena);
 	*c = (struct contents){0};
 }

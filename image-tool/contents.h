@@ -2,8 +2,7 @@
 /*
  * contents: the files of an image, and those in its root file system, with their digests.
  *
- * The root is looked into when it is EROFS, by itself or on a disk; otherwise only its file
- * counts.
+ * Of a root that is no EROFS, ext4, initrd, or disk with one of them, only its file counts.
  */
 #pragma once
 

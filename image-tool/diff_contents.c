@@ -10,46 +10,18 @@
 #include "image-tool/diff.h"
 #include "image-tool/listing.h"
 #include "lib/base/fs.h"
-#include "lib/disk/mbr.h"
 
 /* ---------------------------------------------------------------- what is compared */
 
-/* A disk is taken for what its first partition holds. */
-static int first_partition(struct place *place, struct error *err)
+static int load_place(const struct place *place, struct listing **out, struct error *err)
 {
-	uint8_t sector[MBR_SIZE];
-	struct mbr mbr;
-	int e = fs_pread_all(place->fd, sector, sizeof(sector), 0);
+	int e = listing_load_root(place, LISTING_DIGESTS, out, err);
 
-	e = e < 0 ? error_errno(err, -e, "cannot read its partition table")
-	          : mbr_parse(sector, sizeof(sector), place->size, &mbr, err);
-	if (e < 0)
+	if (e <= 0)
 		return e;
-	if (mbr.partitions[0].size == 0)
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "it has no first partition");
-	place->offset = mbr.partitions[0].start;
-	place->size = mbr.partitions[0].size;
-	return 0;
-}
-
-static int load_place(struct place place, struct listing **out, struct error *err)
-{
-	enum probe_type type;
-	int e = probe_place(&place, &type, err);
-
-	if (e == 0 && (type == PROBE_KATA || type == PROBE_DISK)) {
-		e = first_partition(&place, err);
-		if (e == 0)
-			e = probe_place(&place, &type, err);
-	}
-	if (e < 0)
-		return e;
-	if (type != PROBE_EROFS && type != PROBE_EXT4 && type != PROBE_INITRD)
-		return error_set_kind(
-		    err, ERROR_INPUT, EINVAL,
-		    "it is no root file system (erofs, ext4), initrd or disk with "
-		    "one: there is nothing in it to compare");
-	return listing_load(&place, type, true, out, err);
+	return error_set_kind(err, ERROR_INPUT, EINVAL,
+	                      "it is no root file system (erofs, ext4), initrd or disk with "
+	                      "one: there is nothing in it to compare");
 }
 
 static int load(const char *path, struct listing **out, uint64_t *size, struct error *err)
@@ -62,7 +34,7 @@ static int load(const char *path, struct listing **out, uint64_t *size, struct e
 		return error_errno(err, errno, "cannot read %s", path);
 	*size = (uint64_t)st.st_size;
 	if (S_ISREG(st.st_mode))
-		e = load_place((struct place){fd, 0, *size}, out, err);
+		e = load_place(&(struct place){fd, 0, *size}, out, err);
 	else
 		e = error_set_kind(err, ERROR_INPUT, EINVAL,
 		                   "it is neither a file nor an image's "

@@ -111,7 +111,7 @@ static int report_listing(struct report *r, const struct place *place, enum prob
                           bool files, struct error *err)
 {
 	_cleanup_listing_ struct listing *l = NULL;
-	int e = listing_load(place, type, files, &l, err);
+	int e = listing_load(place, type, files ? LISTING_DIGESTS : LISTING_NAMES, &l, err);
 
 	if (e < 0)
 		return e;

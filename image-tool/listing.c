@@ -10,8 +10,10 @@
 
 #include "image-tool/tool.h"
 #include "lib/base/bytes.h"
-#include "lib/erofs/writer.h"
+#include "lib/base/fs.h"
+#include "lib/disk/mbr.h"
 #include "lib/erofs/reader.h"
+#include "lib/erofs/writer.h"
 #include "lib/ext4/walk.h"
 
 #define PIECE      65536u
@@ -112,7 +114,7 @@ static void count(struct listing *l)
 	}
 }
 
-int listing_load(const struct place *place, enum probe_type type, bool digests,
+int listing_load(const struct place *place, enum probe_type type, enum listing_detail detail,
                  struct listing **out, struct error *err)
 {
 	_cleanup_listing_ struct listing *l = calloc(1, sizeof(*l));
@@ -121,10 +123,11 @@ int listing_load(const struct place *place, enum probe_type type, bool digests,
 	if (!l)
 		return no_memory(err);
 	l->type = type;
+	l->detail = detail;
 	if (type == PROBE_EROFS)
-		r = listing_erofs(l, place, digests, err);
+		r = listing_erofs(l, place, err);
 	else if (type == PROBE_EXT4)
-		r = listing_ext4(l, place, digests, err);
+		r = listing_ext4(l, place, err);
 	else
 		r = listing_initrd(l, place, err);
 	if (r < 0)
@@ -136,33 +139,78 @@ int listing_load(const struct place *place, enum probe_type type, bool digests,
 	return 0;
 }
 
-/* ---------------------------------------------------------------- digests of contents */
-
-struct digesting {
-	EVP_MD_CTX *ctx;
-	struct buffer target; /* the first bytes, for symbolic links */
-};
-
-static int digest_start(struct digesting *d, struct error *err)
+/* A disk is taken for what its first partition holds. */
+static int first_partition(struct place *place, struct error *err)
 {
-	*d = (struct digesting){.ctx = EVP_MD_CTX_new(), .target = {.limit = TARGET_MAX}};
-	return d->ctx && EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1 ? 0 : no_memory(err);
+	uint8_t sector[MBR_SIZE];
+	struct mbr mbr;
+	int e = fs_pread_all(place->fd, sector, sizeof(sector), 0);
+
+	e = e < 0 ? error_errno(err, -e, "cannot read its partition table")
+	          : mbr_parse(sector, sizeof(sector), place->size, &mbr, err);
+	if (e < 0)
+		return e;
+	if (mbr.partitions[0].size == 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "it has no first partition");
+	place->offset = mbr.partitions[0].start;
+	place->size = mbr.partitions[0].size;
+	return 0;
 }
 
-static int digest_piece(const uint8_t *p, size_t n, void *data, struct error *err)
+int listing_load_root(const struct place *place, enum listing_detail detail, struct listing **out,
+                      struct error *err)
 {
-	struct digesting *d = data;
+	struct place part = *place;
+	enum probe_type type;
+	int e = probe_place(&part, &type, err);
+
+	if (e == 0 && (type == PROBE_KATA || type == PROBE_DISK)) {
+		e = first_partition(&part, err);
+		if (e == 0)
+			e = probe_place(&part, &type, err);
+	}
+	if (e < 0)
+		return e;
+	if (type != PROBE_EROFS && type != PROBE_EXT4 && type != PROBE_INITRD)
+		return 1;
+	return listing_load(&part, type, detail, out, err);
+}
+
+/* ---------------------------------------------------------------- digests of contents */
+
+/* The contexts are kept from one content to the next. */
+int listing_digest_start(struct listing_digest *d, const struct listing *l, struct error *err)
+{
+	d->target.limit = TARGET_MAX;
+	buffer_clear(&d->target);
+	d->sha256 = d->sha256 ?: EVP_MD_CTX_new();
+	if (!d->sha256 || EVP_DigestInit_ex(d->sha256, EVP_sha256(), NULL) != 1)
+		return no_memory(err);
+	if (l->detail < LISTING_SHA1)
+		return 0;
+	d->sha1 = d->sha1 ?: EVP_MD_CTX_new();
+	return d->sha1 && EVP_DigestInit_ex(d->sha1, EVP_sha1(), NULL) == 1 ? 0 : no_memory(err);
+}
+
+int listing_digest_piece(const uint8_t *p, size_t n, void *data, struct error *err)
+{
+	struct listing_digest *d = data;
 
 	if (d->target.size + n <= TARGET_MAX)
 		buffer_append(&d->target, p, n);
 	if (tool_interrupted())
 		return error_set(err, EINTR, "interrupted");
-	return EVP_DigestUpdate(d->ctx, p, n) == 1 ? 0 : no_memory(err);
+	if (EVP_DigestUpdate(d->sha256, p, n) != 1 ||
+	    (d->sha1 && EVP_DigestUpdate(d->sha1, p, n) != 1))
+		return no_memory(err);
+	return 0;
 }
 
-static int digest_end(struct digesting *d, struct listing *l, struct listed *e, struct error *err)
+int listing_digest_end(struct listing_digest *d, struct listing *l, struct listed *e,
+                       struct error *err)
 {
-	if (EVP_DigestFinal_ex(d->ctx, e->digest, NULL) != 1)
+	if (EVP_DigestFinal_ex(d->sha256, e->digest, NULL) != 1 ||
+	    (d->sha1 && EVP_DigestFinal_ex(d->sha1, e->sha1, NULL) != 1))
 		return no_memory(err);
 	e->has_digest = true;
 	if (S_ISLNK(e->mode))
@@ -170,12 +218,12 @@ static int digest_end(struct digesting *d, struct listing *l, struct listed *e, 
 	return 0;
 }
 
-static void digest_free(struct digesting *d)
+void listing_digest_free(struct listing_digest *d)
 {
-	EVP_MD_CTX_free(d->ctx);
+	EVP_MD_CTX_free(d->sha256);
+	EVP_MD_CTX_free(d->sha1);
 	buffer_free(&d->target);
 }
-#define _cleanup_digest_ __attribute__((cleanup(digest_free)))
 
 static bool wants_digest(const struct listed *e)
 {
@@ -188,7 +236,6 @@ struct erofs_listing {
 	struct listing *l;
 	struct erofs_image *image;
 	uint64_t base;
-	bool digests;
 	struct error *err;
 };
 
@@ -207,10 +254,10 @@ static int take_erofs_xattr(const char *name, const void *value, size_t size, vo
 /* Content that the reader cannot read is listed without a digest. */
 static int erofs_digest(struct erofs_listing *w, const struct erofs_stat *st, struct listed *e)
 {
-	_cleanup_digest_ struct digesting d = {NULL};
+	_cleanup_listing_digest_ struct listing_digest d = {NULL};
 	_cleanup_free_ uint8_t *piece = malloc(PIECE);
 	uint64_t at = 0;
-	int r = piece ? digest_start(&d, w->err) : no_memory(w->err);
+	int r = piece ? listing_digest_start(&d, w->l, w->err) : no_memory(w->err);
 
 	while (r == 0 && at < st->size) {
 		ssize_t n = erofs_pread(w->image, st, piece, PIECE, at, w->err);
@@ -223,10 +270,10 @@ static int erofs_digest(struct erofs_listing *w, const struct erofs_stat *st, st
 			return n < 0 ? (int)n
 			             : error_set_kind(w->err, ERROR_INPUT, EUCLEAN,
 			                              "the content of %s ends early", e->path);
-		r = digest_piece(piece, (size_t)n, &d, w->err);
+		r = listing_digest_piece(piece, (size_t)n, &d, w->err);
 		at += (uint64_t)n;
 	}
-	return r < 0 ? r : digest_end(&d, w->l, e, w->err);
+	return r < 0 ? r : listing_digest_end(&d, w->l, e, w->err);
 }
 
 /* Where the content is. Inline content follows the inode and its xattrs. */
@@ -272,17 +319,16 @@ static int erofs_entry(const char *path, const struct erofs_stat *st, void *data
 	e->mtime = st->mtime;
 	if (e->size > 0)
 		erofs_place(w, st, e);
-	if (!w->digests)
+	if (w->l->detail == LISTING_NAMES)
 		return 0;
 	r = erofs_xattrs(w->image, st, take_erofs_xattr, &x, w->err);
 	return r < 0 ? r : wants_digest(e) ? erofs_digest(w, st, e) : 0;
 }
 
-int listing_erofs(struct listing *l, const struct place *place, bool digests, struct error *err)
+int listing_erofs(struct listing *l, const struct place *place, struct error *err)
 {
 	struct error unseen = ERROR_INIT;
-	struct erofs_listing w = {
-	    .l = l, .base = place->offset, .digests = digests, .err = err ?: &unseen};
+	struct erofs_listing w = {.l = l, .base = place->offset, .err = err ?: &unseen};
 	const uint8_t *map = NULL;
 	int r = place_map(place, &map, w.err);
 
@@ -301,7 +347,6 @@ struct ext4_listing {
 	struct listing *l;
 	struct ext4_image *image;
 	uint32_t block_size;
-	bool digests;
 };
 
 static int ext4_xattr(const char *name, const void *value, size_t size, void *data,
@@ -312,12 +357,12 @@ static int ext4_xattr(const char *name, const void *value, size_t size, void *da
 
 static int ext4_digest(struct ext4_listing *w, uint32_t ino, struct listed *e, struct error *err)
 {
-	_cleanup_digest_ struct digesting d = {NULL};
-	int r = digest_start(&d, err);
+	_cleanup_listing_digest_ struct listing_digest d = {NULL};
+	int r = listing_digest_start(&d, w->l, err);
 
 	if (r == 0)
-		r = ext4_read(w->image, ino, digest_piece, &d, err);
-	return r < 0 ? r : digest_end(&d, w->l, e, err);
+		r = ext4_read(w->image, ino, listing_digest_piece, &d, err);
+	return r < 0 ? r : listing_digest_end(&d, w->l, e, err);
 }
 
 static int ext4_entry(const struct ext4_entry *x, void *data, struct error *err)
@@ -345,16 +390,16 @@ static int ext4_entry(const struct ext4_entry *x, void *data, struct error *err)
 		e->dax = S_ISREG(x->mode) && w->block_size == SMALL_PAGE &&
 		         x->offset != EXT4_NOWHERE && x->offset % SMALL_PAGE == 0;
 	}
-	if (!w->digests)
+	if (w->l->detail == LISTING_NAMES)
 		return 0;
 	r = ext4_xattrs(w->image, x->ino, ext4_xattr, e, err);
 	return r ?: wants_digest(e) ? ext4_digest(w, x->ino, e, err) : 0;
 }
 
-int listing_ext4(struct listing *l, const struct place *place, bool digests, struct error *err)
+int listing_ext4(struct listing *l, const struct place *place, struct error *err)
 {
 	struct error unseen = ERROR_INIT, *e = err ?: &unseen;
-	struct ext4_listing w = {.l = l, .digests = digests};
+	struct ext4_listing w = {.l = l};
 	struct ext4_summary s;
 	int r = ext4_open(&w.image, place->fd, place->offset, place->size, e);
 

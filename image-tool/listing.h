@@ -15,8 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 #include "image-tool/probe.h"
 #include "lib/base/arena.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 
@@ -36,6 +39,7 @@ struct listed {
 	bool contiguous;    /* it is in one piece from `offset` on */
 	bool has_digest;
 	uint8_t digest[32]; /* SHA-256 of the content or of the link's target */
+	uint8_t sha1[20];   /* the same as SHA-1, when it was asked for */
 	uint8_t xattrs[32]; /* XOR of the SHA-256 of each name, NUL, value; 0: none, or not asked */
 	bool has_xattrs;
 	const char *target; /* of a symbolic link, when digests were asked for */
@@ -48,8 +52,15 @@ struct listing_share {
 	uint64_t huge_bytes;  /* of these, in pages of 2 MiB */
 };
 
+enum listing_detail {
+	LISTING_NAMES,   /* contents, targets and xattrs are not read */
+	LISTING_DIGESTS, /* SHA-256 */
+	LISTING_SHA1,    /* SHA-1 as well */
+};
+
 struct listing {
 	enum probe_type type;
+	enum listing_detail detail;
 	struct listed *entries; /* sorted by path, bytewise */
 	size_t n;
 	struct listing_share share;
@@ -58,19 +69,33 @@ struct listing {
 	struct arena arena;
 };
 
-/* `type` is PROBE_EROFS, PROBE_EXT4 or PROBE_INITRD. Without `digests` contents, targets and
- * xattrs are not read. */
-int listing_load(const struct place *place, enum probe_type type, bool digests,
+/* `type` is PROBE_EROFS, PROBE_EXT4 or PROBE_INITRD. */
+int listing_load(const struct place *place, enum probe_type type, enum listing_detail detail,
                  struct listing **out, struct error *err);
+/* Of whatever of these is there, of a disk the first partition. 1: it is something else. */
+int listing_load_root(const struct place *place, enum listing_detail detail, struct listing **out,
+                      struct error *err);
 void listing_free(struct listing *l);
 DEFINE_CLEANUP(struct listing, listing, listing_free)
 #define _cleanup_listing_ _cleanup_(cleanup_listing)
 
 /* For the readers behind it. Copies the path; NULL (err set) when there are too many. */
 struct listed *listing_add(struct listing *l, const char *path, struct error *err);
-int listing_erofs(struct listing *l, const struct place *place, bool digests, struct error *err);
-int listing_ext4(struct listing *l, const struct place *place, bool digests, struct error *err);
+int listing_erofs(struct listing *l, const struct place *place, struct error *err);
+int listing_ext4(struct listing *l, const struct place *place, struct error *err);
 int listing_initrd(struct listing *l, const struct place *place, struct error *err);
+
+/* Digests of one content, as they read it; for after the first call of listing_digest_start(). */
+struct listing_digest {
+	EVP_MD_CTX *sha256, *sha1; /* sha1: NULL unless it was asked for */
+	struct buffer target;      /* the first bytes, for symbolic links */
+};
+int listing_digest_start(struct listing_digest *d, const struct listing *l, struct error *err);
+int listing_digest_piece(const uint8_t *p, size_t n, void *digest, struct error *err);
+int listing_digest_end(struct listing_digest *d, struct listing *l, struct listed *e,
+                       struct error *err);
+void listing_digest_free(struct listing_digest *d);
+#define _cleanup_listing_digest_ __attribute__((cleanup(listing_digest_free)))
 /* Mixes one extended attribute in. */
 int listing_xattr(struct listed *e, const char *name, const void *value, size_t size,
                   struct error *err);

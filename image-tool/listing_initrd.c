@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listing_initrd: what an initrd puts into a listing: as the kernel would unpack it. */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,8 +9,6 @@
 #include "lib/base/bytes.h"
 #include "lib/cpio/cpio.h"
 #include "lib/cpio/unpack.h"
-
-#define TARGET_MAX 4096u
 
 /* What ties the names of one file together, beside each entry. */
 struct tie {
@@ -23,8 +20,8 @@ struct tie {
 struct initrd_listing {
 	struct listing *l;
 	struct cpio *cpio;
-	EVP_MD_CTX *ctx;
-	struct buffer target, ties;
+	struct listing_digest digest;
+	struct buffer ties;
 	bool open; /* the last entry's content is being read */
 };
 
@@ -38,14 +35,7 @@ static int end_member(struct initrd_listing *w, struct error *err)
 	struct listed *e = w->open ? &w->l->entries[w->l->n - 1] : NULL;
 
 	w->open = false;
-	if (!e)
-		return 0;
-	if (EVP_DigestFinal_ex(w->ctx, e->digest, NULL) != 1)
-		return no_memory(err);
-	e->has_digest = true;
-	if (S_ISLNK(e->mode))
-		e->target = arena_strndup(&w->l->arena, buffer_cstr(&w->target), w->target.size);
-	return 0;
+	return e ? listing_digest_end(&w->digest, w->l, e, err) : 0;
 }
 
 /* "./a", "/a" and "a" are one path; "." is the root. */
@@ -94,18 +84,14 @@ static int member(const struct cpio_member *m, void *data, struct error *err)
 	e->layout = e->size > 0 ? "archive" : NULL;
 	buffer_append(&w->ties, &tie, sizeof(tie));
 	w->open = S_ISREG(m->mode) || S_ISLNK(m->mode);
-	buffer_clear(&w->target);
-	return w->ties.failed || EVP_DigestInit_ex(w->ctx, EVP_sha256(), NULL) != 1 ? no_memory(err)
-	                                                                            : 0;
+	return w->ties.failed ? no_memory(err) : listing_digest_start(&w->digest, w->l, err);
 }
 
 static int content(const uint8_t *p, size_t n, void *data, struct error *err)
 {
 	struct initrd_listing *w = data;
 
-	if (w->target.size + n <= TARGET_MAX)
-		buffer_append(&w->target, p, n);
-	return EVP_DigestUpdate(w->ctx, p, n) == 1 ? 0 : no_memory(err);
+	return listing_digest_piece(p, n, &w->digest, err);
 }
 
 static const struct cpio_ops ops = {member, content};
@@ -152,6 +138,7 @@ static void share_content(struct listing *l, const struct tie *ties, size_t n)
 		e->size = full->size;
 		e->layout = full->layout;
 		memcpy(e->digest, full->digest, sizeof(e->digest));
+		memcpy(e->sha1, full->sha1, sizeof(e->sha1));
 	}
 }
 
@@ -210,8 +197,8 @@ static int keep_last(struct listing *l, struct error *err)
 
 int listing_initrd(struct listing *l, const struct place *place, struct error *err)
 {
-	struct initrd_listing w = {.l = l, .ctx = EVP_MD_CTX_new()};
-	int r = w.ctx ? cpio_new(&ops, &w, &w.cpio, err) : no_memory(err);
+	struct initrd_listing w = {.l = l};
+	int r = cpio_new(&ops, &w, &w.cpio, err);
 
 	if (r == 0)
 		r = unpack_file(place->fd, place->offset, place->size, feed, &w, err);
@@ -224,8 +211,7 @@ int listing_initrd(struct listing *l, const struct place *place, struct error *e
 		r = keep_last(l, err);
 	}
 	cpio_free(w.cpio);
-	EVP_MD_CTX_free(w.ctx);
-	buffer_free(&w.target);
+	listing_digest_free(&w.digest);
 	buffer_free(&w.ties);
 	return r;
 }

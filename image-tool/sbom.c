@@ -73,7 +73,7 @@ const struct verb verb_sbom = {
     .summary = "Lists what an image was made of (SPDX).",
     .details =
         "Writes an SPDX 2.3 document (JSON): the packages with source package, version, digest\n"
-        "of the source and licence, every file of the image and of its EROFS root with SHA-1\n"
+        "of the source and licence, every file of the image and in its root with SHA-1\n"
         "and SHA-256, and how they belong together. All digests are computed; an image whose\n"
         "files are not those of its image.json is refused (status 5). The texts of the\n"
         "licences are in the root, in /usr/share/licences.\n"

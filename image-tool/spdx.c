@@ -228,8 +228,8 @@ static int own_packages(const struct guestimg *img, const struct contents *c, st
 	member(out, "primaryPackagePurpose", "ARCHIVE");
 	member(out, "comment",
 	       c->root_listed ? "the root file system; names of its files are paths in it"
-	                      : "the root file system; its files are not listed: only those of "
-	                        "EROFS are");
+	                      : "the root file system; its files are not listed: its format "
+	                        "is not known");
 	buffer_str(out, "},\n  {\"SPDXID\":\"" KIHON "\"");
 	member(out, "name", "kihon");
 	member(out, "versionInfo", img->version);

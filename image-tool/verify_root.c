@@ -105,7 +105,7 @@ static int check_initrd(const struct place *place, uint64_t *used, struct report
                         struct error *err)
 {
 	_cleanup_listing_ struct listing *l = NULL;
-	int e = listing_load(place, PROBE_INITRD, false, &l, err);
+	int e = listing_load(place, PROBE_INITRD, LISTING_NAMES, &l, err);
 
 	for (size_t i = 0; e == 0 && i < l->n; i++) {
 		const char *slash = strrchr(l->entries[i].path, '/');
