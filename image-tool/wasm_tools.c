@@ -105,15 +105,30 @@ static int read_said(const struct wasm_scratch *s, struct buffer *said, struct e
 	return 0;
 }
 
+/* Nothing of the caller's environment decides what a compiler does, and its temporary files go
+ * with the folder. */
+static int make_environment(const struct wasm_scratch *s, struct strv *env)
+{
+	const char *path = getenv("PATH");
+	int r = strv_addf(env, "PATH=%s", str_empty(path) ? "/usr/bin:/bin" : path);
+
+	if (r == 0)
+		r = strv_addf(env, "TMPDIR=%s", s->dir);
+	return r == 0 ? strv_add(env, "LC_ALL=C") : r;
+}
+
 int wasm_scratch_run(const struct wasm_scratch *s, const struct strv *argv, struct buffer *said,
                      struct error *err)
 {
 	_cleanup_free_ char *path = str_printf("%s/" SAID_FILE, s->dir);
 	_cleanup_close_ int out =
 	    path ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600) : -1;
+	_cleanup_strv_ struct strv env = STRV_INIT;
+	int r = make_environment(s, &env);
 	const struct process_opts o = {
 	    .path = argv->v[0],
 	    .argv = argv->v,
+	    .envp = env.v,
 	    .fds = {-1, out, out},
 	    .n_fds = 3,
 	    .new_group = true,
@@ -122,8 +137,10 @@ int wasm_scratch_run(const struct wasm_scratch *s, const struct strv *argv, stru
 	    .child_data = s->dir,
 	};
 	pid_t pid;
-	int status = 0, r;
+	int status = 0;
 
+	if (r < 0)
+		return error_errno(err, -r, "starting %s", argv->v[0]);
 	if (out < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, errno ? errno : ENOMEM,
 		                      "cannot write in %s: %s", s->dir, strerror(errno));

@@ -272,7 +272,7 @@ refused() {
 }
 
 @test "a C program with its library: arguments, files, folders, errors" {
-	[ -f /usr/lib/wasm32-wasi/crt1.o ] || [ -f /usr/lib/wasm32-wasi/crt1-command.o ] || skip "wasi-libc is not installed (make deps)"
+	[ -e /usr/lib/wasm32-wasi/libc.a ] || skip "wasi-libc is not installed (make deps)"
 	clang --target=wasm32-wasi -O2 -Wall -Werror -o cat.wasm "$ROOT/tests/wasm/libc/cat.c"
 	"$NATIVE" cat.wasm cat
 	mkdir root/sub
@@ -293,11 +293,60 @@ refused() {
 	module args
 	"$NATIVE" args.wasm one
 	mkdir elsewhere
-	(cd elsewhere && umask 077 && TMPDIR=$PWD TZ=Asia/Tokyo LC_ALL=C "$NATIVE" ../args.wasm two)
+	echo '#error not this one' >elsewhere/stdint.h
+	(cd elsewhere && umask 077 && TMPDIR=$PWD TZ=Asia/Tokyo LC_ALL=C CPATH=$PWD CFLAGS=-O0 "$NATIVE" ../args.wasm two)
 	cmp one elsewhere/two
 	"$ROOT/rootfs/check-static-pie" one
 	! grep -q "$ROOT" one
 	[ "$(stat -c %s one)" -lt 100000 ]
+}
+
+@test "what is installed is enough to compile a module" {
+	module args
+	mkdir -p data/guest
+	cp -r "$ROOT/build/guest/wasm" data/guest/
+	mkdir data/rootfs
+	cp -r "$ROOT"/rootfs/{profiles,make-guest-cc,relro.c} data/rootfs/
+	KIHON_DATA=$PWD/data "$NATIVE" args.wasm one
+	"$NATIVE" args.wasm two
+	cmp one two
+	rm -r data/guest
+	run --separate-stderr env KIHON_DATA="$PWD/data" "$NATIVE" args.wasm out
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"the WASI layer"*"is missing; run make guest"* ]]
+}
+
+@test "numbers: what the same C gives natively" {
+	[ -e /usr/lib/wasm32-wasi/libc.a ] || skip "wasi-libc is not installed (make deps)"
+	clang --target=wasm32-wasi -O1 -o numbers.wasm "$ROOT/tests/wasm/libc/numbers.c"
+	"$NATIVE" numbers.wasm numbers
+	gcc -O1 -ffp-contract=off -o native "$ROOT/tests/wasm/libc/numbers.c" -lm
+	./native >expected
+	[ "$(wc -l <expected)" -gt 1000 ]
+	./numbers | diff expected -
+}
+
+@test "interrupted while it compiles: nothing is left" {
+	module args
+	mkdir bin scratch
+	printf '#!/bin/sh\ntouch started\nsleep 60 &\nwait\n' >bin/gcc
+	chmod +x bin/gcc
+	TMPDIR=$PWD/scratch PATH="$PWD/bin:$PATH" "$ROOT/build/host/bin/kata-image-tool" pack --quiet args.wasm -o image 2>err &
+	local tool=$!
+	for _ in $(seq 100); do
+		[ -z "$(find scratch -name started)" ] || break
+		kill -0 "$tool" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -INT "$tool" 2>/dev/null || true
+	local result=0
+	wait "$tool" || result=$?
+	echo "$result"
+	cat err
+	[ "$result" -eq 130 ]
+	[ "$(cat err)" = "kata-image-tool: interrupted; nothing was written" ]
+	[ -z "$(ls scratch)" ]
+	[ ! -e image ]
 }
 
 @test "modules that are refused: broken, of another kind, importing what there is not" {
