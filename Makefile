@@ -138,7 +138,7 @@ build/fuzz/obj/%.o: %.c build/fuzz.flags | $(GEN_HEADERS)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) $(CFLAGS_$<) -MMD -MP -c $< -o $@
 
 %.a:
-	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcsD $@ $(filter %.o,$^)
+	$(Q)mkdir -p $(@D) && rm -f $@.$$$$ && ar rcsD $@.$$$$ $(filter %.o,$^) && mv $@.$$$$ $@
 
 # What libraries of ours need of the system's, wherever they are linked: SYSLIBS_OF_name.
 syslibs_of = $(foreach l,$(filter %.a,$^),$(SYSLIBS_OF_$(patsubst lib%.a,%,$(notdir $(l)))))
