@@ -222,12 +222,10 @@ static int make_kernel(struct build *b, struct guestimg_package *linux_package, 
 	    .offline = b->o->offline,
 	    .quiet = b->o->quiet,
 	};
-	int r;
 
 	/* build-kernel draws what it does itself. */
 	progress_step(&b->progress, "KERNEL", b->o->kernel ?: b->o->profile, &b->stage, 0);
-	r = kernel_get(&req, &b->stage, b->img, linux_package, err);
-	return r < 0 ? r : needs_check(b->img, &b->plan, &b->stage, err);
+	return kernel_get(&req, &b->stage, b->img, linux_package, err);
 }
 
 /* ---------------------------------------------------------------- hot files */
@@ -412,6 +410,8 @@ static int build_image(struct build *b, struct error *err)
 		r = make_kernel(b, &linux_package, err);
 	if (r == 0 && tool_interrupted())
 		r = error_set(err, EINTR, "interrupted");
+	if (r == 0)
+		r = needs_check(b->img, &b->plan, &b->stage, err);
 	if (r == 0)
 		r = packages_fill(b->img, &b->where, &b->profile.parts, &linux_package, err);
 	if (r == 0)
