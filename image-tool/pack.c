@@ -34,10 +34,9 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-void pack_say(const struct pack *p, const char *what, const char *detail)
+void pack_step(struct pack *p, const char *what, const char *detail, uint64_t expected)
 {
-	if (!p->o->quiet)
-		fprintf(stderr, "  %-8s %s\n", what, detail);
+	progress_step(&p->progress, what, detail, &p->stage, expected);
 }
 
 /* ---- what is run */
@@ -147,13 +146,27 @@ static int get_kernel(struct pack *p, struct error *err)
 	struct guestimg_package package;
 	int r;
 
-	pack_say(p, "KERNEL", p->profile ?: p->o->kernel);
 	if (p->chosen)
-		pack_say(p, "", p->why);
+		pack_step(p, "CHOSEN", p->why, 0);
+	pack_step(p, "KERNEL", p->profile ?: p->o->kernel, 0);
 	if (strv_add(&parts, "bin/kihon-init") < 0)
 		return no_memory(err);
 	r = kernel_get(&req, &p->stage, p->img, &package, err);
 	return r < 0 ? r : packages_fill(p->img, &p->where, &parts, &package, err);
+}
+
+/* Bytes of all files in the root: what an initrd takes once it is unpacked. */
+static uint64_t unpacked(const struct pack *p)
+{
+	uint64_t sum = 0;
+
+	for (struct erofs_entry *e = erofs_tree_walk(p->tree, NULL); e;
+	     e = erofs_tree_walk(p->tree, e)) {
+		uint64_t size = erofs_node_size(erofs_entry_node(e));
+
+		sum += (size + 4095) & ~4095ull;
+	}
+	return sum;
 }
 
 static int make_root(struct pack *p, struct error *err)
@@ -168,7 +181,7 @@ static int make_root(struct pack *p, struct error *err)
 		r = root_plan(&req, &plan, err);
 	if (r < 0)
 		return r;
-	pack_say(p, "ROOT", plan.file);
+	pack_step(p, "ROOT", plan.file, unpacked(p));
 	r = root_make(&req, &plan, img, err);
 	if (r < 0)
 		return r;
@@ -193,20 +206,6 @@ static int kernel_end(struct pack *p, uint64_t *end, struct error *err)
 		return error_prefix(err, r, "the kernel");
 	*end = e.end;
 	return 0;
-}
-
-/* Bytes of all files in the root: what an initrd takes once it is unpacked. */
-static uint64_t unpacked(const struct pack *p)
-{
-	uint64_t sum = 0;
-
-	for (struct erofs_entry *e = erofs_tree_walk(p->tree, NULL); e;
-	     e = erofs_tree_walk(p->tree, e)) {
-		uint64_t size = erofs_node_size(erofs_entry_node(e));
-
-		sum += (size + 4095) & ~4095ull;
-	}
-	return sum;
 }
 
 static int set_memory(struct pack *p, struct error *err)
@@ -370,9 +369,11 @@ static int run_pack(int argc, char **argv, void *data)
 	int r;
 
 	tool_catch_signals();
+	progress_init(&p.progress, p.o->quiet);
 	r = check_usage(&p, argc, argv, &err);
 	if (r == 0)
 		r = make_image(&p, &err);
+	progress_end(&p.progress);
 	if (r == 0 && p.o->json)
 		tell_json(&p, now_ms() - started);
 	else if (r == 0 && !p.o->quiet)

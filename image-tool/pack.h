@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "image-tool/progress.h"
 #include "image-tool/rootview.h"
 #include "image-tool/stage.h"
 #include "lib/base/error.h"
@@ -61,6 +62,7 @@ struct pack {
 	struct strv words; /* the command, when it was given as words after SOURCE */
 	struct locations where;
 	struct stage stage;
+	struct progress progress;
 	struct erofs_tree *tree;
 	struct pack_run run;
 	struct pack_map *maps;
@@ -76,8 +78,9 @@ struct pack {
 	struct guestimg *img;
 };
 
-/* A line on stderr unless --quiet. */
-void pack_say(const struct pack *p, const char *what, const char *detail);
+/* A step begins: a line on stderr unless --quiet, with a bar when `expected` bytes will go to the
+ * stage. */
+void pack_step(struct pack *p, const char *what, const char *detail, uint64_t expected);
 
 /* Fills tree and run. */
 int pack_source(struct pack *p, struct error *err);

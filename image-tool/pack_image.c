@@ -252,7 +252,7 @@ static int take_layers(struct pack *p, struct oci_source *s, const struct oci_im
 		const struct image_descriptor *desc = &image->manifest.layers[i];
 		char *file = NULL;
 
-		pack_say(p, "LAYER", desc->digest.text);
+		pack_step(p, "LAYER", desc->digest.text, 3 * desc->size);
 		r = make_layer(p, s, desc, &image->config.diff_ids[i], &files, &file, err);
 		if (r == 0 && strv_add_take(&files, file) < 0)
 			r = no_memory(err);

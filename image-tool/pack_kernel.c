@@ -152,7 +152,7 @@ static void take_named(struct pack *p, const char *profile)
 		text = str_printf("%s, which the kernel %s does not have; see --kernel auto", list,
 		                  profile);
 		if (text)
-			pack_say(p, "NEEDS", text);
+			pack_step(p, "NEEDS", text, 0);
 	}
 }
 

@@ -65,7 +65,7 @@ int pack_add_program(struct pack *p, const char *name, const char *path, struct 
 
 static void say_stage(void *data, const char *what)
 {
-	pack_say(data, "WASM", what);
+	pack_step(data, "WASM", what, 0);
 }
 
 int pack_wasm(struct pack *p, const char *name, const uint8_t *data, size_t size, char **path,
