@@ -3,6 +3,8 @@
 # links with a translated module is in guest/wasm.
 $(eval $(call guest_library,wasi,$(sort $(wildcard guest/wasi/*.c))))
 
+$(eval $(call fuzz_target,fuzz-wasi,tests/fuzz/fuzz-wasi.c,wasi base,-lcjson))
+
 WASM_FILES := $(addprefix $(G)/wasm/,libwasi.a libbase.a runtime.h wasm-rt.h)
 guest install dist: $(WASM_FILES)
 $(G)/wasm/%.a: $(G)/lib/%.a
