@@ -37,28 +37,32 @@ static uint64_t argument(struct reader *r)
 	return kind < 0xf8 ? reader_le64(r) : UINT64_MAX - (kind - 0xf8);
 }
 
-/* Calls that end the process or wait are not made. */
+/* All take at most nine integers, which the x86-64 calling convention passes the same way whether
+ * they are of 32 or 64 bits, and whether the function looks at all of them or not. */
+typedef uint32_t (*any_function)(struct wasi *, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                                 uint64_t, uint64_t, uint64_t, uint64_t);
+
+static const struct {
+	const char *name;
+	any_function call;
+} functions[] = {
+#define WASI_ROW(name, type, params) {#name, (any_function)(void (*)(void))wasi_##name},
+    WASI_FUNCTIONS(WASI_ROW)};
+
+/* These end the process or wait. */
+static const char *const left_out[] = {"proc_exit", "proc_raise", "poll_oneoff"};
+
 static void call(struct wasi *w, struct reader *r)
 {
-	static const char *const left_out[] = {"proc_exit", "proc_raise", "poll_oneoff"};
-	unsigned int which = reader_u8(r), i = 0;
+	unsigned int which = reader_u8(r) % (sizeof(functions) / sizeof(*functions));
 	uint64_t a[PARAMETERS];
 
 	for (int k = 0; k < PARAMETERS; k++)
 		a[k] = argument(r);
-		/* The calling convention takes more arguments than there are, each in its own
-		 * register or slot: all of these functions take at most nine integers. */
-#define WASI_CALL(name, type, params)                                                              \
-	if (i++ == which) {                                                                        \
-		for (size_t k = 0; k < sizeof(left_out) / sizeof(*left_out); k++)                  \
-			if (strcmp(#name, left_out[k]) == 0)                                       \
-				return;                                                            \
-		((uint32_t(*)(struct wasi *, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,     \
-		              uint64_t, uint64_t, uint64_t, uint64_t))(void *)wasi_##name)(        \
-		    w, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]);                      \
-		return;                                                                            \
-	}
-	WASI_FUNCTIONS(WASI_CALL)
+	for (size_t k = 0; k < sizeof(left_out) / sizeof(*left_out); k++)
+		if (strcmp(functions[which].name, left_out[k]) == 0)
+			return;
+	functions[which].call(w, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]);
 }
 
 static void start(struct wasi *w, const char *dir)
