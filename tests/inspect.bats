@@ -214,9 +214,28 @@ one_line() {
 	"$TOOL" inspect lay | grep -q 'entrypoint  */bin/hi'
 	tar -C lay -cf lay.tar .
 	[ "$(json lay.tar | jq -r .digest)" = "$digest" ]
-	json --platform linux/mips lay >/dev/null 2>&1 || true
 	run "$TOOL" inspect --platform nonsense lay
 	[ "$status" -ne 0 ] && [ "${#lines[@]}" -eq 1 ]
+	# A blob that is not what its descriptor says.
+	cp -r lay bad
+	printf X | dd of="bad/blobs/sha256/$(jq -r .manifest.config.digest j | cut -d: -f2)" bs=1 seek=3 conv=notrunc status=none
+	run "$TOOL" inspect bad
+	[ "$status" -eq 5 ] && [ "${#lines[@]}" -eq 1 ]
+}
+
+@test "OCI: an image in a registry is what skopeo says of it" {
+	for t in docker-registry skopeo umoci; do command -v $t >/dev/null || skip "$t is not installed"; done
+	# shellcheck source=tests/registry.bash
+	. "$ROOT/tests/registry.bash"
+	umoci init --layout lay
+	umoci new --image lay:v1
+	registry_start "$BATS_TEST_TMPDIR/registry"
+	registry_copy oci:lay:v1 thing:1
+	run --separate-stderr "$TOOL" inspect --json --no-system-ca --ca "$REGISTRY_CA" "$REGISTRY/thing:1"
+	registry_stop
+	echo "$output$stderr"
+	[ "$(jq -r .digest <<<"$output")" = "$(jq -r '.manifests[0].digest' lay/index.json)" ]
+	[ "$(jq -r .source <<<"$output")" = docker ]
 }
 
 @test "what is nothing, not there or no file ends in one line" {
