@@ -422,12 +422,12 @@ refused() {
 	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
 	clang --target=wasm32-wasi -O2 -o cat.wasm "$ROOT/tests/wasm/libc/cat.c"
 	"$ROOT/build/host/bin/kata-image-tool" pack --quiet cat.wasm -o image --cmd -l --cmd /
-	run --separate-stderr "$ROOT/build/host/bin/kihon" boot --memory 24 image
+	run --separate-stderr "$ROOT/build/host/bin/kihon" boot --memory 24M image
 	echo "$output $stderr"
 	[ "$status" -eq 0 ]
 	[[ $output == *"d proc"* ]]
 	"$ROOT/build/host/bin/kata-image-tool" pack --quiet cat.wasm -o image --cmd /missing
-	run "$ROOT/build/host/bin/kihon" boot --memory 24 image
+	run "$ROOT/build/host/bin/kihon" boot --memory 24M image
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"/missing: No such file or directory"* ]]
