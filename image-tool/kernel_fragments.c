@@ -183,14 +183,6 @@ static int read_fragment(struct kernel_catalogue *c, const char *path, const cha
 	return e < 0 ? e : c->arena.failed ? no_memory(err) : 0;
 }
 
-int kernel_fragment_check(const char *path, struct error *err)
-{
-	_cleanup_catalogue_ struct kernel_catalogue *c = calloc(1, sizeof(*c));
-	struct fragment *f;
-
-	return c ? read_fragment(c, path, "", &f, err) : no_memory(err);
-}
-
 /* ---------------------------------------------------------------- profiles */
 
 static int find_fragment(struct kernel_catalogue *c, const char *data, const char *name,
@@ -319,6 +311,25 @@ int kernel_catalogue_load(const char *data, struct kernel_catalogue **out, struc
 	if (e < 0)
 		return e;
 	*out = steal_ptr(&c);
+	return 0;
+}
+
+int kernel_catalogue_extend(struct kernel_catalogue *c, const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	struct fragment *f = NULL;
+	int e;
+
+	if (c->n_fragments == KERNEL_MAX_FRAGMENTS)
+		return error_set_kind(err, ERROR_INPUT, EFBIG, "there are more than %u fragments",
+		                      KERNEL_MAX_FRAGMENTS);
+	e = read_fragment(c, path, slash ? slash + 1 : path, &f, err);
+	if (e < 0)
+		return e;
+	c->fragments[c->n_fragments++] = f;
+	for (size_t i = 0; i < c->n_profiles; i++)
+		if (c->profiles[i].n < KERNEL_MAX_FRAGMENTS)
+			c->profiles[i].fragments[c->profiles[i].n++] = f;
 	return 0;
 }
 

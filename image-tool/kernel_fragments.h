@@ -50,6 +50,8 @@ struct kernel_catalogue {
 
 /* data: the folder that holds kernel-config/. -ENOENT (kind environment). */
 int kernel_catalogue_load(const char *data, struct kernel_catalogue **out, struct error *err);
+/* One more fragment, after those of every profile: a caller's --kernel-config. */
+int kernel_catalogue_extend(struct kernel_catalogue *c, const char *path, struct error *err);
 void kernel_catalogue_free(struct kernel_catalogue *c);
 DEFINE_CLEANUP(struct kernel_catalogue, kernel_catalogue, kernel_catalogue_free)
 #define _cleanup_catalogue_ _cleanup_(cleanup_kernel_catalogue)
@@ -67,6 +69,3 @@ const struct fragment_line *kernel_profile_line(const struct kernel_profile *p, 
 
 /* All that the profile asks for, as the text of a configuration. */
 void kernel_profile_format(const struct kernel_profile *p, struct buffer *out);
-
-/* Only reads it: a fragment of the caller's, before a build that takes minutes. */
-int kernel_fragment_check(const char *path, struct error *err);

@@ -47,17 +47,14 @@ static void list_profiles(struct kernel_task *t)
 /* ---------------------------------------------------------------- -o DIR */
 
 /* What is quick and may be wrong comes before what takes minutes. */
-static int check_inputs(const struct kernel_options *o, struct error *err)
+static int check_source(const struct kernel_options *o, struct error *err)
 {
 	struct stat st;
-	int e = 0;
 
-	for (size_t i = 0; e == 0 && i < o->configs.n; i++)
-		e = kernel_fragment_check(o->configs.v[i], err);
-	if (e == 0 && o->source && (stat(o->source, &st) < 0 || !S_ISDIR(st.st_mode)))
-		e = error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
-		                   "--kernel-source: there is no folder %s", o->source);
-	return e;
+	if (!o->source || (stat(o->source, &st) == 0 && S_ISDIR(st.st_mode)))
+		return 0;
+	return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+	                      "--kernel-source: there is no folder %s", o->source);
 }
 
 /* kernel.json as it was written, and the sizes of what it describes. */
@@ -105,7 +102,7 @@ static int build_kernel(struct kernel_task *t, struct error *err)
 	};
 	_cleanup_stage_ struct stage stage = STAGE_INIT;
 	_cleanup_free_ char *built = NULL;
-	int e = check_inputs(o, err);
+	int e = check_source(o, err);
 
 	tool_catch_signals();
 	if (e == 0)
@@ -147,6 +144,8 @@ static int run_task(struct kernel_task *t, char **argv, struct error *err)
 
 	if (e == 0)
 		e = kernel_catalogue_load(t->where.data, &t->catalogue, err);
+	for (size_t i = 0; e == 0 && i < t->o->configs.n; i++)
+		e = kernel_catalogue_extend(t->catalogue, t->o->configs.v[i], err);
 	if (e == 0)
 		e = kernel_profile_need(t->catalogue, t->o->profile, &profile, err);
 	if (e < 0)

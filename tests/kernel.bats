@@ -221,6 +221,9 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 		server y: unikernel-q35 unikernel-server / 
 		size n: unikernel unikernel-disk unikernel-net / unikernel-q35 unikernel-server
 	END
+	printf '# Mine alone.\nCONFIG_FS_DAX=n\n' >mine.config
+	tool --why FS_DAX --kernel-config mine.config --json |
+		jq -e '.fragments[1] | .fragment == "mine.config" and .value == "n" and .reason == "Mine alone."'
 	# One symbol under two names, and one that only newer kernels have.
 	tool --why RETPOLINE --json | jq -e '.fragments[0].fragment == "hardening" and .fragments[0].value == "y"'
 	tool --why EROFS_FS_BACKED_BY_FILE --json | jq -e '.fragments[0].since == "6.12"'
