@@ -79,6 +79,11 @@ static int load_former(struct build *b, struct error *err)
 		r = lock_load(&b->locked, o->locked, err);
 	if (r == 0 && o->from) {
 		r = former_load(&b->former, o->from, err);
+		if (r == 0 && b->former.img->program)
+			r = error_set_kind(err, ERROR_INPUT, EINVAL,
+			                   "--from %s: that image was made by pack; pack its "
+			                   "program again",
+			                   o->from);
 		if (r == 0)
 			former_options(&b->former, b->o);
 	} else if (r == 0 && o->update && !o->locked) {

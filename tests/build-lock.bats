@@ -90,6 +90,28 @@ pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
 	build --extra tree --locked lock -o x
 }
 
+@test "the pin of a folder: names, modes, links, targets, content; neither times nor owners" {
+	pin() { build --extra tree --write-lock l -o p && jq -r '.pins[] | select(.kind == "extra").sha256' l; }
+	local was now change
+	mkdir tree/d
+	echo a >tree/a
+	cp tree/a tree/b
+	ln -s a tree/s
+	was=$(pin)
+	touch -d 2001-01-01 tree/a tree
+	chmod 700 tree
+	chown 12:34 tree/b 2>/dev/null || true
+	[ "$(pin)" = "$was" ]
+	for change in 'chmod 600 tree/a' 'ln -f tree/a tree/b' 'rm tree/b' 'ln -sfn b tree/s' 'mkfifo tree/p' 'mv tree/a tree/ab' \
+		'echo b >tree/ab' 'rmdir tree/d' 'printf "" >tree/d'; do
+		eval "$change"
+		now=$(pin)
+		echo "$change: $now"
+		[ "$now" != "$was" ]
+		was=$now
+	done
+}
+
 @test "a kernel that nobody described is pinned as it is" {
 	build --write-lock lock -o one
 	printf more >>kernel/bzImage
