@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool build/host/bin/kihon-pull >&2
+	make -s -C "$ROOT" build/host/bin/kata-image-tool build/host/bin/kihon-pull build/host/bin/erofs-pack >&2
 	export KIT=$ROOT/build/host/bin/kata-image-tool LAYOUT=$BATS_FILE_TMPDIR/layout
 	export TMPDIR=$BATS_FILE_TMPDIR
 	python3 "$ROOT/tests/convert/images.py" "$LAYOUT"
@@ -94,7 +94,7 @@ same_as_umoci() {
 
 @test "odd images mount to what umoci unpacks" {
 	local tag
-	for tag in aligned repeated newline doubles base-a base-b contained-dotdot contained-absolute contained-hardlink; do
+	for tag in aligned chunks repeated newline doubles base-a base-b contained-dotdot contained-absolute contained-hardlink; do
 		convert "$LAYOUT:$tag" "out-$tag:x" --dedupe
 		merge $(blobs "out-$tag:x")
 		same_as_umoci "$tag"
@@ -148,6 +148,39 @@ same_as_umoci() {
 	same_as_umoci aligned
 }
 
+@test "--dedupe stores equal pieces of different files once" {
+	convert "$LAYOUT:chunks" one
+	convert "$LAYOUT:chunks" two --dedupe
+	mapfile -t a < <(blobs one:chunks)
+	mapfile -t b < <(blobs two:chunks)
+	# Of 19 MiB are 7 different.
+	[ "$(stat -c %s "${a[0]}")" -gt $((16 << 20)) ]
+	[ "$(stat -c %s "${b[0]}")" -lt $((8 << 20)) ]
+	fsck.erofs "${b[0]}"
+	dump.erofs --path=/d/b "${b[0]}" | grep -q 'Layout: 4'
+	dump.erofs --path=/d/same "${b[0]}" | grep -q 'Layout: 0'
+	"$ROOT/build/host/bin/erofs-pack" --extract "${b[0]}" extracted
+	merge "${b[@]}"
+	same_as_umoci chunks
+	diff -r --exclude=up extracted/d merged/d
+}
+
+@test "chunked files that mkfs.erofs wrote are read" {
+	mkdir tree
+	head -c 300000 /dev/urandom >tree/a
+	cp tree/a tree/b
+	head -c 9000 tree/a >tree/c
+	(head -c 4096 tree/a; head -c 8192 /dev/zero; tail -c 100 tree/a) >tree/d
+	local how
+	for how in --chunksize=4096 "--chunksize=16384 -Eforce-chunk-indexes"; do
+		rm -rf image extracted
+		mkfs.erofs --quiet -T0 $how image tree
+		dump.erofs --path=/a image | grep -q 'Layout: 4'
+		"$ROOT/build/host/bin/erofs-pack" --extract image extracted
+		diff -r tree extracted
+	done
+}
+
 @test "--verity: veritysetup agrees, and sees a flipped bit" {
 	convert "$LAYOUT:rich" out --verity
 	skopeo inspect --raw oci:out:rich >m
@@ -195,6 +228,8 @@ same_as_umoci() {
 	mkdir six
 	tar -C six -xf four.tar
 	diff -r six one
+	convert "$LAYOUT:rich" named.tar:docker.io/library/x:1
+	skopeo inspect --raw oci-archive:named.tar:docker.io/library/x:1 >/dev/null
 }
 
 @test "zstd and plain layers give the same images as gzip" {
@@ -482,6 +517,7 @@ same_as_umoci() {
 	[ -z "$(find . -maxdepth 1 -name 'out*' -o -maxdepth 1 -name '.*convert*')" ]
 	# What a killed one left goes with the next.
 	mkdir .out.convert-abcdef
+	touch -d '1 hour ago' .out.convert-abcdef
 	convert in out
 	[ ! -e .out.convert-abcdef ]
 }

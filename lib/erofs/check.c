@@ -25,7 +25,7 @@ struct check {
 	struct hash_key key;
 	struct intern inodes;
 	struct intern shared;  /* ids of shared xattrs that were looked at */
-	uint64_t index_left;   /* entries of cluster indexes; more do not fit in the image */
+	uint64_t index_left;   /* entries of cluster indexes and chunk maps; more do not fit */
 	uint64_t runs_left;    /* bytes: more cannot be in it, however well compressed */
 	struct buffer parents; /* of the directories on the present path: struct parent */
 };
@@ -139,7 +139,22 @@ static int check_clusters(struct check *c, const struct erofs_stat *st)
 	return r;
 }
 
-/* Where the content is; chunked content is not looked into. */
+/* Chunks are there to be shared: they need only be within the image. */
+static int check_chunks(struct check *c, const struct erofs_stat *st)
+{
+	uint64_t at, size;
+	int r = 0;
+
+	for (uint64_t offset = 0; offset < st->size && r == 0; offset += size) {
+		if (!c->index_left--)
+			return image_damaged(c->err, "the chunk map of inode %llu is not its own",
+			                     (unsigned long long)st->nid);
+		r = image_chunk(c->image, st, offset, &at, &size, c->err);
+	}
+	return r;
+}
+
+/* Where the content is. */
 static int check_content(struct check *c, const struct erofs_stat *st)
 {
 	uint64_t blocks, tail_at, end;
@@ -160,7 +175,7 @@ static int check_content(struct check *c, const struct erofs_stat *st)
 	if (image_is_compressed(st))
 		return st->size ? check_clusters(c, st) : 0;
 	if (st->layout == EROFS_LAYOUT_CHUNKED)
-		return 0;
+		return check_chunks(c, st);
 	r = image_tail(st, &tail_at, &tail, c->err);
 	if (r < 0)
 		return r;

@@ -29,6 +29,9 @@ struct erofs_compressor {
 extern const struct erofs_compressor erofs_lz4;   /* fast to make */
 extern const struct erofs_compressor erofs_lz4hc; /* smaller; levels 1 to 12, 9 */
 
+/* "1.9.4" */
+const char *erofs_lz4_version(void);
+
 struct erofs_compression {
 	const struct erofs_compressor *compressor; /* NULL: none */
 	int level;

@@ -48,6 +48,29 @@ int erofs_node_set_extent(struct erofs_tree *tree, struct erofs_node *node,
 	return 0;
 }
 
+int erofs_node_set_chunks(struct erofs_tree *tree, struct erofs_node *node, const uint32_t *blocks,
+                          size_t n, uint64_t size, struct error *err)
+{
+	uint32_t *copy;
+	int r = must_be_file(node, err);
+
+	if (r == 0 && n != size / EROFS_CHUNK_SIZE + (size % EROFS_CHUNK_SIZE != 0))
+		r = error_set(err, EINVAL, "%zu chunks do not make %llu bytes", n,
+		              (unsigned long long)size);
+	if (r == 0)
+		r = tree_drop_content(tree, node, err);
+	if (r < 0)
+		return r;
+	copy = arena_array(&tree->arena, n, sizeof(*copy));
+	if (!copy)
+		return tree_no_memory(tree, err);
+	memcpy(copy, blocks, n * sizeof(*copy));
+	node->content = CONTENT_CHUNKS;
+	node->chunks = copy;
+	node->size = size;
+	return 0;
+}
+
 const struct source *tree_new_source(struct erofs_tree *tree, const struct source *dir,
                                      const char *name)
 {

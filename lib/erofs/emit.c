@@ -20,6 +20,8 @@ static unsigned int inode_layout(const struct erofs_node *n)
 {
 	if (n->flags & NODE_PACKED)
 		return EROFS_LAYOUT_COMPRESSED_FULL;
+	if (node_is_chunked(n))
+		return EROFS_LAYOUT_CHUNKED;
 	return n->flags & NODE_INLINE ? EROFS_LAYOUT_INLINE : EROFS_LAYOUT_PLAIN;
 }
 
@@ -31,6 +33,8 @@ static size_t inode_bytes(const struct layout *l, const struct erofs_node *n, ui
 	bool extended = n->flags & NODE_EXTENDED;
 	uint32_t u = n->flags & NODE_PACKED ? packed_file(l->packed, n)->blocks : n->block;
 
+	if (node_is_chunked(n))
+		u = EROFS_CHUNK_BITS - EROFS_BLOCK_BITS;
 	put_le16(p + INODE_FORMAT, (uint16_t)(layout << INODE_FORMAT_LAYOUT_SHIFT |
 	                                      (extended ? INODE_FORMAT_EXTENDED : 0)));
 	put_le16(p + INODE_XATTR_COUNT, xattr_count_field(xattr_size));
@@ -122,6 +126,18 @@ static int emit_tail(struct sink *s, uint64_t at, struct erofs_node *n, struct e
 	return sink_write(s, at, block, dir_iter_block(&it, block), err);
 }
 
+static int emit_chunks(struct sink *s, uint64_t at, const struct erofs_node *n, struct error *err)
+{
+	uint8_t bytes[4];
+	int r = 0;
+
+	for (uint64_t i = 0; i < layout_chunks(n) && r == 0; i++, at += sizeof(bytes)) {
+		put_le32(bytes, n->chunks[i]);
+		r = sink_write(s, at, bytes, sizeof(bytes), err);
+	}
+	return r;
+}
+
 struct inode_emitter {
 	const struct layout *l;
 	struct sink *sink;
@@ -150,6 +166,8 @@ static int emit_inode(struct inode_emitter *em, struct erofs_node *n, struct err
 		r = emit_xattr_area(em->l, em->sink, &at, n, n_shared, err);
 	if (r == 0 && n->flags & NODE_INLINE)
 		r = emit_tail(em->sink, at, n, err);
+	if (r == 0 && node_is_chunked(n))
+		r = emit_chunks(em->sink, at, n, err);
 	if (r == 0 && n->flags & NODE_PACKED)
 		r = packed_emit_index(em->l->packed, packed_file(em->l->packed, n),
 		                      em->l->opts->compression.cluster_blocks > 1, em->sink, at,
@@ -252,6 +270,8 @@ int emit_super(const struct layout *l, struct sink *s, uint64_t size, struct err
 	memcpy(p + SB_UUID, o->uuid, sizeof(o->uuid));
 	memcpy(p + SB_VOLUME_NAME, o->volume_name, sizeof(o->volume_name));
 	super_compression(l, p);
+	if (l->chunked)
+		put_le32(p + SB_INCOMPAT, get_le32(p + SB_INCOMPAT) | EROFS_INCOMPAT_CHUNKED);
 	put_le32(p + SB_CHECKSUM, erofs_super_checksum(p, EROFS_BLOCK_SIZE - EROFS_SUPER_OFFSET));
 	return sink_write(s, 0, block, sizeof(block), err);
 }

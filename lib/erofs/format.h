@@ -25,7 +25,14 @@
 #define EROFS_INCOMPAT_KNOWN        0x7fu
 #define EROFS_INCOMPAT_ZERO_PADDING 0x1u /* LZ4 data ends where its last block does */
 #define EROFS_INCOMPAT_BIG_CLUSTER  0x2u /* clusters of several blocks; settings follow */
+#define EROFS_INCOMPAT_CHUNKED      0x4u
 #define EROFS_INCOMPAT_XATTR_PREFIX 0x40u
+
+/* INODE_U of chunked content: log2 of a chunk's blocks, and whether its map has 8-byte entries
+ * with a device each. The map follows inode and xattrs, at a multiple of its entry's size. */
+#define CHUNK_FORMAT_BITS    0x1fu
+#define CHUNK_FORMAT_INDEXES 0x20u
+#define CHUNK_FORMAT_KNOWN   0x3fu
 
 /* Superblock, at byte 1024. */
 enum {

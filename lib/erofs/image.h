@@ -50,6 +50,11 @@ int image_xattrs(struct erofs_image *image, const struct erofs_stat *st,
                  bool (*skip)(uint32_t id, void *data), erofs_xattr_fn fn, void *data,
                  struct error *err);
 
+/* Where a chunked file's bytes from `offset` on are: *at (0: a hole, which reads as zeros), and
+ * how many follow one another there, at least one when offset is within the file. */
+int image_chunk(struct erofs_image *image, const struct erofs_stat *st, uint64_t offset,
+                uint64_t *at, uint64_t *size, struct error *err);
+
 struct image_dirent {
 	char name[256]; /* NUL-terminated */
 	size_t len;

@@ -288,6 +288,10 @@ static int place_inode(struct layout *l, struct erofs_node *n, struct error *err
 	size += layout_tail(n);
 	if (n->flags & NODE_PACKED)
 		size += packed_index_size(at + size, n->size);
+	if (node_is_chunked(n)) {
+		size += 4 * layout_chunks(n);
+		l->chunked = true;
+	}
 	if (at / EROFS_SLOT_SIZE >= MEASURED)
 		return error_set_kind(err, ERROR_INPUT, EFBIG, "more than 128 GiB of inodes");
 	n->slot = (uint32_t)(at / EROFS_SLOT_SIZE);
@@ -306,7 +310,8 @@ static int place_file(struct layout *l, struct erofs_node *n, bool huge, struct 
 {
 	if (!node_is_file(n) || !n->size || wants_huge(l, n) != huge)
 		return 0;
-	if (n->content == CONTENT_NONE || n->content == CONTENT_EXTENT)
+	if (n->content == CONTENT_NONE || n->content == CONTENT_EXTENT ||
+	    n->content == CONTENT_CHUNKS)
 		return 0;
 	return take(l, layout_blocks(n->size), huge ? EROFS_HUGE_SIZE / EROFS_BLOCK_SIZE : 1,
 	            &n->block, err);

@@ -41,6 +41,7 @@ struct layout {
 	uint64_t meta_at; /* next free byte behind meta_block */
 	uint64_t inodes;
 	uint64_t meta_bytes;     /* superblock, inodes, xattrs, directories, links */
+	bool chunked;            /* some file is */
 	uint64_t data_bytes;     /* of regular files, each counted once */
 	struct interned *shared; /* xattrs that several nodes have, linked by `next` */
 	struct interned **shared_tail;
@@ -60,6 +61,12 @@ struct erofs_node *layout_next_dir(struct erofs_node *dir);
 static inline uint64_t layout_blocks(uint64_t bytes)
 {
 	return bytes / EROFS_BLOCK_SIZE + (bytes % EROFS_BLOCK_SIZE != 0);
+}
+
+/* Entries of a chunked file's map, which follows its inode. */
+static inline uint64_t layout_chunks(const struct erofs_node *n)
+{
+	return n->size / EROFS_CHUNK_SIZE + (n->size % EROFS_CHUNK_SIZE != 0);
 }
 
 /* How much of a node's data is beside its inode, and how many blocks hold the rest. */

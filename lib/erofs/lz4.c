@@ -43,6 +43,11 @@ const struct erofs_compressor erofs_lz4hc = {
     .fill = fill_hc,
 };
 
+const char *erofs_lz4_version(void)
+{
+	return LZ4_versionString();
+}
+
 int erofs_compression_parse(const char *text, struct erofs_compression *out, struct error *err)
 {
 	static const struct erofs_compressor *const all[] = {&erofs_lz4, &erofs_lz4hc};

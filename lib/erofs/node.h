@@ -17,6 +17,7 @@ enum node_content {
 	CONTENT_EXTENT, /* in the image already, at `block` */
 	CONTENT_SOURCE, /* a host file, `source` */
 	CONTENT_MEMORY, /* `memory` */
+	CONTENT_CHUNKS, /* in the image already, at `chunks`, one a EROFS_CHUNK_SIZE */
 };
 
 enum node_flags {
@@ -67,6 +68,7 @@ struct erofs_node {
 		struct interned *target;     /* S_IFLNK */
 		const struct source *source; /* CONTENT_SOURCE */
 		const void *memory;          /* CONTENT_MEMORY */
+		const uint32_t *chunks;      /* CONTENT_CHUNKS */
 	};
 };
 
@@ -110,6 +112,11 @@ static inline bool node_is_link(const struct erofs_node *n)
 static inline bool node_is_file(const struct erofs_node *n)
 {
 	return (n->mode & S_IFMT) == S_IFREG;
+}
+
+static inline bool node_is_chunked(const struct erofs_node *n)
+{
+	return node_is_file(n) && n->content == CONTENT_CHUNKS;
 }
 
 static inline bool node_is_device(const struct erofs_node *n)

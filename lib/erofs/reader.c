@@ -291,6 +291,57 @@ static int read_content(struct erofs_image *image, const struct erofs_stat *st, 
 	return 0;
 }
 
+int image_chunk(struct erofs_image *image, const struct erofs_stat *st, uint64_t offset,
+                uint64_t *at, uint64_t *size, struct error *err)
+{
+	unsigned int entry = st->block & CHUNK_FORMAT_INDEXES ? 8 : 4;
+	unsigned int bits = EROFS_BLOCK_BITS + (st->block & CHUNK_FORMAT_BITS);
+	uint64_t map = st->offset + image_inode_size(st) + st->xattr_size, in;
+	uint8_t bytes[8];
+	uint32_t block;
+	int r;
+
+	if (st->block & ~CHUNK_FORMAT_KNOWN)
+		return unsupported(err, "chunks of an unknown format", st->block);
+	in = offset & ((1ULL << bits) - 1);
+	*size = (1ULL << bits) - in;
+	if (*size > st->size - offset)
+		*size = st->size - offset;
+	map = (map + entry - 1) & ~(uint64_t)(entry - 1);
+	r = image_read(image, map + (offset >> bits) * entry, bytes, entry, err);
+	if (r < 0)
+		return r;
+	if (entry == 8 && (bytes[2] || bytes[3]))
+		return unsupported(err, "content on further devices", get_le16(bytes + 2));
+	block = get_le32(bytes + (entry == 8 ? 4 : 0));
+	*at = 0;
+	if (block == EROFS_NULL_BLOCK)
+		return 0;
+	*at = (uint64_t)block * EROFS_BLOCK_SIZE + in;
+	if (!block || *at > image->size || *size > image->size - *at)
+		return image_damaged(err, "a chunk of inode %llu is beyond its end",
+		                     (unsigned long long)st->nid);
+	return 0;
+}
+
+/* Up to the end of a chunk. */
+static ssize_t read_chunks(struct erofs_image *image, const struct erofs_stat *st, void *buf,
+                           size_t size, uint64_t offset, struct error *err)
+{
+	uint64_t at, have;
+	int r = image_chunk(image, st, offset, &at, &have, err);
+
+	if (r < 0)
+		return r;
+	if (size > have)
+		size = (size_t)have;
+	if (at)
+		r = read_content(image, st, at, buf, size, err);
+	else
+		memset(buf, 0, size);
+	return r < 0 ? r : (ssize_t)size;
+}
+
 ssize_t erofs_pread(struct erofs_image *image, const struct erofs_stat *st, void *buf, size_t size,
                     uint64_t offset, struct error *err)
 {
@@ -312,7 +363,7 @@ ssize_t erofs_pread(struct erofs_image *image, const struct erofs_stat *st, void
 		return r < 0 ? r : (ssize_t)size;
 	}
 	if (st->layout == EROFS_LAYOUT_CHUNKED)
-		return unsupported(err, "chunked content", st->layout);
+		return read_chunks(image, st, buf, size, offset, err);
 	r = image_tail(st, &tail_at, &tail, err);
 	if (r < 0)
 		return r;

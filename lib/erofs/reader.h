@@ -7,9 +7,10 @@
  * endless loop. Understood: 4096-byte blocks, flat plain and flat inline content,
  * inline and shared xattrs, and LZ4: full and compact indexes, clusters of up to 1 MiB whose
  * runs have up to 12 MiB (what Linux takes), with and without zero padding. Files that are
- * compressed otherwise, whose ends are packed together (ztailpacking, fragments), that are
- * deduplicated or chunked can be listed and their attributes read; reading the bytes is
- * -EOPNOTSUPP. An open image takes up to 13 MiB once compressed content was read.
+ * compressed otherwise, whose ends are packed together (ztailpacking, fragments), or that are
+ * deduplicated by clusters can be listed and their attributes read; reading the bytes is
+ * -EOPNOTSUPP. Chunked content is read when it is in the image itself. An open image takes up to 13
+ * MiB once compressed content was read.
  */
 #pragma once
 

@@ -27,9 +27,11 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 
-#define EROFS_NAME_MAX        255   /* bytes of one component (EROFS_NAME_LEN) */
-#define EROFS_PATH_MAX        4095  /* bytes of a whole path; bounds the depth too */
-#define EROFS_SYMLINK_MAX     4095  /* the kernel reads a target from one page */
+#define EROFS_NAME_MAX        255  /* bytes of one component (EROFS_NAME_LEN) */
+#define EROFS_PATH_MAX        4095 /* bytes of a whole path; bounds the depth too */
+#define EROFS_SYMLINK_MAX     4095 /* the kernel reads a target from one page */
+#define EROFS_CHUNK_BITS      16u  /* 64 KiB: what the page tables of DAX can still gather */
+#define EROFS_CHUNK_SIZE      (1u << EROFS_CHUNK_BITS)
 #define EROFS_XATTR_VALUE_MAX 65535 /* e_value_size is 16 bits wide */
 
 struct erofs_tree;
@@ -115,6 +117,10 @@ bool erofs_node_implicit(const struct erofs_node *node);
 /* Streaming: the extent that erofs_writer_data_end() gave (writer.h). */
 int erofs_node_set_extent(struct erofs_tree *tree, struct erofs_node *node,
                           const struct erofs_extent *extent, struct error *err);
+/* Streaming: content in pieces of EROFS_CHUNK_SIZE (the last one may be shorter) that begin at
+ * these blocks, n of them, copied. Other files may have the same ones (EROFS_WRITE_SHARED). */
+int erofs_node_set_chunks(struct erofs_tree *tree, struct erofs_node *node, const uint32_t *blocks,
+                          size_t n, uint64_t size, struct error *err);
 /* A file of the host, opened when the image is written; must then be a regular
  * file of exactly `size` bytes. The path is copied. */
 int erofs_node_set_path(struct erofs_tree *tree, struct erofs_node *node, const char *path,

@@ -163,6 +163,16 @@ int erofs_writer_data_zeros(struct erofs_writer *w, uint64_t size, struct error 
 	return r;
 }
 
+uint32_t erofs_writer_data_block(const struct erofs_writer *w)
+{
+	return (uint32_t)(w->start / EROFS_BLOCK_SIZE);
+}
+
+void erofs_writer_data_cut(struct erofs_writer *w)
+{
+	w->wanted = w->size;
+}
+
 int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, struct error *err)
 {
 	uint64_t end = 0;
@@ -227,6 +237,21 @@ static int check_extent(const struct erofs_writer *w, const struct erofs_node *n
 	return error_set(err, EINVAL, "a file's content is outside of what was written");
 }
 
+static int check_chunks(const struct erofs_writer *w, const struct erofs_node *n, struct error *err)
+{
+	for (uint64_t i = 0; i < layout_chunks(n); i++) {
+		uint64_t at = (uint64_t)n->chunks[i] * EROFS_BLOCK_SIZE, left;
+
+		left = n->size - i * EROFS_CHUNK_SIZE;
+		if (left > EROFS_CHUNK_SIZE)
+			left = EROFS_CHUNK_SIZE;
+		if (!n->chunks[i] || at > w->end || left > w->end - at)
+			return error_set(err, EINVAL,
+			                 "a file's chunk is outside of what was written");
+	}
+	return 0;
+}
+
 static int emit_content(struct erofs_writer *w, struct copier *c, struct erofs_node *n,
                         struct error *err)
 {
@@ -237,6 +262,8 @@ static int emit_content(struct erofs_writer *w, struct copier *c, struct erofs_n
 	switch (n->content) {
 	case CONTENT_SOURCE:
 		return copier_copy(c, n, at, err);
+	case CONTENT_CHUNKS:
+		return check_chunks(w, n, err);
 	case CONTENT_MEMORY:
 		return sink_write(&w->sink, at, n->memory, n->size, err);
 	default:

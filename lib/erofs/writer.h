@@ -111,6 +111,10 @@ int erofs_writer_data_start(struct erofs_writer *w, uint64_t size, struct error 
 int erofs_writer_data(struct erofs_writer *w, const void *data, size_t size, struct error *err);
 /* A hole of `size` zeros (sparse members of archives). */
 int erofs_writer_data_zeros(struct erofs_writer *w, uint64_t size, struct error *err);
+/* Of the open file: the block where it begins. */
+uint32_t erofs_writer_data_block(const struct erofs_writer *w);
+/* What has come is all that comes, whatever was announced. */
+void erofs_writer_data_cut(struct erofs_writer *w);
 int erofs_writer_data_end(struct erofs_writer *w, struct erofs_extent *extent, struct error *err);
 /* EROFS_WRITE_SHARED from here on. */
 void erofs_writer_share(struct erofs_writer *w);

@@ -78,7 +78,7 @@ static int see_file(const char *path, const struct erofs_stat *st, void *data)
 	return st->xattr_size ? erofs_xattrs(l->image, st, see_xattr, l, l->err) : 0;
 }
 
-int erofs_layer_check(int fd, struct error *err)
+int erofs_layer_check(int fd, uint64_t max_size, struct error *err)
 {
 	_cleanup_erofs_image_ struct erofs_image *image = NULL;
 	struct erofs_check_result result;
@@ -87,6 +87,10 @@ int erofs_layer_check(int fd, struct error *err)
 
 	if (!r)
 		r = erofs_check(image, &result, err);
+	if (!r && result.file_bytes > max_size)
+		r = error_set_kind(err, ERROR_INPUT, EFBIG,
+		                   "the layer's files have more than %llu bytes (limit)",
+		                   (unsigned long long)max_size);
 	if (r)
 		return r;
 	look.image = image;

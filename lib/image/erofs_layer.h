@@ -16,6 +16,7 @@
 /* The last stage: bytes go to a file, from its beginning. out_fd stays the caller's. */
 int stage_file_new(int out_fd, struct stage **out, struct error *err);
 
-/* -EUCLEAN (kind input) a damaged image, -EINVAL one that says what a layer may not. A hash tree
+/* -EUCLEAN (kind input) a damaged image, -EINVAL one that says what a layer may not, -EFBIG one
+ * whose files have more than max_size bytes together (they may share what they have). A hash tree
  * may follow the image. */
-int erofs_layer_check(int fd, struct error *err);
+int erofs_layer_check(int fd, uint64_t max_size, struct error *err);

@@ -23,7 +23,6 @@ struct layer {
 	struct erofs_writer *writer;
 	struct dedupe *dedupe;   /* NULL: every file has blocks of its own */
 	struct erofs_node *node; /* the file being filled, else NULL */
-	uint64_t size;           /* of it */
 	bool bottom, whole_root;
 };
 
@@ -43,7 +42,7 @@ int layer_new_with(int out_fd, const struct layer_options *o, struct layer **out
 	if (!r)
 		r = erofs_writer_begin(&l->writer, out_fd, &write, err);
 	if (!r && o->dedupe)
-		r = dedupe_new(&l->dedupe, err);
+		r = dedupe_new(l->writer, &l->dedupe, err);
 	if (r)
 		return r;
 	erofs_tree_set_limit(l->merge.tree, o->limits.max_entries * ENTRY_BYTES + TREE_BYTES_MIN);
@@ -256,42 +255,24 @@ static int on_entry(void *data, const struct tar_entry *e, struct error *err)
 		return error_prefix(err, r, "\"%.100s\"", e->path);
 	if (e->type != TAR_FILE || !e->size)
 		return 0;
-	r = erofs_writer_data_start(l->writer, e->size, err);
+	r = l->dedupe ? dedupe_begin(l->dedupe, e->size, err)
+	              : erofs_writer_data_start(l->writer, e->size, err);
 	if (r)
 		return r;
 	l->node = node;
-	l->size = e->size;
-	return l->dedupe ? dedupe_begin(l->dedupe, err) : 0;
+	return 0;
 }
 
 static int on_content(void *data, const uint8_t *p, uint64_t n, struct error *err)
 {
 	struct layer *l = data;
-	int r;
 
 	if (!l->node)
 		return 0;
-	r = l->dedupe ? dedupe_feed(l->dedupe, p, n, err) : 0;
-	if (r)
-		return r;
+	if (l->dedupe)
+		return dedupe_feed(l->dedupe, p, n, err);
 	return p ? erofs_writer_data(l->writer, p, (size_t)n, err)
 	         : erofs_writer_data_zeros(l->writer, n, err);
-}
-
-/* What has come has its place, or is dropped again for one that another file has. */
-static int end_content(struct layer *l, uint64_t size, struct erofs_extent *extent,
-                       struct error *err)
-{
-	int r = l->dedupe ? dedupe_end(l->dedupe, &extent->block, err) : 1;
-
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		extent->size = size;
-		return erofs_writer_data_abort(l->writer, err);
-	}
-	r = erofs_writer_data_end(l->writer, extent, err);
-	return r || !l->dedupe ? r : dedupe_place(l->dedupe, extent->block, err);
 }
 
 static int on_end(void *data, struct error *err)
@@ -302,7 +283,9 @@ static int on_end(void *data, struct error *err)
 
 	if (!l->node)
 		return 0;
-	r = end_content(l, l->size, &extent, err);
+	if (l->dedupe)
+		return dedupe_end(l->dedupe, l->merge.tree, steal_ptr(&l->node), err);
+	r = erofs_writer_data_end(l->writer, &extent, err);
 	if (!r)
 		r = erofs_node_set_extent(l->merge.tree, l->node, &extent, err);
 	l->node = NULL;

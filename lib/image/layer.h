@@ -36,7 +36,7 @@ int layer_new(int out_fd, const struct tar_limits *limits, struct layer **out, s
 struct layer_options {
 	struct erofs_write_opts write;
 	struct tar_limits limits;
-	/* Files of the same content get the same blocks. */
+	/* Content that the layer has already is not stored again (dedupe.h). */
 	bool dedupe;
 	/* Nothing will ever be below: whiteouts mean nothing and leave no trace. */
 	bool bottom;

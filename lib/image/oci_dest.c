@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/base/fs.h"
 #include "lib/image/hash.h"
 #include "lib/image/oci_dest_private.h"
 
-#define STAGE_MARK ".convert-"
+#define STAGE_MARK   ".convert-"
+#define LEFTOVER_AGE 60 /* seconds */
 
 static int no_memory(struct error *err)
 {
@@ -55,6 +57,8 @@ static enum dest_kind guess(const char *name)
 	size_t n = strlen(name);
 	const char *colon = strrchr(name, ':');
 
+	if (strstr(name, ".tar:"))
+		return DEST_ARCHIVE;
 	if (colon && !strchr(colon, '/'))
 		n = (size_t)(colon - name);
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -75,11 +79,12 @@ static int split_path(struct oci_dest *d, const char *name, struct error *err)
 	const char *colon = strchr(slash ? slash : name, ':');
 	size_t n = colon ? (size_t)(colon - name) : strlen(name);
 
-	/* TAG may have a '/' (the full name of an image) when PATH exists up to a ':' before. */
+	/* TAG may have a '/' (the full name of an image) behind an archive's name, or when PATH
+	 * exists up to a ':' before. */
 	for (const char *c = strchr(name, ':'); c && c < colon; c = strchr(c + 1, ':')) {
 		_cleanup_free_ char *head = strndup(name, (size_t)(c - name));
 
-		if (!head || !fs_exists(head))
+		if (!head || !(fs_exists(head) || str_ends(head, ".tar")))
 			continue;
 		colon = c;
 		n = (size_t)(c - name);
@@ -106,11 +111,14 @@ static void remove_leftovers(const char *parent, const char *prefix)
 
 	while (dir && (e = readdir(dir))) {
 		_cleanup_close_ int fd = -1;
+		struct stat st;
 
 		if (!str_starts(e->d_name, prefix))
 			continue;
 		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		/* A new one may be on its way to its lock. */
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
+		    st.st_mtime < time(NULL) - LEFTOVER_AGE)
 			fs_remove_tree(dirfd(dir), e->d_name, NULL);
 	}
 }

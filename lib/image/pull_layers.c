@@ -191,7 +191,7 @@ static int fetch_erofs(struct work *w, struct http *http, struct job *job, int f
 
 	if (!r)
 		r = transfer(w, http, job, IMAGE_PLAIN, &last, err);
-	return r ? r : erofs_layer_check(fd, err);
+	return r ? r : erofs_layer_check(fd, w->o->limits.max_size, err);
 }
 
 static int fetch(struct work *w, struct http *http, struct job *job, struct pull_layer *out,

@@ -33,6 +33,21 @@ def aligned(layout):
     layout.image("aligned", [gz(t), gz(Tar().add("d/copy00", data=files[3]))])
 
 
+def chunks(layout):
+    """Files that have parts in common, at places where pieces begin and where they do not."""
+    rnd = random.Random(3)
+    a = rnd.getrandbits(8 * (3 << 20)).to_bytes(3 << 20, "little")
+    piece = 65536
+    t = Tar().dir("d")
+    for name, data in (("a", a), ("b", a[:20 * piece] + b"different" + a[20 * piece + 9:]), ("prefix", a[:5 * piece]),
+                       ("shorter", a[:5 * piece - 100]), ("suffix", a[-3 * piece:]), ("zeros", bytes(10 * piece + 5)),
+                       ("zeros2", bytes(10 * piece + 5)), ("same", a), ("longer", a + b"x"), ("s1", b"small"),
+                       ("s2", b"small"), ("one", b"s"), ("empty", b""), ("shifted", b"-" + a)):
+        t.add("d/" + name, data=data)
+    t.hard("d/hard", "d/b").add("d/a", data=b"replaced, while others have its blocks")
+    layout.image("chunks", [gz(t), gz(Tar().add("d/up", data=a[:6 * piece]))])
+
+
 def odd(layout):
     """Not wrong, but easily done wrong."""
     layout.image("repeated", [gz(Tar().add("a", data=b"1").add("a", data=b"2").dir("d").add("d/x").add("d", data=b"f"))])
@@ -73,7 +88,7 @@ def main():
         data = open(sys.argv[2], "rb").read()
         return Layout(sys.argv[3]).image("x", [(data, data, "application/vnd.erofs.layer.v1")])
     layout = Layout(sys.argv[1])
-    for part in (good, aligned, odd, wrong, hostile, damaged):
+    for part in (good, aligned, chunks, odd, wrong, hostile, damaged):
         part(layout)
     return None
 
