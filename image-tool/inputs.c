@@ -10,6 +10,7 @@
 #include "image-tool/packages.h"
 #include "image-tool/stage.h"
 #include "lib/base/version.h"
+#include "lib/erofs/compress.h"
 
 static const char *base_name(const char *path)
 {
@@ -99,6 +100,16 @@ static int add_kernel(struct lock *lock, const struct guestimg *img,
 	                        img->kernel.config_sha256, err);
 }
 
+/* What a compressed EROFS root is packed with: another version may pack otherwise. */
+static int add_compressor(struct lock *lock, const struct guestimg *img, struct error *err)
+{
+	const char *fs = img->rootfs.type ?: img->rootfs.format, *how = img->rootfs.compress;
+
+	if (strcmp(fs, "erofs") != 0 || !how || !str_starts(how, "lz4"))
+		return 0;
+	return lock_add(lock, "compressor", "liblz4", erofs_lz4_version(), NULL, err);
+}
+
 int inputs_add_made(struct lock *lock, const struct guestimg *img, const struct locations *where,
                     struct error *err)
 {
@@ -117,5 +128,7 @@ int inputs_add_made(struct lock *lock, const struct guestimg *img, const struct 
 	}
 	if (r == 0 && !described)
 		r = add_kernel_files(lock, img, err);
+	if (r == 0)
+		r = add_compressor(lock, img, err);
 	return r < 0 ? r : packages_pin_builds(lock, img, where, err);
 }

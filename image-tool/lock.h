@@ -12,6 +12,7 @@
  * kernel-config   the profile                                   the final .config
  * kernel-compiler gcc                      its and ld's words
  * kernel-file     vmlinux, bzImage                              a kernel given with --kernel
+ * compressor      liblz4                   its version; of a compressed EROFS root
  * package         library                  of Debian's source   its .dsc
  * package-build   library                  of recipe, tool chain and what it depends on, as a hash
  * profile         list of files                                 its text
