@@ -112,7 +112,7 @@ one_line() {
 	jq -e 'length >= 12 and all(.[]; .name and .version and .source and .licence and ((.files | length) > 0 or .source == "gcc-12"))' \
 		"$ROOT/build/guest/packages.json"
 	jq -e 'all(.[].files[]; .sha256 | test("^[0-9a-f]{64}$"))' "$ROOT/build/guest/packages.json"
-	for p in $(jq -r '.[].name' "$ROOT/build/guest/packages.json"); do
+	for p in kihon linux $(jq -r '.[].name' "$ROOT/build/guest/packages.json"); do
 		[ -s "$ROOT/build/guest/licences/$p" ]
 	done
 }
@@ -155,9 +155,9 @@ one_line() {
 	one_line 4 'cjson'
 }
 
-# A copy of rootfs/ with only small recipes.
+# A copy of rootfs/ with only small recipes, and the licence beside it.
 small_rootfs() {
-	cp -r "$ROOT/rootfs" .
+	cp -r "$ROOT/rootfs" "$ROOT/LICENSE" .
 	find rootfs/packages -type f ! -name cjson.recipe ! -name musl.recipe -delete
 }
 
