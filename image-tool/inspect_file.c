@@ -77,6 +77,7 @@ static void report_entry(struct report *r, const struct listed *e)
 	report_number(r, "uid", e->uid);
 	report_number(r, "gid", e->gid);
 	report_number(r, "links", e->nlink);
+	report_signed(r, "mtime", e->mtime);
 	report_number(r, "size", e->size);
 	if (device[0])
 		report_string(r, "device", device);
@@ -172,7 +173,7 @@ static int inspect_erofs(struct report *r, const struct place *place, struct err
 		report_number(r, "inodes", s->inodes);
 		report_uuid(r, s->uuid);
 		report_string(r, "label", s->volume_name[0] ? s->volume_name : NULL);
-		report_stringf(r, "built", "%" PRId64, s->build_time);
+		report_signed(r, "built", s->build_time);
 		report_string(r, "features", buffer_cstr(&features));
 		report_string(r, "checksum",
 		              !s->has_checksum ? "none"

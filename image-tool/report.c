@@ -65,12 +65,10 @@ static void indent(struct report *r)
 static void next(struct report *r)
 {
 	if (r->levels[r->depth].begun)
-		buffer_str(&r->out, ",");
+		buffer_str(&r->out, in_item(r) ? ", " : ",");
 	r->levels[r->depth].begun = true;
-	if (in_item(r)) {
-		buffer_str(&r->out, " ");
+	if (in_item(r))
 		return;
-	}
 	buffer_str(&r->out, "\n");
 	buffer_fill(&r->out, ' ', r->depth + 1);
 }
@@ -131,6 +129,17 @@ void report_number(struct report *r, const char *key, uint64_t value)
 	else
 		text_key(r, key);
 	buffer_printf(&r->out, "%" PRIu64 "%s", value, r->json ? "" : "\n");
+}
+
+void report_signed(struct report *r, const char *key, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, value);
+	if (r->json)
+		report_raw(r, key, text);
+	else
+		report_string(r, key, text);
 }
 
 void report_flag(struct report *r, const char *key, bool value)

@@ -36,6 +36,7 @@ void report_string(struct report *r, const char *key, const char *value);
 void report_stringf(struct report *r, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void report_number(struct report *r, const char *key, uint64_t value);
+void report_signed(struct report *r, const char *key, int64_t value);
 void report_flag(struct report *r, const char *key, bool value);
 /* A member that only JSON has, already formatted. */
 void report_raw(struct report *r, const char *key, const char *json);

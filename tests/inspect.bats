@@ -98,6 +98,41 @@ one_line() {
 	[ "$(entry "$f" /d/hard size)" = 3000 ]
 }
 
+@test "the JSON of a small image, to the byte" {
+	mkdir -p t/d
+	head -c 6000 /dev/zero >t/a
+	printf hi >t/d/b
+	ln -s a t/l
+	chmod 755 t t/d
+	chmod 644 t/a t/d/b
+	mkfs.erofs -T1000 -U 11111111-2222-3333-4444-555555555555 -Enoinline_data --all-root t.erofs t >/dev/null 2>&1
+	json --files t.erofs >got
+	diff got - <<-'END'
+		{
+		 "size":16384,
+		 "type":"erofs",
+		 "block_size":4096,
+		 "blocks":4,
+		 "inodes":5,
+		 "uuid":"11111111-2222-3333-4444-555555555555",
+		 "built":1000,
+		 "features":"sb_csum mtime",
+		 "checksum":"holds",
+		 "entries":5,
+		 "files":2,
+		 "file_bytes":6002,
+		 "dax_4k_bytes":6002,
+		 "dax_2m_bytes":0,
+		 "contents":[
+		  {"path":"/", "mode":"drwxr-xr-x", "uid":0, "gid":0, "links":3, "mtime":1000, "size":0},
+		  {"path":"/a", "mode":"-rw-r--r--", "uid":0, "gid":0, "links":1, "mtime":1000, "size":6000, "offset":4096, "layout":"plain", "dax":true},
+		  {"path":"/d", "mode":"drwxr-xr-x", "uid":0, "gid":0, "links":2, "mtime":1000, "size":0},
+		  {"path":"/d/b", "mode":"-rw-r--r--", "uid":0, "gid":0, "links":1, "mtime":1000, "size":2, "offset":12288, "layout":"plain", "dax":true},
+		  {"path":"/l", "mode":"lrwxrwxrwx", "uid":0, "gid":0, "links":1, "mtime":1000, "size":1, "offset":1472, "layout":"inline", "target":"a"}]
+		}
+	END
+}
+
 @test "ext4: superblock, features and blocks are those of dumpe2fs and debugfs" {
 	local f=$IMAGES/ext4/rootfs.ext4 j dump first
 	j=$(json "$f")
