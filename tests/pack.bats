@@ -120,10 +120,15 @@ refused() {
 	pack "$FILES/hello" -o out --cmd "hello 1"
 	boot out --memory 24M
 	[ "$status" -eq 1 ]
+	# Without a report the end is a failure, not status 0.
+	pack "$FILES/root" -o out --cmd "busybox reboot -f"
+	boot out
+	[ "$status" -eq 125 ]
+	[[ $stderr == *"ended without the exit status of /bin/busybox"* ]]
 	pack "$FILES/hello" -o out --cmd kill
 	boot out
 	[ "$status" -eq 137 ]
-	run -2 "$KIHON" boot --memory 8M out
+	run -2 "$KIHON" boot --timeout 60s --memory 8M out
 	[[ $output == *"at least $(member out .memory_min)"* ]]
 }
 
@@ -265,6 +270,59 @@ refused() {
 	[ ! -e two ]
 	boot out
 	[ "$status" -eq 5 ]
+}
+
+@test "a WebAssembly module: alone, in a folder, as an artifact" {
+	command -v wasm2c >/dev/null || skip "wasm2c (wabt) is not installed"
+	cat >m.wat <<-'WAT'
+		(module
+		  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+		  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+		  (memory (export "memory") 1)
+		  (data (i32.const 8) "hi from wasm\n")
+		  (func (export "_start")
+		    (i32.store (i32.const 0) (i32.const 8))
+		    (i32.store (i32.const 4) (i32.const 13))
+		    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 40)))
+		    (call $exit (i32.const 17))))
+	WAT
+	wat2wasm m.wat -o m.wasm
+	pack m.wasm -o out
+	[ "$(member out .program)" = /bin/m ]
+	boot out
+	[ "$status" -eq 17 ]
+	[ "$output" = "hi from wasm" ]
+	# Only bytes of the module and of our layer are in it: a folder's program is the same one.
+	mkdir -p root/app art/blobs/sha256
+	cp m.wasm root/app/ && chmod 755 root/app/m.wasm
+	pack root -o two --cmd /app/m.wasm
+	gzip -dc out/rootfs.cpio.gz | cpio -i --to-stdout --quiet bin/m >one.elf
+	gzip -dc two/rootfs.cpio.gz | cpio -i --to-stdout --quiet app/m.wasm | cmp - one.elf
+	# An artifact.
+	blob() { local d; d=$(sha256sum <"$1" | cut -d' ' -f1); cp "$1" "art/blobs/sha256/$d"; echo "\"digest\":\"sha256:$d\",\"size\":$(stat -c %s "$1")"; }
+	printf '{}' >config
+	printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"%s",%s},"layers":[{"mediaType":"%s",%s}]}' \
+		application/vnd.wasm.config.v0+json "$(blob config)" application/wasm "$(blob m.wasm)" >manifest
+	printf '{"imageLayoutVersion":"1.0.0"}' >art/oci-layout
+	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",%s}]}' "$(blob manifest)" >art/index.json
+	pack art -o three
+	gzip -dc three/rootfs.cpio.gz | cpio -i --to-stdout --quiet bin/art | cmp - one.elf
+	printf '\0asm\1\0\0\0junk' >broken.wasm
+	rm -rf two
+	run "$TOOL" pack -q --kernel "$KERNEL" broken.wasm -o two
+	[ "$status" -eq 3 ]
+	[ "$(wc -l <<<"$output")" -eq 1 ]
+	[ ! -e two ]
+}
+
+@test "q35 and its disk return the status as microvm does" {
+	[ -e "$ROOT/build/kernel/container/vmlinux" ] || skip "build/kernel/container is not built"
+	KERNEL=$ROOT/build/kernel/container
+	pack "$FILES/hello" -o out --format erofs -- 34
+	boot out --machine q35 --memory 128M
+	[ "$status" -eq 34 ]
+	[ "${lines[0]}" = "hello from /bin/hello" ]
+	[[ $output != *$'\r'* ]]
 }
 
 # data DIR: Kihon's data with a builder of kernels that takes what is there and notes the profile.
