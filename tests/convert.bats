@@ -153,9 +153,9 @@ same_as_umoci() {
 	convert "$LAYOUT:chunks" two --dedupe
 	mapfile -t a < <(blobs one:chunks)
 	mapfile -t b < <(blobs two:chunks)
-	# Of 19 MiB are 7 different.
+	# Of 19 MiB are 6 different, and there are gaps.
 	[ "$(stat -c %s "${a[0]}")" -gt $((16 << 20)) ]
-	[ "$(stat -c %s "${b[0]}")" -lt $((8 << 20)) ]
+	[ "$(stat -c %s "${b[0]}")" -lt $((10 << 20)) ]
 	fsck.erofs "${b[0]}"
 	dump.erofs --path=/d/b "${b[0]}" | grep -q 'Layout: 4'
 	dump.erofs --path=/d/same "${b[0]}" | grep -q 'Layout: 0'
