@@ -47,6 +47,17 @@ static bool name_ok(const char *s)
 	return true;
 }
 
+/* Of what media types are made (RFC 6838 section 4.2), and what parameters add. */
+static bool type_ok(const char *s)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return false;
+	return n > 0 && n <= 255;
+}
+
 static int read_file(struct artifact *a, const cJSON *layer, struct error *err)
 {
 	struct artifact_file *f = &a->files[a->n_files];
@@ -68,6 +79,8 @@ static int read_file(struct artifact *a, const cJSON *layer, struct error *err)
 		e = digest_parse(digest, "a layer's digest", &f->digest, err);
 	if (e)
 		return e;
+	if (!type_ok(media_type))
+		return refuse(err, "a layer's mediaType is not one");
 	if (!name_ok(name))
 		return refuse(err, "a layer's title is not the name of a file");
 	if (artifact_find(a, name))
@@ -92,6 +105,8 @@ static int read_type(struct artifact *a, const cJSON *doc, struct error *err)
 		e = json_string(config, "mediaType", true, &type, what, err);
 	if (e)
 		return e;
+	if (!type_ok(type))
+		return refuse(err, "its artifactType is not a media type");
 	a->type = arena_strdup(&a->arena, type);
 	return a->type ? 0 : error_set(err, ENOMEM, "out of memory");
 }

@@ -99,6 +99,7 @@ TEST(what_is_no_artifact_is_refused)
 	    "{\"schemaVersion\":2,\"artifactType\":\"x\",\"layers\":[1]}",
 	    "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\","
 	    "\"artifactType\":\"x\",\"layers\":[]}",
+	    "{\"schemaVersion\":2,\"artifactType\":\"x/\\u001b[2J\",\"layers\":[]}",
 	    MANIFEST("{\"mediaType\":\"x/y\",\"digest\":\"" D "\",\"size\":2}"),
 	    MANIFEST("{\"mediaType\":\"x/y\",\"digest\":\"sha256:1\",\"size\":2,\"annotations\":"
 	             "{\"org.opencontainers.image.title\":\"n\"}}"),
