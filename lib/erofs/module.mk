@@ -12,4 +12,4 @@ $(eval $(call unit_test,test-erofs-tree,tests/unit/test-erofs-tree.c,erofs base,
 $(eval $(call unit_test,test-erofs-golden,tests/unit/test-erofs-golden.c tests/erofs/golden.c,erofs base,-lcjson -lcrypto))
 $(foreach t,writer reader lz4,$(eval $(call unit_test,test-erofs-$(t),tests/unit/test-erofs-$(t).c tests/erofs/golden.c,erofs base,-lcjson)))
 
-$(foreach t,reader tree,$(eval $(call fuzz_target,fuzz-erofs-$(t),tests/fuzz/fuzz-erofs-$(t).c,erofs base,-lcjson)))
+$(foreach t,reader tree lz4,$(eval $(call fuzz_target,fuzz-erofs-$(t),tests/fuzz/fuzz-erofs-$(t).c,erofs base,-lcjson)))
