@@ -254,7 +254,9 @@ static const struct option options[] = {
      "Append a dm-verity hash tree to each layer, with its superblock; root hash\n"
      "and place are annotations of the layer (org.erofs.dmverity.*)."},
     {"dedupe", 0, OPTION_FLAG, offsetof(struct convert_options, dedupe), NULL, NULL,
-     "Store files of the same content once within a layer."},
+     "Store what files of a layer have in common once: whole files, and pieces of\n"
+     "64 KiB from a file's beginning. Files that share pieces only are chunked, which\n"
+     "DAX maps in pages of 4 KiB."},
     {"encrypt", 0, OPTION_LIST, offsetof(struct convert_options, encrypt), "KEY", NULL,
      "Encrypt all layers for KEY (repeatable): FILE or jwe:FILE, a public key in\n"
      "PEM (RSA, or EC on P-256, P-384, P-521); or kbs:///REPO/TYPE/TAG=FILE, the\n"

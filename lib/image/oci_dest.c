@@ -56,6 +56,7 @@ static enum dest_kind guess(const char *name)
 	static const char *const endings[] = {".tar", ".tar.gz", ".tgz", ".tar.zst"};
 	size_t n = strlen(name);
 	const char *colon = strrchr(name, ':');
+	struct reference ref;
 
 	if (strstr(name, ".tar:"))
 		return DEST_ARCHIVE;
@@ -69,7 +70,7 @@ static enum dest_kind guess(const char *name)
 	}
 	if (name[0] == '/' || name[0] == '.' || !strchr(name, '/') || parent_exists(name))
 		return DEST_LAYOUT;
-	return DEST_REGISTRY;
+	return reference_parse(name, &ref, NULL) || !ref.host_given ? DEST_LAYOUT : DEST_REGISTRY;
 }
 
 /* PATH[:TAG]: a ':' in the last component begins the tag. */

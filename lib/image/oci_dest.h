@@ -8,7 +8,7 @@
  *	HOST/REPOSITORY[:TAG], docker://   a registry
  *
  * A name without a prefix is a folder when it begins with '/' or '.', when the folder that it is
- * in exists, or when it has no '/'; else a registry's image.
+ * in exists, or when it does not begin with a host; else a registry's image.
  *
  * Blobs are made in a hidden folder beside what they will be part of (for a registry: in $TMPDIR,
  * or /var/tmp) and get their names when all is there. Errors are of kind environment but for
