@@ -39,8 +39,8 @@ uint32_t wasi_resolve(const struct wasi_fd *dir, const char *path, int flags, mo
 	/* openat2 takes no flag that O_PATH would ignore. */
 	flags |= flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY;
 	for (int i = 0; i < RACES_MAX; i++) {
-		*out = fs_openat2(dir->fd, path, flags, mode,
-		                  RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+		*out =
+		    fs_openat2(dir->fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 		if (*out >= 0)
 			return WASI_SUCCESS;
 		if (errno != EAGAIN)
