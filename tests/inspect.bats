@@ -159,6 +159,9 @@ one_line() {
 	[ "$(jq '.contents | map(select(.path | startswith("/many/"))) | length' j)" = 1500 ]
 	[ "$(jq '.contents[] | select(.path == "/sparse").size' j)" = $((40 * 1048576 + 3)) ]
 	[ "$(jq .journal j)" = true ]
+	mke2fs -q -t ext4 -O bigalloc -d t clusters.ext4 200M 2>/dev/null
+	run "$TOOL" inspect clusters.ext4
+	one_line 3 bigalloc
 	mke2fs -q -t ext2 -b 1024 -d t disk.ext2 200M
 	json disk.ext2 | jq -e '.block_size == 1024 and .dax_4k_bytes == 0'
 	mke2fs -q -t ext3 -d t disk.ext3 200M

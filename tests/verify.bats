@@ -193,6 +193,25 @@ refused() {
 	"$TOOL" verify -q one
 }
 
+@test "ext4 as mke2fs makes it, with and without its features, is sound" {
+	local options
+	mkdir -p t/many
+	(cd t/many && seq -f 'a-name-that-takes-some-room-%05g' 1200 | xargs touch)
+	head -c 3000000 /dev/urandom >t/large
+	truncate -s 30M t/sparse && echo x >>t/sparse
+	ln t/large t/hard
+	cp -r "$IMAGES/ext4" one
+	for options in "-t ext4" "-t ext4 -b 1024" "-t ext2 -b 1024" "-t ext3" "-t ext4 -O inline_data" \
+		"-t ext4 -O ^flex_bg,^resize_inode,meta_bg" "-t ext4 -O ^64bit,^metadata_csum,uninit_bg" "-t ext4 -O sparse_super2"; do
+		rm one/rootfs.ext4
+		# shellcheck disable=SC2086
+		mke2fs -q $options -d t one/rootfs.ext4 64M 2>/dev/null
+		rehash one rootfs.ext4
+		echo "$options"
+		"$TOOL" verify -q one
+	done
+}
+
 @test "ext4: links, counts and blocks that debugfs put wrong" {
 	damage() { # COMMANDS WORDS
 		cp -r "$IMAGES/ext4" one

@@ -378,6 +378,11 @@ static int walk_start(struct walk *w)
 	bool dir = false;
 	int r;
 
+	if (ext2fs_has_feature_bigalloc(fs->super))
+		return error_set_kind(w->err, ERROR_INPUT, EOPNOTSUPP,
+		                      "the ext4 file system keeps account of clusters instead of "
+		                      "blocks (bigalloc), which is not known here");
+
 	w->path.limit = PATH_MAX_BYTES;
 	w->names = calloc((size_t)fs->super->s_inodes_count + 1, sizeof(*w->names));
 	if (code || !w->names)
@@ -458,6 +463,9 @@ static int check_counts(struct walk *w)
 		return ext4_damaged(w->err, "%llu blocks are free, its superblock says %llu",
 		                    (unsigned long long)free_blocks,
 		                    (unsigned long long)ext2fs_free_blocks_count(fs->super));
+	/* These have inodes without a name, which nothing here leads to. */
+	if (ext2fs_has_feature_ea_inode(fs->super) || ext2fs_has_feature_project(fs->super))
+		return 0;
 	if (w->used_inodes != fs->super->s_inodes_count - fs->super->s_free_inodes_count)
 		return ext4_damaged(w->err, "%llu inodes are used, its superblock says %u",
 		                    (unsigned long long)w->used_inodes,
