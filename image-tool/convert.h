@@ -19,6 +19,8 @@ struct convert_layer {
 	struct oci_blob blob;
 	struct image_descriptor desc; /* of the blob */
 	struct digest diff_id;        /* of the EROFS image, hash tree included */
+	bool ready;                   /* it was an EROFS image already, and is taken as it is ... */
+	bool has_tree;                /* ... with a hash tree, as its annotations say */
 	uint64_t data_size;           /* of the EROFS image alone */
 	bool has_verity;
 	struct verity verity;
@@ -39,6 +41,11 @@ struct convert {
 int convert_layers(struct convert *c, struct error *err);
 void convert_layers_clear(struct convert_layer *layers, size_t n);
 
+/* Calls fn for each annotation org.erofs.* of a layer of the source's manifest; stops at a non-zero
+ * return. */
+int convert_each_annotation(const struct oci_image *image, size_t layer,
+                            int (*fn)(void *data, const char *key, const char *value), void *data,
+                            struct error *err);
 /* The config and the manifest that go with the layers, as JSON: what the source says stays, but
  * for what is about the layers. Same layers, same bytes. */
 int convert_config(const struct convert *c, struct buffer *out, struct error *err);

@@ -171,20 +171,62 @@ static void put_verity(struct buffer *out, bool *any, const struct convert_layer
 	put_annotation(out, any, "org.erofs.dmverity.root_digest", root);
 }
 
-static void put_layer(struct buffer *out, const struct convert_layer *l)
+struct annotations {
+	struct buffer *out;
+	bool any;
+};
+
+static int keep_annotation(void *data, const char *key, const char *value)
+{
+	struct annotations *a = data;
+
+	put_annotation(a->out, &a->any, key, value);
+	return 0;
+}
+
+int convert_each_annotation(const struct oci_image *image, size_t layer,
+                            int (*fn)(void *data, const char *key, const char *value), void *data,
+                            struct error *err)
+{
+	static const char what[] = "a layer of the manifest";
+	const struct buffer *json = &image->manifest_json;
+	_cleanup_cjson_ cJSON *root = NULL;
+	const cJSON *annotations = NULL, *a;
+	int r = json_parse(buffer_cstr(json), json->size, IMAGE_MAX_MANIFEST, what, &root, err);
+
+	if (!r)
+		r = json_object(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "layers"),
+		                                   (int)layer),
+		                "annotations", false, &annotations, what, err);
+	if (r)
+		return r < 0 ? r : 0;
+	cJSON_ArrayForEach(a, annotations)
+	{
+		if (!r && cJSON_IsString(a) && str_starts(a->string, "org.erofs."))
+			r = fn(data, a->string, a->valuestring);
+	}
+	return r;
+}
+
+static int put_layer(struct buffer *out, const struct convert *c, size_t i, struct error *err)
 {
 	static const char *const names[] = {ENCRYPT_JWE, ENCRYPT_PROVIDER, ENCRYPT_PUBOPTS};
+	const struct convert_layer *l = &c->layers[i];
 	const struct encrypted *e = &l->encrypted;
 	const struct buffer *values[] = {&e->jwe, &e->provider, &e->pubopts};
-	bool any = false;
+	struct annotations kept = {out, false};
+	int r = 0;
 
 	put_descriptor(out, &l->desc);
+	if (l->ready)
+		r = convert_each_annotation(c->image, i, keep_annotation, &kept, err);
 	if (l->has_verity)
-		put_verity(out, &any, l);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (values[i]->size)
-			put_annotation(out, &any, names[i], buffer_cstr(values[i]));
-	buffer_str(out, any ? "}}" : "}");
+		put_verity(out, &kept.any, l);
+	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+		if (values[k]->size)
+			put_annotation(out, &kept.any, names[k], buffer_cstr(values[k]));
+	buffer_str(out, kept.any ? "}}" : "}");
+	return r;
 }
 
 /* The image's own annotations stay, but for those about the form that its layers had. */
@@ -227,7 +269,7 @@ static int put_annotations(const struct convert *c, struct buffer *out, struct e
 int convert_manifest(const struct convert *c, const struct image_descriptor *config,
                      struct buffer *out, struct error *err)
 {
-	int r;
+	int r = 0;
 
 	buffer_str(out,
 	           "{\"schemaVersion\":2,\"mediaType\":\"" IMAGE_TYPE_MANIFEST "\",\"config\":");
@@ -235,10 +277,12 @@ int convert_manifest(const struct convert *c, const struct image_descriptor *con
 	buffer_str(out, "},\"layers\":[");
 	for (size_t i = 0; i < c->image->manifest.n_layers; i++) {
 		buffer_str(out, i ? "," : "");
-		put_layer(out, &c->layers[i]);
+		if (!r)
+			r = put_layer(out, c, i, err);
 	}
 	buffer_str(out, "]");
-	r = put_annotations(c, out, err);
+	if (!r)
+		r = put_annotations(c, out, err);
 	buffer_str(out, "}");
 	return r ? r : out->failed ? no_memory(err) : 0;
 }

@@ -15,6 +15,7 @@
 
 #include "image-tool/convert.h"
 #include "lib/base/fs.h"
+#include "lib/image/erofs_layer.h"
 #include "lib/image/hash.h"
 #include "lib/image/layer.h"
 
@@ -44,6 +45,20 @@ struct work {
 
 /* ---- one layer */
 
+static int write_bytes(void *data, const uint8_t *p, size_t n, struct error *err)
+{
+	int r = fs_write_all(*(const int *)data, p, n);
+
+	return r ? error_errno(err, -r, "cannot write a layer") : 0;
+}
+
+static int copy_ready(struct work *w, struct convert_layer *l, struct error *err)
+{
+	int r = oci_blob_new(w->c->dest, &l->blob, err);
+
+	return r ? r : oci_source_blob(w->c->source, l->source, write_bytes, &l->blob.fd, err);
+}
+
 static int stream(struct work *w, size_t i, struct error *err)
 {
 	struct convert_layer *l = &w->c->layers[i];
@@ -55,8 +70,11 @@ static int stream(struct work *w, size_t i, struct error *err)
 	    .bottom = i == 0,
 	    .whole_root = true,
 	};
-	int r = oci_blob_new(w->c->dest, &l->blob, err);
+	int r;
 
+	if (l->ready)
+		return copy_ready(w, l, err);
+	r = oci_blob_new(w->c->dest, &l->blob, err);
 	if (!r)
 		r = layer_new_with(l->blob.fd, &o, &job->layer, err);
 	if (!r)
@@ -97,6 +115,11 @@ static int add_verity(struct convert_layer *l, struct error *err)
 	l->verity.uuid[6] = (uint8_t)((l->verity.uuid[6] & 0x0f) | 0x80);
 	l->verity.uuid[8] = (uint8_t)((l->verity.uuid[8] & 0x3f) | 0x80);
 	l->has_verity = true;
+	if (l->data_size % VERITY_BLOCK_SIZE)
+		return error_set_kind(
+		    err, ERROR_INPUT, EINVAL,
+		    "the layer's image is no whole number of blocks: no hash tree "
+		    "can follow it");
 	return verity_format(&l->verity, &place, err);
 }
 
@@ -130,23 +153,41 @@ static int hash_blob(const struct convert *c, struct convert_layer *l, struct er
 	return hash_final(hash, &l->diff_id, err);
 }
 
-static int finish(struct work *w, size_t i, struct error *err)
+/* A layer that is taken as it is: sound, and what the config says that it is. */
+static int check_ready(const struct convert_layer *l, struct error *err)
+{
+	static const struct tar_limits limits = TAR_LIMITS_DEFAULT;
+	int r = erofs_layer_check(l->blob.fd, limits.max_size, err);
+
+	if (!r && !digest_equal(l->source_diff_id, &l->source->digest))
+		r = hash_mismatch(l->source_diff_id, &l->source->digest, "the unpacked layer", err);
+	return r;
+}
+
+static int finish_image(struct work *w, size_t i, struct error *err)
 {
 	_cleanup_lower_ struct lower *lower = NULL;
-	struct convert_layer *l = &w->c->layers[i];
 	struct job *job = &w->jobs[i];
-	struct stat st;
 	int r = job->needs_lower && i ? open_below(w, i, &lower, err) : 0;
 
 	if (!r)
 		r = layer_finish(job->layer, lower, err);
 	layer_free(steal_ptr(&job->layer));
+	return r;
+}
+
+static int finish(struct work *w, size_t i, struct error *err)
+{
+	struct convert_layer *l = &w->c->layers[i];
+	struct stat st;
+	int r = l->ready ? check_ready(l, err) : finish_image(w, i, err);
+
 	if (!r && fstat(l->blob.fd, &st) < 0)
 		r = error_errno(err, errno, "cannot read a layer");
 	if (r)
 		return r;
 	l->data_size = (uint64_t)st.st_size;
-	if (w->c->verity)
+	if (w->c->verity && !l->has_tree)
 		r = add_verity(l, err);
 	if (!r)
 		r = hash_blob(w->c, l, err);
@@ -284,14 +325,35 @@ static int check_types(const struct convert *c, struct error *err)
 			why = "is of a type that is not known";
 		else if (media.encrypted)
 			why = "is encrypted: decrypt the image first";
-		else if (media.erofs)
-			why = "is an EROFS image already";
 		if (why)
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "layer %zu of %zu %s (\"%.100s\")", i + 1,
 			                      c->image->manifest.n_layers, why, type);
 	}
 	return 0;
+}
+
+static int see_annotation(void *data, const char *key, const char *value)
+{
+	struct convert_layer *l = data;
+
+	l->has_tree |= !strcmp(key, "org.erofs.dmverity.root_digest");
+	return 0;
+}
+
+static int find_ready(const struct convert *c, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < c->image->manifest.n_layers; i++) {
+		struct convert_layer *l = &c->layers[i];
+		struct image_media media;
+
+		l->ready = !image_media_find(l->source->media_type, &media) && media.erofs;
+		if (l->ready)
+			r = convert_each_annotation(c->image, i, see_annotation, l, err);
+	}
+	return r;
 }
 
 /* No layer is below another any more: they may be encrypted, and get their names. */
@@ -333,7 +395,9 @@ int convert_layers(struct convert *c, struct error *err)
 	allow_descriptors();
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
-	r = run_workers(&w, err);
+	r = find_ready(c, err);
+	if (!r)
+		r = run_workers(&w, err);
 	pthread_cond_destroy(&w.changed);
 	pthread_mutex_destroy(&w.lock);
 	for (size_t i = 0; i < n; i++)
