@@ -54,10 +54,12 @@ static int on_symbol(const char *name, bool undefined, void *data)
 	return 0;
 }
 
-/* In a shared library every wrapper is there, called or not: only programs are looked at so. */
+/* In a shared library every wrapper is there, called or not: only programs are looked at so,
+ * dynamic ones too, for Go's call the kernel themselves. (A C library may name an interpreter,
+ * too.) */
 static bool has_call(const struct elf *e, const struct need *n)
 {
-	if (!elf_is_static(e))
+	if (!elf_is_static(e) && (!e->interp || e->soname))
 		return false;
 	for (size_t k = 0; k < NUMBERS_MAX && n->numbers[k]; k++)
 		if (elf_has_syscall(e, n->numbers[k]))
