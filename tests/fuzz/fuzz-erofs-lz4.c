@@ -48,7 +48,7 @@ static void step(struct reader *r, struct buffer *out)
 	out->size += n;
 }
 
-static void fail(const struct error *err, const char *what)
+static void __attribute__((noreturn)) fail(const struct error *err, const char *what)
 {
 	dprintf(2, "%s: %s\n", what, err->text);
 	abort();
