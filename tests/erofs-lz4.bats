@@ -207,6 +207,15 @@ layout() { dump.erofs --path="$2" "$1" | sed -n 's/.*Layout: \([0-9]\).*/\1/p'; 
 	refused 2 "level" --compress lz4hc,13
 }
 
+@test "build --compress: Ctrl-C ends it soon and leaves nothing" {
+	kernel
+	mkdir extra
+	seq 12000000 >extra/numbers
+	run -130 --separate-stderr timeout --preserve-status -s INT 2 "$ROOT/build/host/bin/kata-image-tool" build -q \
+		--kernel "$KERNEL" --extra extra --compress lz4hc,12 -o image
+	[[ $stderr == *interrupted* ]] && [ "$(wc -l <<<"$stderr")" = 1 ] && [ ! -e image ]
+}
+
 @test "build --hot auto without QEMU says so and leaves nothing" {
 	kernel
 	command -v qemu-system-x86_64 >/dev/null || skip "the other tests say it already"
