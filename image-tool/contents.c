@@ -74,11 +74,18 @@ static int digests_final(struct digests *d, struct content_file *f, struct error
 
 static int read_file(int dirfd, struct content_file *f, struct error *err)
 {
-	_cleanup_close_ int fd = openat(dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+	    openat(dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_(digests_free) struct digests d = {NULL, NULL};
 	_cleanup_free_ uint8_t *piece = malloc(PIECE);
-	int r = fd < 0 ? error_errno(err, errno, "cannot read %s", f->name) : digests_new(&d, err);
+	struct stat st;
+	int r;
 
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "cannot read %s", f->name);
+	if (!S_ISREG(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is no regular file", f->name);
+	r = digests_new(&d, err);
 	if (r == 0 && !piece)
 		r = error_set(err, ENOMEM, "no memory to read %s", f->name);
 	while (r == 0) {

@@ -112,7 +112,8 @@ static int hash_file(int fd, const char *name, struct hash *hash, uint64_t *size
 
 static int check_file(int dirfd, const struct artifact_file *f, struct error *err)
 {
-	_cleanup_close_ int fd = openat(dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+	    openat(dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_hash_ struct hash *hash = NULL;
 	struct digest got;
 	uint64_t size = 0;

@@ -178,7 +178,8 @@ static int send_blob(struct publish *p, const struct digest *digest,
 
 static int send_file(struct publish *p, const struct artifact_file *f, struct error *err)
 {
-	_cleanup_close_ int fd = openat(p->dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+	    openat(p->dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	const struct http_source bytes = {.fd = fd, .size = f->size};
 
 	if (fd < 0)

@@ -175,6 +175,11 @@ one_line() {
 	python3 "$ROOT/tests/publish/describe.py" copy rootfs.erofs erofs
 	run "$TOOL" sbom copy -o doc
 	one_line 3 rootfs.erofs
+	cp "$FILES/image/rootfs.erofs" "$FILES/image/image.json" copy/
+	rm copy/vmlinux
+	mkfifo copy/vmlinux
+	run timeout 20 "$TOOL" sbom copy -o doc
+	one_line 3 'no regular file'
 	run "$TOOL" sbom "$FILES/image" -o /nonexistent/doc
 	one_line 4 /nonexistent
 	[ ! -e doc ]
