@@ -14,6 +14,7 @@
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/base/process.h"
+#include "lib/base/utf8.h"
 #include "lib/erofs/writer.h"
 
 #define LIST_MAX    (1u << 20) /* bytes of a list */
@@ -45,6 +46,12 @@ int hot_read(const char *file, struct strv *out, struct error *err)
 		                      "--hot %s: a NUL byte: this is no list of files", file);
 	for (char *at = (char *)text.data, *line; r == 0 && (line = strsep(&at, "\n"));) {
 		line[strcspn(line, "\r")] = '\0';
+		if (!utf8_valid(line, strlen(line)))
+			return error_set_kind(
+			    err, ERROR_INPUT, EILSEQ,
+			    "--hot %s: a line that is not UTF-8 cannot be kept in "
+			    "image.json; use a pattern",
+			    file);
 		if (*line && *line != '#')
 			r = strv_add(out, line);
 	}
@@ -74,7 +81,8 @@ static int trim(const struct strv *patterns, struct strv *out, struct error *err
 		n = strlen(p);
 		while (n > 0 && p[n - 1] == '/')
 			n--;
-		if (strv_addf(out, "%.*s", (int)n, p) < 0)
+		/* The root itself: all of it. */
+		if (strv_addf(out, "%.*s", n ? (int)n : 1, n ? p : "*") < 0)
 			return no_memory(err);
 	}
 	return 0;
@@ -260,11 +268,13 @@ static int boot(const struct hot_trace *t, const char *dir, struct buffer *conso
 	return r < 0 ? error_prefix(err, r, "--hot auto: the traced boot (%s boot)", kihon) : 0;
 }
 
-/* Names that look like patterns stand for themselves. */
+/* Names that look like patterns stand for themselves; one that image.json cannot hold is cold. */
 static int add_path(struct strv *out, const char *path)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
 
+	if (!utf8_valid(path, strlen(path)))
+		return 0;
 	for (; *path; path++) {
 		if (strchr("*?[\\", *path))
 			buffer_str(&b, "\\");

@@ -182,6 +182,9 @@ layout() { dump.erofs --path="$2" "$1" | sed -n 's/.*Layout: \([0-9]\).*/\1/p'; 
 	echo /data/ >list
 	build --extra extra --compress lz4 --hot list -o image
 	[ "$(layout image/rootfs.erofs /data/big2)" = 0 ]
+	echo / >list
+	build --extra extra --compress lz4 --hot list -o image
+	[ "$(layout image/rootfs.erofs /usr/bin/kihon-pull)" = 0 ]
 }
 
 @test "build --hot: what is no list, or names nothing, is one line and leaves nothing" {
@@ -199,6 +202,8 @@ layout() { dump.erofs --path="$2" "$1" | sed -n 's/.*Layout: \([0-9]\).*/\1/p'; 
 	refused 3 "names no file" --compress lz4 --hot list
 	printf 'a\0b' >list
 	refused 3 "no list of files" --compress lz4 --hot list
+	printf 'caf\xe9\n' >list
+	refused 3 "not UTF-8" --compress lz4 --hot list
 	refused 4 "No such file" --compress lz4 --hot missing
 	echo /init >list
 	refused 2 "--compress" --hot list
