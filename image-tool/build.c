@@ -193,6 +193,13 @@ static uint64_t tree_bytes(struct erofs_tree *tree)
 	return sum;
 }
 
+/* How often the content is written on its way: ext4 is made from an EROFS image, and both go into a
+ * disk. */
+static uint64_t copies(const struct root_plan *plan)
+{
+	return 1u + (strcmp(plan->fs_type, "ext4") == 0) + str_starts(plan->file, "kata");
+}
+
 static int make_root(struct build *b, struct error *err)
 {
 	_cleanup_buffer_ struct buffer cmdline = BUFFER_INIT;
@@ -202,7 +209,8 @@ static int make_root(struct build *b, struct error *err)
 	req.tree = b->profile.tree;
 	req.stage = &b->stage;
 	req.mtime = b->mtime;
-	progress_step(&b->progress, "ROOT", b->plan.file, &b->stage, tree_bytes(req.tree));
+	progress_step(&b->progress, "ROOT", b->plan.file, &b->stage,
+	              tree_bytes(req.tree) * copies(&b->plan));
 	r = root_make(&req, &b->plan, b->img, err);
 	if (r < 0)
 		return r;

@@ -18,7 +18,7 @@ static const struct row {
     {"erofs", "lz4", 0, 0, "", "CONFIG_EROFS_FS_ZIP"},
     {"erofs", "lz4hc", 9, 12, "", "CONFIG_EROFS_FS_ZIP"},
     {"initrd", "gzip", 9, 9, ".gz", "CONFIG_RD_GZIP"},
-    {"initrd", "zstd", 19, 19, ".zst", "CONFIG_RD_ZSTD"},
+    {"initrd", "zstd", 12, 19, ".zst", "CONFIG_RD_ZSTD"},
     {"initrd", "lz4", 12, 12, ".lz4", "CONFIG_RD_LZ4"},
     {"initrd", "none", 0, 0, "", NULL},
     {"ext4", "none", 0, 0, "", NULL},

@@ -17,7 +17,9 @@
 /* Blocks may have up to 8 MiB; ones of 1 MiB pack as well, for LZ4 looks back 64 KiB. */
 #define LZ4_BLOCK        (1u << 20)
 #define LZ4_LEGACY_MAGIC 0x184c2102u
-#define ZSTD_WINDOW_LOG  22
+/* What bounds zstd's memory, whatever its level: a window of 2 MiB, tables of 2^18 places. */
+#define ZSTD_WINDOW_LOG 21
+#define ZSTD_TABLE_LOG  18
 
 struct method;
 
@@ -106,12 +108,22 @@ static int gzip_put(struct packer *p, const void *data, size_t size, bool last, 
 
 static int zstd_begin(struct packer *p, struct error *err)
 {
+	const struct {
+		ZSTD_cParameter name;
+		unsigned int value;
+	} params[] = {
+	    {ZSTD_c_compressionLevel, p->level},
+	    {ZSTD_c_windowLog, ZSTD_WINDOW_LOG},
+	    {ZSTD_c_hashLog, ZSTD_TABLE_LOG},
+	    {ZSTD_c_chainLog, ZSTD_TABLE_LOG},
+	    {ZSTD_c_checksumFlag, 1},
+	};
+
 	p->zstd = ZSTD_createCCtx();
-	if (!p->zstd ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, (int)p->level)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_windowLog, ZSTD_WINDOW_LOG)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1)))
-		return no_memory(err);
+	for (size_t i = 0; i < sizeof(params) / sizeof(*params); i++)
+		if (!p->zstd || ZSTD_isError(ZSTD_CCtx_setParameter(p->zstd, params[i].name,
+		                                                    (int)params[i].value)))
+			return no_memory(err);
 	return make_room(p, ZSTD_CStreamOutSize(), err);
 }
 

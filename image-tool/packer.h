@@ -3,8 +3,8 @@
  * packer: a stream of bytes into a file, packed as a kernel unpacks an initrd: gzip (RFC 1952),
  * zstd (RFC 8878), or LZ4's legacy frame, which is the only one of LZ4's that Linux reads.
  *
- * The same bytes and method give the same file. Memory: gzip 0.4 MiB, LZ4 2.5 MiB, zstd what
- * its level takes, at most some 60 MiB (level 19), with windows of at most 4 MiB.
+ * The same bytes and method give the same file. Memory: gzip 0.4 MiB, LZ4 2.5 MiB, zstd at most
+ * 10 MiB, with a window of 2 MiB.
  */
 #pragma once
 

@@ -46,7 +46,7 @@ terminal() {
 	mkdir tree
 	head -c 300000000 /dev/zero | tr '\0' 'x' >tree/large
 	terminal "NO_COLOR=1 '$TOOL' build --kernel '$KERNEL' --extra tree --format ext4 -o one"
-	grep -qaE '\[#*-*\] [0-9]+ of 28[0-9] MiB' typescript
+	grep -qaE '\[#*-*\] [0-9]+ of 57[0-9] MiB' typescript
 	grep -qa $'\r\033\\[K  ROOT     rootfs.ext4\r$' typescript
 	! grep -qaE $'\033\\[[0-9;]*m' typescript
 	"$TOOL" verify one
