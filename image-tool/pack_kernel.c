@@ -15,23 +15,30 @@
 /* ---- needs */
 
 /* How a need shows: functions of the C library that are called, or numbers of system calls
- * (syscall_64.tbl) where there are no names; and a string that must be there, too. */
+ * (syscall_64.tbl) where there are no names; a string that must be there, too; or one that shows it
+ * alone: Go's runtime keeps the names of functions and hands numbers on from call to call. */
 static const struct need {
 	uint32_t bit;
 	const char *what;
 	const char *names[NAMES_MAX];
 	uint32_t numbers[NUMBERS_MAX]; /* 0 ends them */
-	const char *text;
+	const char *text, *mark;
 } needs[] = {
-    {PACK_NEEDS_NET, "sockets", {"socket", "getaddrinfo", "socketpair"}, {41, 53}, NULL},
-    {PACK_NEEDS_DISK, "ext4", {"mount", "fsopen"}, {165, 430}, "ext4"},
+    {PACK_NEEDS_NET,
+     "sockets",
+     {"socket", "getaddrinfo", "socketpair"},
+     {41, 53},
+     NULL,
+     "net.(*netFD)"},
+    {PACK_NEEDS_DISK, "ext4", {"mount", "fsopen"}, {165, 430}, "ext4", NULL},
     {PACK_NEEDS_SERVER,
      "System V IPC, message queues, io_uring, inotify or seccomp",
      {"shmget", "semget", "msgget", "mq_open", "io_setup", "io_uring_setup", "io_uring_queue_init",
       "inotify_init", "inotify_init1", "process_vm_readv", "seccomp_load"},
      {29, 64, 68, 206, 240, 294, 310, 425},
+     NULL,
      NULL},
-    {PACK_NEEDS_PCI, "PCI", {NULL}, {0}, NULL},
+    {PACK_NEEDS_PCI, "PCI", {NULL}, {0}, NULL, NULL},
 };
 #define N_NEEDS (sizeof(needs) / sizeof(*needs))
 
@@ -55,7 +62,7 @@ static int on_symbol(const char *name, bool undefined, void *data)
 }
 
 /* In a shared library every wrapper is there, called or not: only programs are looked at so,
- * dynamic ones too, for Go's call the kernel themselves. (A C library may name an interpreter,
+ * dynamic ones too, which may call the kernel themselves. (A C library may name an interpreter,
  * too.) */
 static bool has_call(const struct elf *e, const struct need *n)
 {
@@ -79,6 +86,8 @@ uint32_t pack_needs(const struct elf *e)
 			l.found |= n->bit;
 		if (n->text && !memmem(e->data, e->size, n->text, strlen(n->text)))
 			l.found &= ~n->bit;
+		if (n->mark && memmem(e->data, e->size, n->mark, strlen(n->mark)))
+			l.found |= n->bit;
 	}
 	return l.found;
 }
