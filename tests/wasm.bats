@@ -151,6 +151,11 @@ refused() {
 	[ "$status" -eq 0 ]
 }
 
+@test "no way out: /proc with the whole root preopened, as in a guest" {
+	native proc
+	env -i ./proc
+}
+
 @test "poll_oneoff" {
 	native poll
 	mkfifo in
@@ -245,6 +250,11 @@ refused() {
 	run --separate-stderr bash -c 'ulimit -v 1000000; ./big'
 	[ "$status" -eq 125 ]
 	[[ $stderr == *"cannot reserve 8 GiB of addresses"* ]]
+}
+
+@test "tables and references; a memory of 4 GiB" {
+	native table
+	./table
 }
 
 @test "traps end with 134 and say which; nothing is read from or written to what is not the module's" {

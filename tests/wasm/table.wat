@@ -1,0 +1,22 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; Tables grow to their limits and hold what is put into them; a memory of all 4 GiB can be used to its last byte.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 65536)
+  (table $f 1 10 funcref) (table $e 0 externref)
+  (elem declare func $seven)
+  (type $t (func (result i32)))
+  (func $seven (type $t) (i32.const 7))
+  (func (export "_start")
+    (if (i32.ne (table.grow $f (ref.func $seven) (i32.const 3)) (i32.const 1)) (then (call $exit (i32.const 1))))
+    (if (i32.ne (call_indirect $f (type $t) (i32.const 3)) (i32.const 7)) (then (call $exit (i32.const 2))))
+    (if (i32.ne (table.grow $f (ref.null func) (i32.const 7)) (i32.const -1)) (then (call $exit (i32.const 3))))
+    (if (i32.ne (table.grow $e (ref.null extern) (i32.const 100)) (i32.const 0)) (then (call $exit (i32.const 4))))
+    (if (i32.ne (table.size $e) (i32.const 100)) (then (call $exit (i32.const 5))))
+    (if (i32.eqz (ref.is_null (table.get $e (i32.const 99)))) (then (call $exit (i32.const 6))))
+    (i32.store (i32.const 0xfffffffc) (i32.const 42))
+    (memory.fill (i32.const 0xfffffff0) (i32.const 1) (i32.const 16))
+    (if (i32.ne (i32.load (i32.const 0xfffffffc)) (i32.const 0x01010101)) (then (call $exit (i32.const 7))))
+    (if (i32.ne (memory.size) (i32.const 65536)) (then (call $exit (i32.const 8))))
+    (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (call $exit (i32.const 9))))
+  ))
