@@ -55,7 +55,7 @@ static int first_line(const struct compilation *c, const char **line)
 }
 
 /* wasm2c ends with a line that says what is wrong with a module; at an instruction that it knows
- * of, but not how to write in C, it aborts without a word. */
+ * of, but not how to write in C, it aborts without a word, and of too deep a nesting it crashes. */
 static int refused(const struct compilation *c, struct error *err)
 {
 	const char *line;
@@ -63,8 +63,9 @@ static int refused(const struct compilation *c, struct error *err)
 
 	if (n == 0)
 		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
-		                      "%s: wasm2c cannot translate it: does it use SIMD "
-		                      "instructions? build it without them (-mno-simd128)",
+		                      "%s: wasm2c gives up on it: does it use SIMD "
+		                      "instructions (build it with -mno-simd128), or nest blocks "
+		                      "too deeply?",
 		                      c->rq->name);
 	return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: wasm2c refuses it: %.*s", c->rq->name,
 	                      n, line);

@@ -153,10 +153,9 @@ int wasm_scratch_run(const struct wasm_scratch *s, const struct strv *argv, stru
 	r = wait_for(s, pid, &status);
 	if (r < 0)
 		return error_set(err, -r, "%s was interrupted", argv->v[0]);
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)
-		return error_set_kind(err, ERROR_ENVIRONMENT, EIO, "%s was ended by signal %d%s",
-		                      argv->v[0], WTERMSIG(status),
-		                      WTERMSIG(status) == SIGKILL ? " (too little memory?)" : "");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOMEM,
+		                      "%s was killed: too little memory?", argv->v[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	r = read_said(s, said, err);

@@ -38,8 +38,8 @@ int wasm_scratch_write(const struct wasm_scratch *s, const char *name, const voi
 
 /*
  * Runs a program in the folder, its group killed on interruption (-EINTR). 0: it ended with
- * status 0. 1: it ended otherwise (by abort(3), too), and *said has what it wrote on standard error
- * (at most 64 KiB). Negative: it could not be run, or a signal ended it.
+ * status 0. 1: it ended otherwise, or crashed, and *said has what it wrote on standard error (at
+ * most 64 KiB). Negative: it could not be run, or was killed.
  */
 int wasm_scratch_run(const struct wasm_scratch *s, const struct strv *argv, struct buffer *said,
                      struct error *err);
