@@ -131,7 +131,7 @@ all_files() {
 	mkdir "$BATS_TEST_TMPDIR/root"/{dev,proc,sys,tmp}
 	mkfs.erofs -Enoinline_data -T0 --all-root "$other/rootfs.erofs" "$BATS_TEST_TMPDIR/root" >/dev/null 2>&1
 	truncate -s %2M "$other/rootfs.erofs"
-	cp "$IMAGE/vmlinux" "$IMAGE/bzImage" "$other/"
+	cp "$IMAGE"/{vmlinux,bzImage,kernel.config} "$other/"
 	jq --argjson size "$(stat -c %s "$other/rootfs.erofs")" --arg sum "$(sha256sum <"$other/rootfs.erofs" | cut -d' ' -f1)" \
 		'(.files[] | select(.name == "rootfs.erofs")) |= (.size = $size | .sha256 = $sum)' "$IMAGE/image.json" >"$other/image.json"
 	booted q35 "$other"
