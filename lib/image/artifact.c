@@ -66,15 +66,20 @@ static int read_file(struct artifact *a, const cJSON *layer, struct error *err)
 	int e = cJSON_IsObject(layer) ? 0 : refuse(err, "a layer is no object");
 
 	if (!e)
+		e = image_json_check_names(layer, what, err);
+	if (!e)
 		e = json_string(layer, "mediaType", true, &media_type, what, err);
 	if (!e)
 		e = json_string(layer, "digest", true, &digest, what, err);
 	if (!e)
 		e = json_u64(layer, "size", true, &f->size, what, err);
 	if (!e)
-		e = json_object(layer, "annotations", true, &annotations, what, err);
+		e = json_object(layer, "annotations", false, &annotations, what, err);
 	if (!e)
-		e = json_string(annotations, TITLE, true, &name, what, err);
+		e = json_string(annotations, TITLE, false, &name, what, err);
+	if (e > 0)
+		e = refuse(err, "a layer has no title (" TITLE "): it is no artifact of files, but "
+		                "a container image, perhaps");
 	if (!e)
 		e = digest_parse(digest, "a layer's digest", &f->digest, err);
 	if (e)
@@ -153,6 +158,8 @@ int artifact_parse(const void *json, size_t size, struct artifact *out, struct e
 
 	if (!e && !cJSON_IsObject(doc))
 		e = refuse(err, "it is no JSON object");
+	if (!e)
+		e = image_json_check_names(doc, what, err);
 	if (!e)
 		e = read_document(&a, doc, err);
 	if (e)

@@ -115,6 +115,20 @@ static int add_broker(struct recipient *r, const char *spec, const char *path, s
 	return r->kid ? 0 : no_memory(err);
 }
 
+/* kbs://[HOST]/REPO/TYPE/TAG, as a key broker names what it has. */
+static bool is_broker_name(const char *name, size_t n)
+{
+	size_t slashes = 0, begin = strlen("kbs://");
+
+	for (size_t i = begin; i < n; i++) {
+		if (name[i] != '/')
+			continue;
+		if (slashes++ && name[i - 1] == '/')
+			return false;
+	}
+	return slashes == 3 && name[n - 1] != '/';
+}
+
 int recipients_add(struct recipients *list, const char *spec, struct error *err)
 {
 	struct recipient *r = &list->v[list->n];
@@ -126,11 +140,15 @@ int recipients_add(struct recipients *list, const char *spec, struct error *err)
 		                      RECIPIENTS_MAX);
 	if (str_starts(spec, "provider:attestation-agent:"))
 		spec += strlen("provider:attestation-agent:");
-	equals = strrchr(spec, '=');
+	equals = strchr(spec, '=');
 	if (str_starts(spec, "kbs://") && !equals)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "\"%.100s\": the key itself is missing: give %.100s=FILE",
 		                      spec, spec);
+	if (str_starts(spec, "kbs://") && !is_broker_name(spec, (size_t)(equals - spec)))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "\"%.100s\" names no key: give kbs:///REPO/TYPE/TAG=FILE",
+		                      spec);
 	if (str_starts(spec, "kbs://"))
 		e = add_broker(r, spec, equals + 1, err);
 	else if (str_starts(spec, "pkcs7:") || str_starts(spec, "pgp:") ||

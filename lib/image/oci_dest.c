@@ -13,9 +13,11 @@
 #include "lib/base/fs.h"
 #include "lib/image/hash.h"
 #include "lib/image/oci_dest_private.h"
+#include "lib/oci/image_index.h"
 
 #define STAGE_MARK   ".convert-"
-#define LEFTOVER_AGE 60 /* seconds */
+#define STAGE_INSIDE "." STAGE_MARK /* how its name begins in a folder that is added to */
+#define LEFTOVER_AGE 60             /* seconds */
 
 static int no_memory(struct error *err)
 {
@@ -99,6 +101,11 @@ static int split_path(struct oci_dest *d, const char *name, struct error *err)
 	if (!*d->path || (d->tag && !*d->tag))
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "\"%.200s\" is no destination: give PATH or PATH:TAG", name);
+	if (d->tag && !image_ref_name_ok(d->tag))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "\"%.200s\" is no name of an image: give letters and digits "
+		                      "with one of - . _ : @ + / between them",
+		                      d->tag);
 	return 0;
 }
 
@@ -158,23 +165,34 @@ static int stage_beside(struct oci_dest *d, struct error *err)
 	return parent ? make_stage(d, parent, slash ? slash + 1 : d->path, err) : no_memory(err);
 }
 
+/* But for what a killed conversion left. */
 static bool is_empty(int fd)
 {
 	_cleanup_closedir_ DIR *dir = fdopendir(dup(fd));
 	const struct dirent *e;
 
 	while (dir && (e = readdir(dir)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+		    !str_starts(e->d_name, STAGE_INSIDE))
 			return false;
 	return dir;
 }
+
+/* A folder that is there stays what it is: a mount point, one that a link leads to, one whose
+ * parent belongs to somebody else. */
 
 static int open_layout(struct oci_dest *d, struct error *err)
 {
 	_cleanup_close_ int fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 && errno == ENOENT)
-		return stage_beside(d, err);
+	if (fd < 0 && errno == ENOENT) {
+		struct stat st;
+
+		return lstat(d->path, &st) < 0
+		           ? stage_beside(d, err)
+		           : error_set_kind(err, ERROR_INPUT, ENOENT,
+		                            "%s is a link that leads nowhere", d->path);
+	}
 	if (fd < 0)
 		return errno == ENOTDIR
 		           ? error_set_kind(err, ERROR_INPUT, ENOTDIR,
@@ -182,9 +200,8 @@ static int open_layout(struct oci_dest *d, struct error *err)
 		                            "oci-archive:FILE)",
 		                            d->path)
 		           : dest_cannot(err, errno, "write to", d->path);
-	if (is_empty(fd))
-		return stage_beside(d, err);
-	if (faccessat(fd, DEST_LAYOUT_FILE, F_OK, 0) < 0)
+	d->fresh = is_empty(fd);
+	if (!d->fresh && faccessat(fd, DEST_LAYOUT_FILE, F_OK, 0) < 0)
 		return error_set_kind(err, ERROR_INPUT, EEXIST,
 		                      "%s is neither empty nor an OCI image layout", d->path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -308,6 +325,11 @@ void oci_dest_close(struct oci_dest *d)
 const char *oci_dest_repository(const struct oci_dest *d)
 {
 	return d->repository;
+}
+
+bool oci_dest_is_folder(const struct oci_dest *d)
+{
+	return d->kind == DEST_LAYOUT;
 }
 
 const char *oci_dest_tag(const struct oci_dest *d)

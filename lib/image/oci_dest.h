@@ -17,6 +17,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,7 @@ DEFINE_CLEANUP(struct oci_dest, oci_dest, oci_dest_close)
 
 /* "HOST/REPOSITORY" of a registry's, else NULL. */
 const char *oci_dest_repository(const struct oci_dest *d);
+bool oci_dest_is_folder(const struct oci_dest *d);
 /* As given in the name; NULL when none was. */
 const char *oci_dest_tag(const struct oci_dest *d);
 

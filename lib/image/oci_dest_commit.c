@@ -80,6 +80,15 @@ static int commit_new(struct oci_dest *d, struct error *err)
 	return 0;
 }
 
+/* A blob that is there stays; one of another size is none, but what broke off. */
+static bool has_blob(const struct oci_dest *d, const char *path, uint64_t size, bool *taken)
+{
+	struct stat st;
+
+	*taken = fstatat(d->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return *taken && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+}
+
 static int move_blobs(struct oci_dest *d, struct error *err)
 {
 	char path[DEST_PATH_MAX];
@@ -88,37 +97,61 @@ static int move_blobs(struct oci_dest *d, struct error *err)
 	    (mkdirat(d->dir_fd, DEST_BLOBS, 0755) < 0 && errno != EEXIST))
 		return dest_cannot(err, errno, "write to", d->path);
 	for (size_t i = 0; i < d->n_blobs; i++) {
+		bool taken;
+
 		dest_blob_path(&d->blobs[i].digest, path);
-		if (faccessat(d->dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		if (has_blob(d, path, d->blobs[i].size, &taken))
 			continue;
 		if (renameat(d->stage_fd, path, d->dir_fd, path) < 0)
 			return dest_cannot(err, errno, "write to", d->path);
-		d->blobs[i].moved = true;
+		d->blobs[i].moved = !taken;
 	}
 	return 0;
+}
+
+/* Takes back what index.json does not lead to. */
+static void take_back(const struct oci_dest *d)
+{
+	char path[DEST_PATH_MAX];
+
+	for (size_t i = 0; i < d->n_blobs; i++) {
+		dest_blob_path(&d->blobs[i].digest, path);
+		if (d->blobs[i].moved)
+			unlinkat(d->dir_fd, path, 0);
+	}
+	if (!d->fresh)
+		return;
+	for (size_t i = 0; i < d->n_files; i++) {
+		_cleanup_free_ char *top =
+		    strndup(d->files[i].path, strcspn(d->files[i].path, "/"));
+
+		if (top)
+			fs_remove_tree(d->dir_fd, top, NULL);
+	}
+	unlinkat(d->dir_fd, DEST_BLOBS, AT_REMOVEDIR);
+	unlinkat(d->dir_fd, "blobs", AT_REMOVEDIR);
+	unlinkat(d->dir_fd, DEST_LAYOUT_FILE, 0);
 }
 
 static int commit_added(struct oci_dest *d, struct error *err)
 {
 	_cleanup_buffer_ struct buffer old = BUFFER_INIT;
-	char path[DEST_PATH_MAX];
 	int r = fs_read_file(d->dir_fd, INDEX_FILE, IMAGE_MAX_MANIFEST, &old, err);
 
 	if (r == -ENOENT) {
 		error_clear(err);
 		r = 0;
 	}
+	if (!r && d->fresh)
+		r = write_file(d->path, DEST_LAYOUT_FILE, LAYOUT_TEXT, strlen(LAYOUT_TEXT), err);
 	if (!r)
 		r = move_blobs(d, err);
 	if (!r)
 		r = write_files(d, d->path, err);
 	if (!r)
 		r = write_index(d, d->path, &old, err);
-	for (size_t i = 0; r && i < d->n_blobs; i++) {
-		dest_blob_path(&d->blobs[i].digest, path);
-		if (d->blobs[i].moved)
-			unlinkat(d->dir_fd, path, 0);
-	}
+	if (r)
+		take_back(d);
 	return r;
 }
 

@@ -21,7 +21,7 @@ enum dest_kind { DEST_UNKNOWN, DEST_LAYOUT, DEST_ARCHIVE, DEST_REGISTRY };
 struct dest_blob {
 	struct digest digest;
 	uint64_t size;
-	bool moved; /* into a layout that was there */
+	bool moved; /* into a folder that was there, where it is new */
 };
 
 struct dest_file {
@@ -31,7 +31,8 @@ struct dest_file {
 
 struct oci_dest {
 	enum dest_kind kind;
-	bool adding; /* DEST_LAYOUT: to one that was there */
+	bool adding; /* DEST_LAYOUT: to a folder that was there ... */
+	bool fresh;  /* ... and was empty */
 	char *path;  /* of the folder or file, owned */
 	char *tag;   /* owned, may be NULL */
 	char *repository;

@@ -87,11 +87,12 @@ static bool has_tag(const cJSON *image, const char *tag)
 	cJSON_ArrayForEach(t, tags)
 	{
 		const char *text = cJSON_IsString(t) ? t->valuestring : "";
-		const char *end = text + strlen(text) - strlen(tag);
+		const char *end = text;
 
+		if (strlen(tag) <= strlen(text))
+			end += strlen(text) - strlen(tag);
 		/* All of it, or its end: NAME:TAG of HOST/NAME:TAG, or TAG alone. */
-		if (strlen(tag) <= strlen(text) && !strcmp(end, tag) &&
-		    (end == text || end[-1] == '/' || end[-1] == ':'))
+		if (!strcmp(end, tag) && (end == text || end[-1] == '/' || end[-1] == ':'))
 			return true;
 	}
 	return false;

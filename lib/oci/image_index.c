@@ -89,6 +89,8 @@ int image_index_parse(const void *json, size_t size, const char *what, struct im
 	int n, r = json_parse(json, size, IMAGE_MAX_MANIFEST, what, &root, err);
 
 	if (!r)
+		r = image_json_check_names(root, what, err);
+	if (!r)
 		r = json_u64(root, "schemaVersion", true, &version, what, err);
 	if (!r && version != 2)
 		return error_set_kind(err, ERROR_INPUT, EPROTONOSUPPORT,
@@ -131,6 +133,26 @@ void image_index_clear(struct image_index *index)
 		free(index->entries[i].ref_name);
 	free(index->entries);
 	*index = (struct image_index){0};
+}
+
+bool image_ref_name_ok(const char *name)
+{
+	static const char alphanum[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	for (;;) {
+		size_t n = strspn(name, alphanum);
+
+		name += n;
+		if (!n || !*name)
+			return n > 0;
+		if (name[0] == '-' && name[1] == '-')
+			name += 2;
+		else if (strchr("-._:@+/", *name))
+			name++;
+		else
+			return false;
+	}
 }
 
 int image_index_fit(const struct image_index_entry *e, const struct image_platform *want)

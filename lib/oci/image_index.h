@@ -34,6 +34,10 @@ int image_index_parse(const void *json, size_t size, const char *what, struct im
 void image_index_clear(struct image_index *index);
 #define _cleanup_image_index_ _cleanup_(image_index_clear)
 
+/* Whether a name is one that entries may have (annotations.md, grammar of ref): others' tools
+ * refuse what is not. */
+bool image_ref_name_ok(const char *name);
+
 /* How well an entry fits: 0 not, 2 exactly; 1 for a variant that was not asked for, or for an
  * entry without platform. */
 int image_index_fit(const struct image_index_entry *e, const struct image_platform *want);

@@ -109,6 +109,30 @@ static int copy_string(const cJSON *obj, const char *key, bool required, char *o
 	return 0;
 }
 
+int image_json_check_names(const cJSON *obj, const char *what, struct error *err)
+{
+	static const char *const names[] = {
+	    "schemaVersion", "mediaType", "config",       "layers",   "manifests", "digest",
+	    "size",          "os",        "architecture", "platform", "rootfs",    "diff_ids",
+	};
+	unsigned int seen = 0;
+	const cJSON *m;
+
+	cJSON_ArrayForEach(m, obj)
+	{
+		for (size_t i = 0; m->string && i < sizeof(names) / sizeof(names[0]); i++) {
+			if (strcasecmp(m->string, names[i]))
+				continue;
+			if (seen & 1u << i)
+				return error_set_kind(err, ERROR_INPUT, EINVAL,
+				                      "%s has more than one \"%s\"", what,
+				                      names[i]);
+			seen |= 1u << i;
+		}
+	}
+	return 0;
+}
+
 int image_descriptor_read(const cJSON *obj, const char *what, struct image_descriptor *out,
                           struct error *err)
 {
@@ -117,6 +141,9 @@ int image_descriptor_read(const cJSON *obj, const char *what, struct image_descr
 
 	if (!cJSON_IsObject(obj))
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is not a descriptor", what);
+	r = image_json_check_names(obj, what, err);
+	if (r)
+		return r;
 	r = copy_string(obj, "mediaType", true, out->media_type, sizeof(out->media_type), what,
 	                err);
 	if (r < 0)
@@ -144,6 +171,8 @@ static int parse_root(const void *json, size_t size, const char *what, cJSON **o
 	uint64_t version = 0;
 	int r = json_parse(json, size, IMAGE_MAX_MANIFEST, what, &root, err);
 
+	if (!r)
+		r = image_json_check_names(root, what, err);
 	if (r)
 		return r;
 	r = json_u64(root, "schemaVersion", true, &version, what, err);
@@ -369,6 +398,8 @@ static int read_diff_ids(const cJSON *root, struct image_config *out, struct err
 	int n, r;
 
 	r = json_object(root, "rootfs", true, &rootfs, "the image's config", err);
+	if (!r)
+		r = image_json_check_names(rootfs, "the image's config: rootfs", err);
 	if (r < 0)
 		return r;
 	r = json_array(rootfs, "diff_ids", true, &ids, "the image's config: rootfs", err);
@@ -399,6 +430,8 @@ int image_config_parse(const void *json, size_t size, struct image_config *out, 
 	const cJSON *config = NULL;
 	int r = json_parse(json, size, IMAGE_MAX_CONFIG, what, &root, err);
 
+	if (!r)
+		r = image_json_check_names(root, what, err);
 	if (r)
 		return r;
 	r = copy_string(root, "os", true, c.platform.os, sizeof(c.platform.os), what, err);

@@ -54,6 +54,10 @@ struct image_descriptor {
 };
 
 struct cJSON;
+/* -EINVAL (kind input) when an object has a member that matters here twice, whatever the case of
+ * its letters: parsers differ in which they take (Go's the last, and in any case), so one digest
+ * would mean several images. */
+int image_json_check_names(const struct cJSON *obj, const char *what, struct error *err);
 /* From its JSON object; `what` names it in errors. */
 int image_descriptor_read(const struct cJSON *obj, const char *what, struct image_descriptor *out,
                           struct error *err);

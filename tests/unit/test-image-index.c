@@ -89,6 +89,18 @@ static void add_to(struct buffer *json, const char *tag, const char *digest)
 	check_ok(dest_index(&old, &m, 1, json, &err), &err);
 }
 
+TEST(names_of_entries)
+{
+	static const char *const good[] = {"a", "v1.0", "a--b", "a_b", "x/y:1@z+1", "0"};
+	static const char *const bad[] = {"",   "-a",  "a-",  "a---b", "a..b",    "a/",
+	                                  "/a", "a b", "a\n", "a__b",  "\xc3\xa9"};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		check(image_ref_name_ok(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check(!image_ref_name_ok(bad[i]));
+}
+
 TEST(a_tag_is_replaced_and_others_stay)
 {
 	_cleanup_buffer_ struct buffer json = BUFFER_INIT;

@@ -97,6 +97,26 @@ TEST(manifest_bad)
 	}
 }
 
+TEST(members_twice)
+{
+	static const char manifest[] =
+	    "{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":[],\"%s\":[]}";
+	static const char *const bad[] = {"layers", "Layers", "LAYERS", "schemaversion"};
+	struct image_manifest m;
+	char text[512];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct error err = ERROR_INIT;
+
+		snprintf(text, sizeof(text), manifest, bad[i]);
+		check_int(image_manifest_parse(text, strlen(text), &m, &err), -EINVAL);
+		check(strstr(err.text, "more than one"));
+	}
+	snprintf(text, sizeof(text), manifest, "else");
+	check_int(image_manifest_parse(text, strlen(text), &m, NULL), 0);
+	image_manifest_clear(&m);
+}
+
 TEST(index_choice)
 {
 	static const char json[] =
