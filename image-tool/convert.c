@@ -10,6 +10,7 @@
 #include "image-tool/report.h"
 #include "image-tool/tool.h"
 #include "lib/base/str.h"
+#include "lib/oci/image_index.h"
 
 struct convert_options {
 	const char *layers, *platform, *sign, *identity, *store;
@@ -78,6 +79,17 @@ static const char *result_tag(const struct convert *c, char buf[130])
 		return buf;
 	}
 	return from && !strchr(from, '@') && !str_starts(from, "sha256:") ? from : "latest";
+}
+
+/* An image may have a name that a layout's or an archive's entries must not. */
+static int check_tag(const char *tag, struct error *err)
+{
+	return image_ref_name_ok(tag)
+	           ? 0
+	           : error_set_kind(err, ERROR_INPUT, EINVAL,
+	                            "\"%.100s\", which SRC is called, is no name for an image: "
+	                            "give one, as in DST:TAG",
+	                            tag);
 }
 
 /* ---- what it says */
@@ -183,15 +195,17 @@ static int write_image(const struct convert_options *o, struct convert *c, struc
 {
 	char tag[130], identity[REFERENCE_TEXT_MAX];
 	struct convert_signing signing = {o->sign, identity, o->store};
+	_cleanup_fs_temp_ struct fs_temp stored = FS_TEMP_INIT;
 	struct convert_signature signature = {0};
 	struct progress progress;
-	int r;
+	int r = check_tag(out->tag = result_tag(c, tag), err);
 
+	if (r)
+		return r;
 	progress_init(&progress, o->quiet);
 	begin_progress(&progress, c);
 	r = convert_layers(c, err);
 	progress_end(&progress);
-	out->tag = result_tag(c, tag);
 	if (!r)
 		r = put_config(c, &out->config, err);
 	if (!r)
@@ -200,10 +214,12 @@ static int write_image(const struct convert_options *o, struct convert *c, struc
 		r = find_identity(o, c, out->dst, out->tag, identity, err);
 	if (!r && o->sign)
 		r = convert_sign(c, &signing, &out->manifest, &signature, err);
+	if (!r && o->sign)
+		r = convert_store_signature(&signing, &signature, &stored, err);
 	if (!r)
 		r = oci_dest_commit(c->dest, err);
-	if (!r && o->sign)
-		r = convert_store_signature(&signing, &signature, err);
+	if (!r && stored.path)
+		r = fs_temp_commit(&stored, err);
 	out->signing = &signing;
 	out->signature = o->sign ? &signature : NULL;
 	if (!r && (!o->quiet || o->json))
@@ -227,14 +243,14 @@ static int convert(const struct convert_options *o, const char *src, const char 
 
 	if (!r)
 		r = read_recipients(o, &recipients, err);
-	if (!r && o->sign)
-		r = convert_check_key(o->sign, err);
 	if (!r)
 		r = oci_source_open(src, &o->remote, tool_stop(), &source, err);
 	if (!r)
 		r = oci_source_image(source, o->platform ? &platform : NULL, &image, err);
 	if (!r)
 		r = oci_dest_open(dst, &o->remote, tool_stop(), &dest, err);
+	if (!r && o->sign)
+		r = convert_check_key(o->sign, o->store, dest, err);
 	if (r)
 		return r;
 	c.recipients = recipients;

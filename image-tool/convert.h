@@ -7,6 +7,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/fs.h"
 #include "lib/image/encrypt.h"
 #include "lib/image/oci_dest.h"
 #include "lib/image/oci_source.h"
@@ -46,6 +47,11 @@ void convert_layers_clear(struct convert_layer *layers, size_t n);
 int convert_each_annotation(const struct oci_image *image, size_t layer,
                             int (*fn)(void *data, const char *key, const char *value), void *data,
                             struct error *err);
+/* Whether a ready layer (`size` bytes in fd) has the hash tree that its annotations tell of:
+ * -EINVAL (kind input) when they do not make sense, -EBADMSG (kind verification) when it does not
+ * hold, those of verity.h. */
+int convert_check_tree(const struct convert *c, size_t layer, int fd, uint64_t size,
+                       struct error *err);
 /* The config and the manifest that go with the layers, as JSON: what the source says stays, but
  * for what is about the layers. Same layers, same bytes. */
 int convert_config(const struct convert *c, struct buffer *out, struct error *err);
@@ -68,12 +74,14 @@ struct convert_signature {
 	struct buffer bytes;    /* GPG */
 };
 
-/* Whether there is such a key, as far as can be told before there is something to sign. */
-int convert_check_key(const char *key, struct error *err);
+/* Whether there is such a key, and a place for its signatures, as far as can be told before there
+ * is something to sign. */
+int convert_check_key(const char *key, const char *store, const struct oci_dest *dest,
+                      struct error *err);
 /* Signs the manifest; cosign's goes into the destination under its tag. */
 int convert_sign(const struct convert *c, const struct convert_signing *s,
                  const struct image_descriptor *manifest, struct convert_signature *out,
                  struct error *err);
-/* GPG: puts the signature into its store, when the destination is committed. */
+/* GPG: the signature in its store, whose caller commits it when the destination is committed. */
 int convert_store_signature(const struct convert_signing *s, const struct convert_signature *sig,
-                            struct error *err);
+                            struct fs_temp *out, struct error *err);

@@ -114,7 +114,7 @@ static int sign_cosign(const struct convert *c, const struct convert_signing *s,
 	            "cosign container image signature", "null");
 	if (repository.failed || payload.failed)
 		return no_memory(err);
-	r = sign_bytes(s->key, payload.data, payload.size, &signature, err);
+	r = sign_sigstore(s->key, payload.data, payload.size, &signature, err);
 	if (!r)
 		r = oci_dest_bytes(c->dest, payload.data, payload.size, &desc, err);
 	out->cosign = true;
@@ -199,16 +199,11 @@ static int sign_gpg(const struct convert *c, const struct convert_signing *s,
 	place = str_printf(STORE_IN_LAYOUT "/%s", out->place);
 	if (!place)
 		return no_memory(err);
-	r = oci_dest_file(c->dest, place, out->bytes.data, out->bytes.size, err);
-	if (r == -EOPNOTSUPP)
-		r = error_set_kind(
-		    err, ERROR_USAGE, EINVAL,
-		    "GPG signatures are files: say where with --signature-store DIR");
-	return r;
+	return oci_dest_file(c->dest, place, out->bytes.data, out->bytes.size, err);
 }
 
 int convert_store_signature(const struct convert_signing *s, const struct convert_signature *sig,
-                            struct error *err)
+                            struct fs_temp *out, struct error *err)
 {
 	_cleanup_free_ char *path = NULL, *dir = NULL;
 	int r;
@@ -221,21 +216,31 @@ int convert_store_signature(const struct convert_signing *s, const struct conver
 		return no_memory(err);
 	r = fs_mkdir_p(dir, 0755, err);
 	if (!r)
-		r = fs_write_file_atomic(path, sig->bytes.data, sig->bytes.size, 0644, err);
+		r = fs_temp_open(out, path, 0644, err);
+	if (!r) {
+		r = fs_write_all(out->fd, sig->bytes.data, sig->bytes.size);
+		r = r ? error_errno(err, -r, "cannot write %s", path) : 0;
+	}
 	if (r && err)
 		err->kind = ERROR_ENVIRONMENT;
 	return r;
 }
 
-int convert_check_key(const char *key, struct error *err)
+int convert_check_key(const char *key, const char *store, const struct oci_dest *dest,
+                      struct error *err)
 {
-	_cleanup_buffer_ struct buffer signature = BUFFER_INIT;
-
+	if (str_empty(key))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--sign: a key is missing: give a file, or a key of gpg");
 	if (fs_exists(key))
-		return sign_bytes(key, "", 0, &signature, err);
+		return sign_ready(key, err);
 	if (strchr(key, '/') || str_ends(key, ".pem") || str_ends(key, ".key"))
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
 		                      "there is no key file %.200s to sign with", key);
+	if (!store && !oci_dest_is_folder(dest))
+		return error_set_kind(
+		    err, ERROR_USAGE, EINVAL,
+		    "GPG signatures are files: say where with --signature-store DIR");
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "image-tool/image_cache.h"
 #include "image-tool/progress.h"
 #include "image-tool/report.h"
+#include "image-tool/stage.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/guestimg/guestimg.h"
@@ -37,9 +38,10 @@ struct fetch {
 	struct buffer json; /* the manifest */
 	struct digest digest;
 	struct artifact image;
-	char *path;  /* the folder that is filled; owned */
-	int fd;      /* of it */
-	char *entry; /* where it is in the end; owned */
+	struct stage stage; /* -o: the folder, and the hidden one in it */
+	char *path;         /* the folder that is filled; owned */
+	int fd;             /* of it */
+	char *entry;        /* where it is in the end; owned */
 	uint64_t received;
 };
 
@@ -50,6 +52,7 @@ static void fetch_clear(struct fetch *f)
 	if (f->path)
 		fs_remove_tree(AT_FDCWD, f->path, NULL);
 	close_fd(&f->fd);
+	stage_close(&f->stage);
 	free(f->path);
 	free(f->entry);
 	artifact_clear(&f->image);
@@ -297,36 +300,53 @@ static int check_output(const char *dir, struct error *err)
 	_cleanup_closedir_ DIR *d = opendir(dir);
 	struct dirent *e;
 
+	if (!*dir)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "--output: name a folder");
 	if (!d && errno != ENOENT)
 		return error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot write to %s: %s", dir,
 		                      strerror(errno));
+	/* What a killed fetch left is not in the way. */
 	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    !str_starts(e->d_name, STAGE_PREFIX))
 			return error_set_kind(
 			    err, ERROR_ENVIRONMENT, EEXIST,
 			    "%s is not empty: name a folder that is, or a new one", dir);
 	return 0;
 }
 
-/* Beside the folder, to be renamed over it. */
+/* In a hidden folder inside: the folder may be a mount point, or its parent somebody else's. */
 static int begin_output(struct fetch *f, struct error *err)
 {
-	size_t n = strlen(f->o->output);
+	int r = stage_open(&f->stage, f->o->output, err);
 
-	while (n > 1 && f->o->output[n - 1] == '/')
-		n--;
-	f->entry = strndup(f->o->output, n);
-	f->path = f->entry ? str_printf("%s.fetch-XXXXXX", f->entry) : NULL;
-	if (!f->path)
+	if (r < 0)
+		return r;
+	f->entry = strdup(f->o->output);
+	f->path = strdup(f->stage.path);
+	if (!f->entry || !f->path)
 		return error_set(err, ENOMEM, "no memory for a file name");
-	if (mkdtemp(f->path))
-		f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	else
-		free(steal_ptr(&f->path));
-	if (f->fd >= 0 && fchmod(f->fd, 0755) == 0)
-		return 0;
-	return error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot write beside %s: %s", f->entry,
-	                      strerror(errno));
+	f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return f->fd >= 0 ? 0
+	                  : error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot write to %s: %s",
+	                                   f->entry, strerror(errno));
+}
+
+/* image.json comes last: it says that the others are whole. */
+static int publish_output(struct fetch *f, struct error *err)
+{
+	const char *names[ARTIFACT_MAX_FILES + 1];
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < f->image.n_files; i++)
+		if (strcmp(f->image.files[i].name, GUESTIMG_FILE) != 0)
+			names[n++] = f->image.files[i].name;
+	names[n++] = GUESTIMG_FILE;
+	r = stage_publish_files(&f->stage, ".", names, n, err);
+	for (size_t i = 0; r < 0 && i < n; i++)
+		unlinkat(f->stage.lock_fd, names[i], 0);
+	return r;
 }
 
 static int to_folder(struct fetch *f, struct error *err)
@@ -339,13 +359,7 @@ static int to_folder(struct fetch *f, struct error *err)
 		r = begin_output(f, err);
 	if (r == 0)
 		r = get_files(f, err);
-	if (r < 0)
-		return r;
-	if (rename(f->path, f->entry) < 0)
-		return error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot write %s: %s",
-		                      f->entry, strerror(errno));
-	free(steal_ptr(&f->path));
-	return 0;
+	return r < 0 ? r : publish_output(f, err);
 }
 
 /* ---- the verb */
@@ -379,7 +393,8 @@ static int fetch(struct fetch *f, const char *reference, struct error *err)
 
 static int run_fetch(int argc, char **argv, void *data)
 {
-	_cleanup_(fetch_clear) struct fetch f = {.o = data, .cache = IMAGE_CACHE_INIT, .fd = -1};
+	_cleanup_(fetch_clear) struct fetch f = {
+	    .o = data, .cache = IMAGE_CACHE_INIT, .stage = STAGE_INIT, .fd = -1};
 	struct error err = ERROR_INIT;
 
 	tool_catch_signals();

@@ -296,12 +296,27 @@ static int print(const struct publish *p, struct error *err)
 	return report_print(&r, err);
 }
 
+/* A scheme and something behind it (RFC 3986 section 3): SLSA wants a URI. */
+static int check_builder(const char *id, struct error *err)
+{
+	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+	bool ok = n > 0 && id[n] == ':' && id[n + 1] && (id[0] | 0x20) >= 'a';
+
+	for (const char *p = id; *p; p++)
+		ok = ok && *p > ' ' && *p <= '~';
+	return ok ? 0
+	          : error_set_kind(err, ERROR_USAGE, EINVAL, "--builder-id \"%.100s\" is no URI",
+	                           id);
+}
+
 static int publish(struct publish *p, const char *reference, struct error *err)
 {
 	_cleanup_buffer_ struct buffer manifest = BUFFER_INIT;
 	struct remote_options from = p->o->remote;
-	int r = guestimg_load(p->dir, &p->img, err);
+	int r = p->o->builder ? check_builder(p->o->builder, err) : 0;
 
+	if (r == 0)
+		r = guestimg_load(p->dir, &p->img, err);
 	from.uploaded = &p->uploaded;
 	progress_init(&p->progress, p->o->quiet || p->o->json);
 	if (r == 0)

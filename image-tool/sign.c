@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
@@ -71,8 +72,8 @@ static int find_digest(const EVP_PKEY *key, const char *path, const EVP_MD **out
 	                             path);
 }
 
-int sign_bytes(const char *key, const void *data, size_t size, struct buffer *signature,
-               struct error *err)
+static int sign_with(const char *key, bool sha256, const void *data, size_t size,
+                     struct buffer *signature, struct error *err)
 {
 	_cleanup_(cleanup_pkey) EVP_PKEY *pkey = NULL;
 	_cleanup_(cleanup_md) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -85,6 +86,8 @@ int sign_bytes(const char *key, const void *data, size_t size, struct buffer *si
 		r = find_digest(pkey, key, &md, err);
 	if (r < 0)
 		return r;
+	if (md && sha256)
+		md = EVP_sha256();
 	to = buffer_reserve(signature, n);
 	if (!ctx || !to)
 		return error_set(err, ENOMEM, "no memory to sign");
@@ -97,10 +100,29 @@ int sign_bytes(const char *key, const void *data, size_t size, struct buffer *si
 	return 0;
 }
 
+int sign_bytes(const char *key, const void *data, size_t size, struct buffer *signature,
+               struct error *err)
+{
+	return sign_with(key, false, data, size, signature, err);
+}
+
+int sign_sigstore(const char *key, const void *data, size_t size, struct buffer *signature,
+                  struct error *err)
+{
+	return sign_with(key, true, data, size, signature, err);
+}
+
 int sign_ready(const char *key, struct error *err)
 {
 	_cleanup_buffer_ struct buffer signature = BUFFER_INIT;
+	struct stat st;
 
+	/* A pipe (/dev/fd/63) would be empty by then. */
+	if (stat(key, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the key %s is no regular file, which it must be: it is read "
+		                      "more than once",
+		                      key);
 	return sign_bytes(key, "", 0, &signature, err);
 }
 

@@ -27,6 +27,9 @@ int sign_ready(const char *key, struct error *err);
 /* -EINVAL (kind input), -ENOENT (environment): not a private key that this can sign with. */
 int sign_bytes(const char *key, const void *data, size_t size, struct buffer *signature,
                struct error *err);
+/* The same, with SHA-256 whatever the curve: cosign and containers/image check no other. */
+int sign_sigstore(const char *key, const void *data, size_t size, struct buffer *signature,
+                  struct error *err);
 /* -EBADMSG (kind verification): not a signature over these bytes by the key's owner. `what` names
  * them. -EINVAL (kind input), -ENOENT: not a public key. */
 int sign_check(const char *public_key, const void *data, size_t size, const void *signature,

@@ -16,8 +16,6 @@
 #include "lib/base/fs.h"
 #include "lib/image/hash.h"
 
-#define STAGE_PREFIX ".build-"
-
 static int environment_errno(struct error *err, int errnum, const char *doing, const char *what)
 {
 	error_errno(err, errnum, "%s %s", doing, what);

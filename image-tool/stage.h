@@ -15,6 +15,8 @@
 #include "lib/base/str.h"
 #include "lib/guestimg/guestimg.h"
 
+#define STAGE_PREFIX ".build-" /* of the hidden folder's name */
+
 struct stage {
 	char *dir;  /* the output folder; owned */
 	char *path; /* the hidden folder; owned */

@@ -59,7 +59,7 @@ fails() {
 	nothing_left
 }
 # No folder of the cache that is being filled, nor an entry that is not whole.
-nothing_left() { [ -z "$(find "$XDG_CACHE_HOME" . -maxdepth 3 -name '.new-*' -o -maxdepth 3 -name '*.fetch-*' 2>/dev/null)" ]; }
+nothing_left() { [ -z "$(find "$XDG_CACHE_HOME" . -maxdepth 3 -name '.new-*' -o -maxdepth 3 -name '.build-*' 2>/dev/null)" ]; }
 
 # ---------------------------------------------------------------- publishing
 
@@ -178,6 +178,8 @@ blob() { curl -s --cacert "$REGISTRY_CA" -u demo:secret "https://$REGISTRY/v2/$1
 	fails 4 'Failed to connect' publish "$FILES/image" 127.0.0.1:1/guest:1
 	fails 4 'forbids writing the blob: not?yours' odd publish "$FILES/image" "$ODD/readonly/guest:1" --json
 	fails 5 'instead of' odd publish "$FILES/image" "$ODD/liar/guest:1" --json
+	fails 2 'is no URI' publish "$FILES/image" "$REGISTRY/guest/x:1" --builder-id me
+	fails 2 'is no URI' publish "$FILES/image" "$REGISTRY/guest/x:1" --builder-id ''
 	cp -r "$FILES/image" copy
 	echo x >>copy/vmlinux
 	fails 5 vmlinux publish copy "$REGISTRY/guest/x:1"
@@ -236,6 +238,24 @@ blob() { curl -s --cacert "$REGISTRY_CA" -u demo:secret "https://$REGISTRY/v2/$1
 	fails 4 'is not empty' fetch "$REGISTRY/guest/back:1" -o back
 	"$TOOL" verify "$path"
 	publish back "$REGISTRY/guest/back:1" | jq -e --arg d "$digest" '.digest == $d and .manifests_sent == 0'
+}
+
+@test "fetched into an empty folder, that stays the folder that it is" {
+	publish "$FILES/image" "$REGISTRY/guest/place:1" >out
+	mkdir -m 700 private here there
+	ln -s there link
+	mkdir private/.build-killed
+	fetch "$REGISTRY/guest/place:1" -o private
+	[ "$(stat -c %a private)" = 700 ]
+	fetch "$REGISTRY/guest/place:1" -o link
+	(cd here && fetch "$REGISTRY/guest/place:1" -o .)
+	for d in private here there; do diff -r "$FILES/image" "$d"; done
+	# One that cannot be had leaves an empty one as it was, and makes none.
+	mkdir empty
+	fails 3 'the registry has no' fetch "$REGISTRY/guest/place:none" -o empty
+	fails 3 'the registry has no' fetch "$REGISTRY/guest/place:none" -o new
+	[ -z "$(ls -A empty)" ]
+	[ ! -e new ]
 }
 
 @test "an entry of the cache that was spoilt is fetched again" {
@@ -310,7 +330,7 @@ put_manifest() {
 	fails 3 'does not name' fetch "$REGISTRY/guest/bad:more"
 	. "$ROOT/tests/registry.bash"
 	registry_push_busybox guest/busybox:1
-	fails 3 '' fetch "$REGISTRY/guest/busybox:1"
+	fails 3 'a container image, perhaps' fetch "$REGISTRY/guest/busybox:1"
 	fails 3 'the registry has no' fetch "$REGISTRY/guest/bad:none"
 	[ -z "$(ls -A "$XDG_CACHE_HOME/kihon/images")" ]
 }
@@ -318,7 +338,8 @@ put_manifest() {
 @test "without a place for the cache: one line" {
 	fails 4 XDG_CACHE_HOME env -u XDG_CACHE_HOME -u HOME "$TOOL" fetch $(trust) -q "$REGISTRY/guest/x:1"
 	fails 4 XDG_CACHE_HOME env XDG_CACHE_HOME=/proc/none "$TOOL" fetch $(trust) -q "$REGISTRY/guest/x:1"
-	fails 4 beside fetch "$REGISTRY/guest/plain:1" -o /proc/none/x
+	fails 4 /proc/none fetch "$REGISTRY/guest/plain:1" -o /proc/none/x
+	fails 2 'name a folder' fetch "$REGISTRY/guest/plain:1" -o ''
 }
 
 # ---------------------------------------------------------------- booting
