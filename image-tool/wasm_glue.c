@@ -4,6 +4,9 @@
  *
  * Names as wabt 1.0.32 forms them (wasm2c/README.md): Z_MODULEZ_NAME for a function of a module,
  * Z_MODULE_instance_t for its state. The state of the imported WASI module is the layer's.
+ *
+ * An imported function does not look at the state that it is called with: in a table wasm2c 1.0.32
+ * gives it the address of the pointer to the state, which lies among what the module can write.
  */
 #include "image-tool/wasm_glue.h"
 
@@ -42,10 +45,10 @@ static void function(struct buffer *out, const char *name, const char *type)
 
 	buffer_printf(out, "\nu32 wasi_%s(struct wasi *", name);
 	parameters(out, type, true);
-	buffer_printf(out, ");\n%s " WASI "Z_%s(struct " WASI "_instance_t *w",
+	buffer_printf(out, ");\n%s " WASI "Z_%s(struct " WASI "_instance_t *unused",
 	              result ? "u32" : "void", name);
 	parameters(out, type, true);
-	buffer_printf(out, ")\n{\n\t%swasi_%s((struct wasi *)w", result ? "return " : "", name);
+	buffer_printf(out, ")\n{\n\t%swasi_%s(state", result ? "return " : "", name);
 	parameters(out, type, false);
 	buffer_str(out, ");\n}\n");
 }
@@ -53,13 +56,15 @@ static void function(struct buffer *out, const char *name, const char *type)
 void wasm_glue(const struct wasm_module *m, struct buffer *out)
 {
 	buffer_str(out, "#include \"" WASM_MODULE_HEADER "\"\n"
-	                "#include \"runtime.h\"\n");
+	                "#include \"runtime.h\"\n"
+	                "\nstatic struct wasi *state;\n");
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
 		if (is_imported(m, functions[i].name))
 			function(out, functions[i].name, functions[i].type);
 	buffer_printf(out,
 	              "\nstatic " MODULE "_instance_t instance;\n"
 	              "static void instantiate(struct wasi *w)\n{\n"
+	              "\tstate = w;\n"
 	              "\t" MODULE "_init_module();\n"
 	              "\t" MODULE "_instantiate(&instance%s);\n}\n",
 	              m->n_imports > 0 ? ", (struct " WASI "_instance_t *)w" : "");

@@ -60,6 +60,8 @@ refused() {
 @test "args_get, args_sizes_get, environ_get, environ_sizes_get" {
 	native args
 	env -i A=1 EMPTY= KIHON_WASI_DIRS= ./args one "two words"
+	# Sockets that were handed to another process are none of the module's.
+	env -i A=1 EMPTY= KIHON_WASI_DIRS= LISTEN_FDS=1 LISTEN_PID=1 ./args one "two words"
 }
 
 @test "clock_res_get, clock_time_get, random_get, sched_yield" {
@@ -105,7 +107,7 @@ refused() {
 
 @test "path_open" {
 	native path_open
-	(ulimit -n 200 && in_root path_open)
+	(ulimit -Sn 20 && ulimit -Hn 200 && in_root path_open)
 }
 
 @test "path_create_directory, _filestat_get, _filestat_set_times, _link, _readlink, _remove_directory, _rename, _symlink, _unlink_file" {
@@ -254,7 +256,8 @@ refused() {
 
 @test "tables and references; a memory of 4 GiB" {
 	native table
-	./table
+	ln -s target root/link
+	in_root table x
 }
 
 @test "traps end with 134 and say which; nothing is read from or written to what is not the module's" {
@@ -275,6 +278,11 @@ refused() {
 		fi
 		arguments+=(x)
 	done
+	# Whatever signals the one who started it had blocked.
+	run --separate-stderr python3 -c "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSEGV]); os.execv('./trap', ['./trap', 'x', 'x'])"
+	echo "$status $stderr"
+	[ "$status" -eq 134 ]
+	[[ $stderr == "wasm trap: out of bounds"* ]]
 }
 
 @test "a C program with its library: arguments, files, folders, errors" {

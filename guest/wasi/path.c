@@ -135,6 +135,15 @@ static int open_flags(uint32_t lookup, uint32_t oflags, uint64_t base, uint32_t 
 	       (oflags & WASI_O_TRUNC ? O_TRUNC : 0);
 }
 
+/* witx, rights: to open a file for writes that wait for the disk takes the right to wait for it. */
+static bool may_synchronize(const struct wasi_fd *dir, uint32_t flags)
+{
+	const uint64_t sync = WASI_RIGHT_FD_SYNC, datasync = WASI_RIGHT_FD_DATASYNC;
+
+	return (!(flags & (WASI_FDFLAG_SYNC | WASI_FDFLAG_RSYNC)) || dir->inheriting & sync) &&
+	       (!(flags & WASI_FDFLAG_DSYNC) || dir->inheriting & (sync | datasync));
+}
+
 /* /proc/self/mem and its like would let a module write over the program that holds it. */
 static bool is_proc(int fd)
 {
@@ -165,7 +174,7 @@ uint32_t wasi_path_open(struct wasi *w, uint32_t fd, uint32_t lookup, uint32_t p
 	/* Bits that mean nothing are asked for by those who want all. */
 	base &= WASI_RIGHTS_ALL;
 	inheriting &= WASI_RIGHTS_ALL;
-	if ((base | inheriting) & ~dir->inheriting)
+	if ((base | inheriting) & ~dir->inheriting || !may_synchronize(dir, flags))
 		return WASI_NOTCAPABLE;
 	if (!wasi_bytes(w, out, sizeof(uint32_t)))
 		return WASI_FAULT;
@@ -195,8 +204,9 @@ uint32_t wasi_path_readlink(struct wasi *w, uint32_t fd, uint32_t path, uint32_t
 		return WASI_FAULT;
 	if (wasi_fd_type(file) != WASI_TYPE_SYMBOLIC_LINK)
 		return WASI_INVAL;
+	/* The kernel takes an int, and no link is longer than a path. */
 	if (buf_size > 0)
-		n = readlinkat(file, "", (char *)p, buf_size);
+		n = readlinkat(file, "", (char *)p, buf_size < PATH_MAX ? buf_size : PATH_MAX);
 	return n < 0 ? wasi_errno(errno) : wasi_put_u32(w, out, (uint32_t)n);
 }
 

@@ -61,6 +61,7 @@ static uint32_t clock_deadline(const uint8_t *s, uint64_t *deadline)
 static uint32_t subscribe(const struct wasi *w, const uint8_t *s, struct subscription *sub,
                           struct pollfd *pfd)
 {
+	uint64_t rights = WASI_RIGHT_POLL_FD_READWRITE;
 	struct wasi_fd *f;
 	uint32_t e;
 
@@ -70,7 +71,9 @@ static uint32_t subscribe(const struct wasi *w, const uint8_t *s, struct subscri
 		return clock_deadline(s, &sub->deadline);
 	if (sub->type > WASI_EVENT_FD_WRITE)
 		return WASI_INVAL;
-	e = wasi_fd_get(w, get_le32(s + 16), WASI_RIGHT_POLL_FD_READWRITE, &f);
+	/* witx, rights: to wait for what one may not do is no right. */
+	rights |= sub->type == WASI_EVENT_FD_READ ? WASI_RIGHT_FD_READ : WASI_RIGHT_FD_WRITE;
+	e = wasi_fd_get(w, get_le32(s + 16), rights, &f);
 	if (e != WASI_SUCCESS)
 		return e;
 	pfd->fd = f->fd;

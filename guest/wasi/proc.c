@@ -10,13 +10,21 @@
 #include "guest/wasi/memory.h"
 #include "lib/base/bytes.h"
 
+static uint32_t count_strings(char *const *strings, uint64_t *bytes)
+{
+	uint32_t n = 0;
+
+	*bytes = 0;
+	for (; strings[n]; n++)
+		*bytes += strlen(strings[n]) + 1;
+	return n;
+}
+
 static uint32_t put_sizes(const struct wasi *w, char *const *strings, uint32_t count, uint32_t size)
 {
-	uint64_t bytes = 0;
-	uint32_t n = 0, e;
+	uint64_t bytes;
+	uint32_t n = count_strings(strings, &bytes), e;
 
-	for (; strings[n]; n++)
-		bytes += strlen(strings[n]) + 1;
 	if (bytes > UINT32_MAX)
 		return WASI_OVERFLOW;
 	e = wasi_put_u32(w, count, n);
@@ -26,15 +34,21 @@ static uint32_t put_sizes(const struct wasi *w, char *const *strings, uint32_t c
 static uint32_t put_strings(const struct wasi *w, char *const *strings, uint32_t pointers,
                             uint32_t buf)
 {
-	for (uint32_t i = 0; strings[i]; i++) {
-		size_t size = strlen(strings[i]) + 1;
-		uint8_t *p = wasi_bytes(w, buf, size);
+	uint64_t bytes;
+	uint32_t n = count_strings(strings, &bytes);
+	uint8_t *text = wasi_bytes(w, buf, bytes);
+	uint8_t *p = wasi_bytes(w, pointers, n * UINT64_C(4));
 
-		if (!p || wasi_put_u32(w, pointers, buf) != WASI_SUCCESS)
-			return WASI_FAULT;
-		memcpy(p, strings[i], size);
+	/* All or nothing: neither wraps round where the memory is of all 4 GiB. */
+	if (!text || !p)
+		return WASI_FAULT;
+	for (uint32_t i = 0; i < n; i++, p += 4) {
+		size_t size = strlen(strings[i]) + 1;
+
+		put_le32(p, buf);
+		memcpy(text, strings[i], size);
+		text += size;
 		buf += (uint32_t)size;
-		pointers += (uint32_t)sizeof(uint32_t);
 	}
 	return WASI_SUCCESS;
 }

@@ -98,7 +98,11 @@ int wasm_runtime_init(void)
 	const stack_t ss = {.ss_sp = alt_stack, .ss_size = sizeof(alt_stack)};
 	struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	struct rlimit limit;
+	sigset_t none;
 
+	/* A fault whose signal is blocked would be the end without a word. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* The stack of a process grows up to the limit of the moment. */
 	if (getrlimit(RLIMIT_STACK, &limit) == 0) {
 		limit.rlim_cur =

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -72,7 +73,7 @@ static int add_socket(struct wasi *w, int fd, struct error *err)
 	return 0;
 }
 
-static int add_inherited(struct wasi *w, char *const *envp, struct error *err)
+static int add_inherited(struct wasi *w, char *const *envp, bool *some, struct error *err)
 {
 	const char *count = variable(envp, "LISTEN_FDS"), *pid = variable(envp, "LISTEN_PID");
 	uint32_t n, id;
@@ -85,6 +86,7 @@ static int add_inherited(struct wasi *w, char *const *envp, struct error *err)
 		                 LISTEN_FDS_MAX);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = add_socket(w, LISTEN_FDS_START + (int)i, err);
+	*some = n > 0;
 	return r;
 }
 
@@ -183,8 +185,10 @@ static int add_directories(struct wasi *w, const char *list, struct error *err)
 	return r;
 }
 
-/* What the module sees of the environment; a row more for LISTEN_FDS. */
-static int copy_environment(struct wasi *w, char **envp, size_t listeners, struct error *err)
+/* What the module sees of the environment; a row more for LISTEN_FDS. Words about sockets that it
+ * does not have (for another process, or others than our own) stay behind. */
+static int copy_environment(struct wasi *w, char **envp, size_t listeners, bool inherited,
+                            struct error *err)
 {
 	size_t n = 0, kept = 0;
 
@@ -195,7 +199,7 @@ static int copy_environment(struct wasi *w, char **envp, size_t listeners, struc
 		return error_errno(err, ENOMEM, "copying the environment");
 	for (size_t i = 0; i < n; i++)
 		if (!str_starts(envp[i], "KIHON_") &&
-		    !(listeners > 0 && str_starts(envp[i], "LISTEN_")))
+		    (inherited || !str_starts(envp[i], "LISTEN_")))
 			w->envp[kept++] = envp[i];
 	if (listeners > 0) {
 		w->listen_fds = str_printf("LISTEN_FDS=%zu", listeners);
@@ -206,24 +210,38 @@ static int copy_environment(struct wasi *w, char **envp, size_t listeners, struc
 	return 0;
 }
 
+/* The lower of the two limits is for programs that use select(2); it bounds what poll(2) takes at
+ * once, too. */
+static void raise_files_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < WASI_FDS_MAX ? limit.rlim_max : WASI_FDS_MAX;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int wasi_start(struct wasi *w, char **argv, char **envp, struct error *err)
 {
 	const char *listen = variable(envp, "KIHON_WASI_LISTEN");
 	const char *dirs = variable(envp, "KIHON_WASI_DIRS");
+	bool inherited = false;
 	size_t listeners = 0;
 	int r = 0;
 
 	w->argv = argv;
 	/* Writing to what nobody reads is an error of the call. */
 	signal(SIGPIPE, SIG_IGN);
+	raise_files_limit();
 	for (int fd = 0; r == 0 && fd < LISTEN_FDS_START; fd++)
 		r = add_standard(w, fd, err);
 	if (r == 0)
 		r = listen ? add_listeners(w, listen, &listeners, err)
-		           : add_inherited(w, envp, err);
+		           : add_inherited(w, envp, &inherited, err);
 	if (r == 0)
 		r = add_directories(w, dirs ? dirs : "/", err);
-	return r < 0 ? r : copy_environment(w, envp, listeners, err);
+	return r < 0 ? r : copy_environment(w, envp, listeners, inherited, err);
 }
 
 void wasi_free(struct wasi *w)

@@ -48,6 +48,53 @@ static void of_files(void)
 	OK(fd_close(file_with(0)));
 }
 
+static u32 poll_error(u32 fd, u8 tag)
+{
+	const struct subscription in = {.tag = tag, .fd = fd};
+	struct event out;
+	u32 n;
+
+	OK(poll_oneoff(&in, &out, 1, &n));
+	CHECK_IS(n, 1);
+	return out.error;
+}
+
+/* The right to poll is one to wait for what one may do. */
+static void of_polls(void)
+{
+	u32 fd = file_with(RIGHT_FD_READ | RIGHT_POLL_FD_READWRITE);
+
+	OK(poll_error(fd, FD_READ));
+	CHECK_IS(poll_error(fd, FD_WRITE), NOTCAPABLE);
+	OK(fd_close(fd));
+	fd = file_with(RIGHT_FD_WRITE | RIGHT_POLL_FD_READWRITE);
+	OK(poll_error(fd, FD_WRITE));
+	CHECK_IS(poll_error(fd, FD_READ), NOTCAPABLE);
+	OK(fd_close(fd));
+}
+
+/* In a directory that hands these rights on, opened for writes that wait for the disk. */
+static u32 open_synchronous(u64 inheriting, u32 flags)
+{
+	u32 dir = open_at(ROOT, ".", O_DIRECTORY), fd, e;
+
+	OK(fd_fdstat_set_rights(dir, RIGHT_PATH_OPEN, inheriting));
+	e = path_open(dir, 0, PATH("file"), 0, 0, 0, flags, &fd);
+	if (e == SUCCESS)
+		OK(fd_close(fd));
+	OK(fd_close(dir));
+	return e;
+}
+
+static void of_synchronous_files(void)
+{
+	CHECK_IS(open_synchronous(RIGHT_FD_READ, DSYNC), NOTCAPABLE);
+	CHECK_IS(open_synchronous(RIGHT_FD_READ, SYNC), NOTCAPABLE);
+	CHECK_IS(open_synchronous(RIGHT_FD_DATASYNC, RSYNC), NOTCAPABLE);
+	OK(open_synchronous(RIGHT_FD_DATASYNC, DSYNC));
+	OK(open_synchronous(RIGHT_FD_SYNC, DSYNC | RSYNC | SYNC));
+}
+
 static void given_up(void)
 {
 	u32 fd = file_with(RIGHT_FD_READ | RIGHT_FD_WRITE), n;
@@ -99,6 +146,8 @@ void test(void)
 {
 	make_file(ROOT, "file", "data");
 	of_files();
+	of_polls();
+	of_synchronous_files();
 	given_up();
 	of_directories(RIGHTS_ALL);
 	CHECK(holds(ROOT, "file", "DATA"));

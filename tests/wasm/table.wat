@@ -1,10 +1,18 @@
 ;; SPDX-License-Identifier: Apache-2.0
-;; Tables grow to their limits and hold what is put into them; a memory of all 4 GiB can be used to its last byte.
+;; Tables grow to their limits and hold what is put into them, functions of WASI among it; a memory of all 4 GiB can be
+;; used to its last byte, and what is put there does not go on at its beginning. Run as "./table x" where `link` is one.
 (module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_readlink" (func $readlink (param i32 i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 65536)
-  (table $f 1 10 funcref) (table $e 0 externref)
-  (elem declare func $seven)
+  (data (i32.const 1024) "link")
+  (table $f 1 10 funcref) (table $e 0 externref) (table $wasi 3 funcref)
+  (elem (table $wasi) (i32.const 0) func $random)
+  (elem $passive func $random)
+  (elem declare func $seven $random)
+  (type $get (func (param i32 i32) (result i32)))
   (type $t (func (result i32)))
   (func $seven (type $t) (i32.const 7))
   (func (export "_start")
@@ -19,4 +27,18 @@
     (if (i32.ne (i32.load (i32.const 0xfffffffc)) (i32.const 0x01010101)) (then (call $exit (i32.const 7))))
     (if (i32.ne (memory.size) (i32.const 65536)) (then (call $exit (i32.const 8))))
     (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (call $exit (i32.const 9))))
+    ;; An imported function is the same however it came into a table.
+    (table.init $wasi $passive (i32.const 1) (i32.const 0) (i32.const 1))
+    (table.set $wasi (i32.const 2) (ref.func $random))
+    (if (call_indirect $wasi (type $get) (i32.const 64) (i32.const 8) (i32.const 0)) (then (call $exit (i32.const 10))))
+    (if (call_indirect $wasi (type $get) (i32.const 64) (i32.const 8) (i32.const 1)) (then (call $exit (i32.const 11))))
+    (if (call_indirect $wasi (type $get) (i32.const 64) (i32.const 8) (i32.const 2)) (then (call $exit (i32.const 12))))
+    ;; The first argument ends where the memory does: 21 is FAULT.
+    (i32.store (i32.const 0) (i32.const 42))
+    (if (i32.ne (call $args (i32.const 64) (i32.const 0xfffffff8)) (i32.const 21)) (then (call $exit (i32.const 13))))
+    (if (i32.ne (i32.load (i32.const 0)) (i32.const 42)) (then (call $exit (i32.const 14))))
+    ;; More room for a link than an int can say.
+    (if (call $readlink (i32.const 3) (i32.const 1024) (i32.const 4) (i32.const 2048) (i32.const 0x90000000) (i32.const 0))
+      (then (call $exit (i32.const 15))))
+    (if (i32.ne (i32.load (i32.const 0)) (i32.const 6)) (then (call $exit (i32.const 16))))
   ))
