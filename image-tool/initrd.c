@@ -12,7 +12,8 @@
 #include "image-tool/tool.h"
 #include "lib/erofs/links.h"
 
-#define CHUNK 65536
+#define CHUNK   65536
+#define TRAILER "TRAILER!!!"
 
 struct initrd {
 	struct erofs_image *image;
@@ -37,6 +38,14 @@ static int put_padding(struct initrd *rd)
 	return put(rd, zeros, (size_t)(-rd->at & 3));
 }
 
+/* Eight digits, which Linux takes for a number without a sign: times before 1970 are 1970. */
+static uint32_t header_time(int64_t mtime)
+{
+	if (mtime < 0)
+		return 0;
+	return mtime > UINT32_MAX ? UINT32_MAX : (uint32_t)mtime;
+}
+
 /* The 110-byte header, the name with its NUL, padding to a multiple of 4. */
 static int put_header(struct initrd *rd, const char *name, const struct erofs_stat *st,
                       uint32_t ino, uint32_t size)
@@ -46,7 +55,7 @@ static int put_header(struct initrd *rd, const char *name, const struct erofs_st
 
 	snprintf(header, sizeof(header),
 	         "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino, st->mode,
-	         st->uid, st->gid, st->nlink, (uint32_t)st->mtime, size, 0, 0, st->rdev_major,
+	         st->uid, st->gid, st->nlink, header_time(st->mtime), size, 0, 0, st->rdev_major,
 	         st->rdev_minor, (unsigned int)strlen(name) + 1, 0);
 	r = put(rd, header, 110);
 	if (r == 0)
@@ -62,6 +71,8 @@ static int put_content(struct initrd *rd, const struct erofs_stat *st)
 		ssize_t n = erofs_pread(rd->image, st, rd->buf, sizeof(rd->buf), offset, rd->err);
 		int r = n < 0 ? (int)n : put(rd, rd->buf, (size_t)n);
 
+		if (r == 0 && tool_interrupted())
+			r = error_set(rd->err, EINTR, "interrupted");
 		if (r < 0)
 			return r;
 		if (n == 0)
@@ -101,6 +112,12 @@ static int check_entry(struct initrd *rd, const char *path, const struct erofs_s
 {
 	int r = erofs_xattrs(rd->image, st, refuse_xattr, NULL, rd->err);
 
+	/* The kernel would take it for the archive's end, and leave it out. */
+	if (strcmp(path, TRAILER) == 0)
+		return error_set_kind(rd->err, ERROR_INPUT, EINVAL,
+		                      "/%s has the name that ends an initrd; rename it, or use "
+		                      "--format erofs",
+		                      path);
 	if (r > 0)
 		return error_set_kind(rd->err, ERROR_INPUT, EOPNOTSUPP,
 		                      "/%s has extended attributes, which an initrd cannot hold; "
@@ -141,7 +158,7 @@ static int write_archive(struct initrd *rd)
 	if (r == 0)
 		r = erofs_walk(rd->image, put_entry, rd, rd->err);
 	if (r == 0)
-		r = put_header(rd, "TRAILER!!!", &none, 0, 0);
+		r = put_header(rd, TRAILER, &none, 0, 0);
 	return r < 0 ? r : packer_finish(rd->packer, rd->err);
 }
 

@@ -138,6 +138,46 @@ build() { "$TOOL" build -q --format initrd --kernel "$KERNEL" --extra "$TREE" "$
 	[ ! -e x ]
 }
 
+@test "a file with the trailer's name, which the kernel would leave out, is refused; further down it is none" {
+	mkdir -p tree/d
+	: >'tree/d/TRAILER!!!'
+	build --compress none --extra tree -o x
+	cpio -t --quiet <x/rootfs.cpio | grep -qx 'd/TRAILER!!!'
+	rm -r x
+	mkdir 'tree/TRAILER!!!'
+	run build --extra tree -o x
+	one_line 3 '/TRAILER!!! has the name that ends an initrd'
+	[ ! -e x ]
+	leaves_nothing .
+}
+
+@test "times that eight digits cannot hold are the nearest" {
+	local kernel=$ROOT/build/kernel/unikernel
+	[ -e "$kernel/vmlinux" ] || skip "build/kernel/unikernel is not built"
+	command -v umoci >/dev/null || skip "umoci is not installed"
+	command -v busybox >/dev/null || skip "busybox is not installed"
+	cp -r "$DATA" data
+	printf 'init' >data/guest/bin/kihon-init
+	python3 - "$(command -v busybox)" <<-'PY'
+		import sys, tarfile
+		with tarfile.open("layer.tar", "w", format=tarfile.PAX_FORMAT) as t:
+		    for name, mtime in ("before-1970", -1), ("after-2106", 1 << 33), ("between", 1 << 31):
+		        member = tarfile.TarInfo(name)
+		        member.mtime = mtime
+		        t.addfile(member)
+		    t.add(sys.argv[1], "busybox")
+	PY
+	umoci init --layout img
+	umoci new --image img:v1
+	umoci raw add-layer --image img:v1 layer.tar
+	umoci config --image img:v1 --config.entrypoint /busybox
+	KIHON_DATA=$PWD/data "$TOOL" pack -q --kernel "$kernel" -o i img:v1
+	gzip -dc i/rootfs.cpio.gz | newc_entries >entries
+	[ "$(awk '$8 == "before-1970" { print $4 }' entries)" = 0 ]
+	[ "$(awk '$8 == "after-2106" { print $4 }' entries)" = 4294967295 ]
+	[ "$(awk '$8 == "between" { print $4 }' entries)" = 2147483648 ]
+}
+
 @test "boot: the kernel unpacks each of them" {
 	local kernel=$ROOT/build/kernel/container m said
 	[ -e "$kernel/vmlinux" ] || skip "build/kernel/container is not built"

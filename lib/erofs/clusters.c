@@ -47,6 +47,7 @@ static int check_header(struct clusters *c, const uint8_t *p, struct error *err)
 	    {CLUSTER_ADVISE_INLINE, "its end beside the inode (ztailpacking)"},
 	    {CLUSTER_ADVISE_INTERLACED, "interlaced plain clusters"},
 	};
+	const uint16_t big = c->advise & (CLUSTER_ADVISE_BIG_1 | CLUSTER_ADVISE_BIG_2);
 	const uint16_t known =
 	    CLUSTER_ADVISE_COMPACT_2B | CLUSTER_ADVISE_BIG_1 | CLUSTER_ADVISE_BIG_2;
 	bool full = c->st.layout == EROFS_LAYOUT_COMPRESSED_FULL;
@@ -63,6 +64,10 @@ static int check_header(struct clusters *c, const uint8_t *p, struct error *err)
 		return unsupported(c, err, "content that is compressed by other means than LZ4");
 	if (p[CLUSTER_HEADER_BITS])
 		return unsupported(c, err, "logical clusters of more than 4096 bytes");
+	/* As Linux: a compact index counts blocks alike for all kinds of clusters. */
+	if (big && (!(c->image->super.feature_incompat & EROFS_INCOMPAT_BIG_CLUSTER) ||
+	            (!full && big != (CLUSTER_ADVISE_BIG_1 | CLUSTER_ADVISE_BIG_2))))
+		return damaged(c, err, "clusters of several blocks where none should be");
 	return 0;
 }
 
