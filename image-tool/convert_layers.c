@@ -187,6 +187,10 @@ static int finish(struct work *w, size_t i, struct error *err)
 	if (r)
 		return r;
 	l->data_size = (uint64_t)st.st_size;
+	if (l->has_tree)
+		r = convert_check_tree(w->c, i, l->blob.fd, l->data_size, err);
+	if (r)
+		return r;
 	if (w->c->verity && !l->has_tree)
 		r = add_verity(l, err);
 	if (!r)
@@ -362,6 +366,8 @@ static int seal(struct convert *c, struct convert_layer *l, struct error *err)
 	static const char type[] = IMAGE_TYPE_EROFS_LAYER;
 	int r = 0;
 
+	if (atomic_load(c->stop))
+		return error_set(err, ECANCELED, "interrupted");
 	memcpy(l->desc.media_type, type, sizeof(type));
 	l->desc.digest = l->diff_id;
 	if (c->recipients) {

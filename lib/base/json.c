@@ -31,6 +31,27 @@ static bool too_deep(const char *text, size_t size)
 	return false;
 }
 
+/* cJSON ends strings at a NUL: what is behind one would be seen by others alone. */
+static bool has_nul(const char *text, size_t size)
+{
+	static const char nul[] = "\\u0000";
+	const char *p = text, *end = text + size;
+
+	if (!size || memchr(text, 0, size))
+		return size;
+	while ((p = memmem(p, (size_t)(end - p), nul, strlen(nul)))) {
+		size_t before = 0;
+
+		while (p - before > text && p[-1 - (ptrdiff_t)before] == '\\')
+			before++;
+		/* After an odd number of backslashes this one is what they escape. */
+		if (before % 2 == 0)
+			return true;
+		p += strlen(nul);
+	}
+	return false;
+}
+
 static size_t line_of(const char *text, const char *at)
 {
 	size_t line = 1;
@@ -52,6 +73,8 @@ int json_parse(const char *text, size_t size, size_t max, const char *what, cJSO
 	if (too_deep(text, size))
 		return error_set_kind(err, ERROR_INPUT, ELOOP, "%s is nested deeper than %d", what,
 		                      JSON_MAX_DEPTH);
+	if (has_nul(text, size))
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s has a NUL in a string", what);
 	v = cJSON_ParseWithLengthOpts(text, size, &end, 0);
 	if (!v)
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is not JSON: error in line %zu",

@@ -14,7 +14,7 @@
 
 #define JSON_MAX_DEPTH 64
 
-/* Parses exactly one value, at most `max` bytes, nested at most JSON_MAX_DEPTH.
+/* Parses exactly one value, at most `max` bytes, nested at most JSON_MAX_DEPTH, without NULs.
  * `what` names the document in errors ("image.json", "the manifest"). */
 int json_parse(const char *text, size_t size, size_t max, const char *what, cJSON **out,
                struct error *err);

@@ -107,6 +107,8 @@ static int open_source(struct oci_source *s, const char *name, const struct remo
 			s->ops = prefixes[i].ops;
 			rest = name + strlen(prefixes[i].prefix);
 		}
+	if (!*rest)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "\"%s\" names no image", name);
 	if (s->ops != &oci_source_registry)
 		r = split_path(s, rest, &st, err);
 	if (r == 0)

@@ -44,6 +44,22 @@ TEST(bad_documents)
 	check_int(json_parse("{}", 2, 1, "it", &v, &err), -EFBIG);
 }
 
+TEST(no_text_ends_early)
+{
+	static const char *const bad[] = {"{\"a\":\"b\\u0000c\"}", "{\"a\\u0000\":1}",
+	                                  "[\"\\\\\\u0000\"]"};
+	struct error err = ERROR_INIT;
+	cJSON *v = NULL;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check_int(parse(bad[i], &v, &err), -EINVAL);
+	check_str(err.text, "the text has a NUL in a string");
+	check_int(json_parse("[\"a\0b\"]", 7, 1000, "it", &v, &err), -EINVAL);
+	check_ok(parse("[\"\\\\u0000\"]", &v, &err), &err);
+	check_str(cJSON_GetArrayItem(v, 0)->valuestring, "\\u0000");
+	cJSON_Delete(v);
+}
+
 TEST(nesting_is_bounded)
 {
 	struct error err = ERROR_INIT;
