@@ -125,6 +125,10 @@ refused() {
 	boot out
 	[ "$status" -eq 125 ]
 	[[ $stderr == *"ended without the exit status of /bin/busybox"* ]]
+	# A child holds the port, which only one can have open.
+	pack "$FILES/root" -o out --cmd 'sh -c "for p in /dev/vport*; do exec 9>\$p; done; busybox sleep 1000 & exit 7"'
+	boot out
+	[ "$status" -eq 7 ]
 	pack "$FILES/hello" -o out --cmd kill
 	boot out
 	[ "$status" -eq 137 ]

@@ -100,7 +100,10 @@ int exit_port_report(const char *sysfs, const char *dev, int status, uint64_t ms
 		return error_set(err, -r, "find the port " EXIT_PORT_NAME);
 	if (snprintf(path, sizeof(path), "%s/%s", dev, name) >= (int)sizeof(path))
 		return error_set(err, ENAMETOOLONG, "find the port " EXIT_PORT_NAME);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* One process at a time has a port open; a killed one lets go of it a moment later. */
+	while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0 &&
+	       errno == EBUSY && loop_now_ms() < deadline)
+		nap();
 	if (fd < 0)
 		return error_errno(err, errno, "open %s (" EXIT_PORT_NAME ")", path);
 	r = wait_for_host(fd, deadline);

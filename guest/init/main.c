@@ -205,6 +205,8 @@ int main(int argc, char **argv)
 		status = run(&app, &err);
 	if (err.code)
 		log_error("%s", err.text);
+	/* Children that the program left behind may hold the port open. */
+	(void)kill(-1, SIGKILL);
 	report(status);
 	if (app.own_console)
 		console_silence_kernel();
