@@ -43,11 +43,16 @@ static void say(const struct compilation *c, const char *what)
 		c->rq->stage(c->rq->stage_data, what);
 }
 
-/* The first line that a tool wrote, without the name of our scratch file. */
+/* The first line that a tool wrote but warnings of wasm2c (of functions that are imported twice,
+ * which is sound), without the name of our scratch file. */
 static int first_line(const struct compilation *c, const char **line)
 {
 	const char *text = buffer_cstr(&c->said);
 
+	while (str_starts(text, "warning: ")) {
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
 	if (strncmp(text, MODULE_FILE ":", sizeof(MODULE_FILE)) == 0)
 		text += sizeof(MODULE_FILE);
 	*line = text;

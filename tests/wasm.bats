@@ -393,6 +393,12 @@ refused() {
 	refused 3 "_start takes parameters" start.wasm
 	text simd <<<'(module (memory (export "memory") 1) (func (export "_start") (drop (i32x4.extract_lane 0 (v128.load (i32.const 0))))))'
 	refused 3 "SIMD" simd.wasm
+	text twice <<-'WAT'
+		(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+		  (import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (memory (export "memory") 1)
+		  (func (export "_start") (drop (i32x4.extract_lane 0 (v128.load (i32.const 0))))))
+	WAT
+	refused 3 "SIMD" twice.wasm
 	# Sound sections, but code that is not valid: (i32.add) of nothing.
 	printf '\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\5\3\1\0\1\7\x13\2\6_start\0\0\6memory\2\0\12\5\1\3\0\x6a\x0b' >invalid.wasm
 	refused 3 "wasm2c refuses it" invalid.wasm
