@@ -106,6 +106,10 @@ static int plan(struct build *b, struct error *err)
 {
 	struct build_options *o = b->o;
 
+	if (o->kernel && (o->kernel_source || o->kernel_configs.n > 0))
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--kernel takes a kernel as it is: %s says how to build one",
+		                      o->kernel_source ? "--kernel-source" : "--kernel-config");
 	o->profile = o->profile ?: "container";
 	o->format = o->format ?: "erofs";
 	b->request = (struct root_request){
@@ -224,9 +228,9 @@ static int make_root(struct build *b, struct error *err)
 
 /* ---------------------------------------------------------------- the kernel */
 
-static int make_kernel(struct build *b, struct guestimg_package *linux_package, struct error *err)
+static struct kernel_request kernel_request(const struct build *b)
 {
-	const struct kernel_request req = {
+	return (struct kernel_request){
 	    .where = &b->where,
 	    .profile = b->o->profile,
 	    .dir = b->o->kernel,
@@ -235,6 +239,11 @@ static int make_kernel(struct build *b, struct guestimg_package *linux_package, 
 	    .offline = b->o->offline,
 	    .quiet = b->o->quiet,
 	};
+}
+
+static int make_kernel(struct build *b, struct guestimg_package *linux_package, struct error *err)
+{
+	const struct kernel_request req = kernel_request(b);
 
 	/* build-kernel draws what it does itself. */
 	progress_step(&b->progress, "KERNEL", b->o->kernel ?: b->o->profile, &b->stage, 0);
@@ -324,17 +333,49 @@ static int judge(struct build *b, const struct strv *lines, const char *option, 
 	                      file, lines->v[0]);
 }
 
-static int compare_lock(struct build *b, enum lock_part part, struct error *err)
+static int compare_lock(struct build *b, struct error *err)
 {
 	_cleanup_strv_ struct strv lines = STRV_INIT;
 	lock_diff_fn fn = b->o->update ? keep_line : keep_first;
 
-	/* What --update lists, it lists once. */
-	if (!b->o->locked || (b->o->update && part == LOCK_SOURCES))
+	if (!b->o->locked)
 		return 0;
-	if (lock_diff(&b->locked, &b->lock, part, fn, &lines) < 0)
+	if (lock_diff(&b->locked, &b->lock, LOCK_ALL, fn, &lines) < 0)
 		return error_set(err, ENOMEM, "no memory to compare with %s", b->o->locked);
 	return judge(b, &lines, "--locked", b->o->locked, err);
+}
+
+/* The sources of everything, before a kernel is built for minutes in vain. What --update lists it
+ * lists once, at the end. */
+static int compare_known(struct build *b, struct error *err)
+{
+	const struct kernel_request req = kernel_request(b);
+	const struct lock *former = b->o->locked                       ? &b->locked
+	                            : b->o->from && b->former.has_lock ? &b->former.lock
+	                                                               : NULL;
+	const char *option = b->o->locked ? "--locked" : "--from";
+	const char *name = b->o->locked ?: b->o->from;
+	_cleanup_strv_ struct strv lines = STRV_INIT;
+	_cleanup_lock_ struct lock known = {0};
+	struct guestimg_package package;
+	int r;
+
+	if (!former || b->o->update)
+		return 0;
+	if (lock_diff(former, &b->lock, LOCK_SOURCES, keep_first, &lines) < 0)
+		return error_set(err, ENOMEM, "no memory to compare inputs");
+	if (lines.n > 0)
+		return judge(b, &lines, option, name, err);
+	r = kernel_identify(&req, &b->stage, b->img, &package, err);
+	if (r == 0)
+		r = packages_fill(b->img, &b->where, &b->profile.parts, &package, err);
+	if (r == 0)
+		r = inputs_add_known(&known, b->img, &b->where, err);
+	if (r < 0)
+		return r;
+	if (lock_diff(former, &known, LOCK_KNOWN, keep_first, &lines) < 0)
+		return error_set(err, ENOMEM, "no memory to compare inputs");
+	return judge(b, &lines, option, name, err);
 }
 
 static int compare_former(struct build *b, struct error *err)
@@ -413,7 +454,7 @@ static int build_image(struct build *b, struct error *err)
 	if (r == 0)
 		r = make_tree(b, err);
 	if (r == 0)
-		r = compare_lock(b, LOCK_SOURCES, err);
+		r = compare_known(b, err);
 	if (r == 0)
 		r = mark_hot(b, &linux_package, err);
 	if (r == 0)
@@ -432,7 +473,7 @@ static int build_image(struct build *b, struct error *err)
 	if (r == 0)
 		r = inputs_add_made(&b->lock, b->img, &b->where, err);
 	if (r == 0)
-		r = compare_lock(b, LOCK_ALL, err);
+		r = compare_lock(b, err);
 	if (r == 0)
 		r = compare_former(b, err);
 	return r < 0 ? r : publish(b, err);

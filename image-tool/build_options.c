@@ -44,7 +44,7 @@ static const struct option options[] = {
     {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
      "Take this program for the agent instead of our own."},
     {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,
-     "Take vmlinux (and bzImage) from DIR instead of building them."},
+     "Take vmlinux (and bzImage) from DIR instead of building them; excludes the next two."},
     {"kernel-source", 0, OPTION_STRING, AT(kernel_source), "DIR", NULL,
      "Build the kernel from this tree instead of Debian's package."},
     {"kernel-config", 0, OPTION_LIST, AT(kernel_configs), "FILE", NULL,
@@ -61,14 +61,14 @@ static const struct option options[] = {
      "Write image.lock, which pins every input by hash, to FILE as well."},
     {"locked", 0, OPTION_STRING, AT(locked), "FILE", NULL,
      "Build only from the inputs that FILE, an image.lock, pins; else name the one that\n"
-     "differs and write nothing (exit status 5)."},
+     "differs and write nothing (exit status 5), before a kernel is built if it is a source."},
     {"from", 0, OPTION_STRING, AT(from), "IMAGE", NULL,
      "Build a former image (its folder, or its image.json) anew: the same profile, format,\n"
      "options, hot files and time, and the same bytes, or the first difference and what\n"
      "caused it (exit status 5). Give --extra, --agent and --kernel as they were."},
     {"update", 0, OPTION_FLAG, AT(update), NULL, NULL,
      "List what changed since the image that is in DIR (or since --from or --locked, which\n"
-     "then refuse nothing)."},
+     "then refuse nothing), also with --quiet."},
     {"json", 0, OPTION_FLAG, AT(json), NULL, NULL, "Print what was built as JSON."},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), NULL, NULL, "Print errors only."},
     {"output", 'o', OPTION_STRING, AT(output), "DIR", NULL, "Where the image goes. Needed."},

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "image-tool/convert.h"
+#include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/image/erofs_layer.h"
 #include "lib/image/hash.h"
@@ -100,7 +101,8 @@ static int open_below(struct work *w, size_t n, struct lower **out, struct error
  * always has the same. */
 static int add_verity(struct convert_layer *l, struct error *err)
 {
-	const struct verity_place place = {l->blob.fd, 0, l->blob.fd, l->data_size, true};
+	const struct verity_place place = {l->blob.fd,   0,    l->blob.fd,
+	                                   l->data_size, true, tool_interrupted};
 	char hex[65] = "";
 	int r;
 

@@ -142,11 +142,25 @@ static int diff_kernel(const struct telling *t, const struct guestimg *a, const 
 	                     b->kernel.config_sha256);
 }
 
+static char *size_text(uint64_t size)
+{
+	return size > 0 ? str_printf("%" PRIu64, size) : strdup("");
+}
+
+static int diff_size(const struct telling *t, const struct guestimg *a, const struct guestimg *b)
+{
+	_cleanup_free_ char *x = size_text(a->rootfs.size), *y = size_text(b->rootfs.size);
+
+	return x && y ? tell_text(t, "--size", x, y) : -ENOMEM;
+}
+
 static int diff_words(const struct telling *t, const struct guestimg *a, const struct guestimg *b)
 {
 	const struct {
 		const char *what, *a, *b;
 	} words[] = {
+	    {"profile", a->profile, b->profile},
+	    {"agent", a->agent.version, b->agent.version},
 	    {"format", a->rootfs.format, b->rootfs.format},
 	    {"file system", a->rootfs.type, b->rootfs.type},
 	    {"--compress", a->rootfs.compress, b->rootfs.compress},
@@ -156,25 +170,32 @@ static int diff_words(const struct telling *t, const struct guestimg *a, const s
 
 	for (size_t i = 0; r == 0 && i < sizeof(words) / sizeof(*words); i++)
 		r = tell_text(t, words[i].what, words[i].a, words[i].b);
+	if (r == 0)
+		r = diff_size(t, a, b);
 	if (r == 0 && a->timestamp != b->timestamp)
 		r = tell(
 		    t, str_printf("time: %" PRIu64 " became %" PRIu64, a->timestamp, b->timestamp));
 	return r;
 }
 
-static int diff_files(const struct telling *t, const struct guestimg *a, const struct guestimg *b)
+static int diff_files(const struct telling *t, const struct former *f, const struct guestimg *b)
 {
+	const struct guestimg *a = f->img;
+	const char *why = f->has_lock ? ""
+	                              : " (which input of it changed, only the former " LOCK_FILE
+	                                " could say, and there is none beside image.json)";
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < a->n_files; i++) {
-		const struct guestimg_file *f = &a->files[i], *g = guestimg_find(b, f->name);
+		const struct guestimg_file *x = &a->files[i], *y = guestimg_find(b, x->name);
 
-		if (!g)
-			r = tell(t, str_printf("file %s: is not in the image any more", f->name));
-		else if (strcmp(f->sha256, g->sha256) != 0)
-			r = tell(t, str_printf("file %s: %" PRIu64 " bytes, sha256 %.16s... became "
-			                       "%" PRIu64 " bytes, sha256 %.16s...",
-			                       f->name, f->size, f->sha256, g->size, g->sha256));
+		if (!y)
+			r = tell(t, str_printf("file %s: is not in the image any more", x->name));
+		else if (strcmp(x->sha256, y->sha256) != 0)
+			r = tell(t,
+			         str_printf("file %s: %" PRIu64 " bytes, sha256 %.16s... became "
+			                    "%" PRIu64 " bytes, sha256 %.16s...%s",
+			                    x->name, x->size, x->sha256, y->size, y->sha256, why));
 	}
 	for (size_t i = 0; r == 0 && i < b->n_files; i++)
 		if (!guestimg_find(a, b->files[i].name))
@@ -199,5 +220,5 @@ int former_diff(const struct former *f, const struct guestimg *img, const struct
 		r = diff_kernel(&t, f->img, img);
 	if (r == 0)
 		r = diff_words(&t, f->img, img);
-	return r ? r : diff_files(&t, f->img, img);
+	return r ? r : diff_files(&t, f, img);
 }

@@ -158,6 +158,7 @@ static int write_root(const struct hot_trace *t, struct error *err)
 	_cleanup_close_ int fd = -1;
 	int r = add_probe(t, err);
 
+	opts.interrupted = tool_interrupted;
 	if (r == 0)
 		r = stage_create(t->stage, TRACE_DIR "/" TRACE_ROOT, &fd, err);
 	if (r == 0)

@@ -87,14 +87,22 @@ static int add_kernel_files(struct lock *lock, const struct guestimg *img, struc
 	return r;
 }
 
-static int add_kernel(struct lock *lock, const struct guestimg *img,
-                      const struct guestimg_package *source, struct error *err)
+static int add_kernel_source(struct lock *lock, const struct guestimg *img,
+                             const struct guestimg_package *source, struct error *err)
 {
 	int r =
 	    lock_add(lock, "kernel-source", source->source, source->version, source->sha256, err);
 
 	if (r == 0 && img->kernel.compiler)
 		r = lock_add(lock, "kernel-compiler", "gcc", img->kernel.compiler, NULL, err);
+	return r;
+}
+
+static int add_kernel(struct lock *lock, const struct guestimg *img,
+                      const struct guestimg_package *source, struct error *err)
+{
+	int r = add_kernel_source(lock, img, source, err);
+
 	return r < 0 ? r
 	             : lock_add(lock, "kernel-config", img->profile, NULL,
 	                        img->kernel.config_sha256, err);
@@ -108,6 +116,22 @@ static int add_compressor(struct lock *lock, const struct guestimg *img, struct 
 	if (strcmp(fs, "erofs") != 0 || !how || !str_starts(how, "lz4"))
 		return 0;
 	return lock_add(lock, "compressor", "liblz4", erofs_lz4_version(), NULL, err);
+}
+
+int inputs_add_known(struct lock *lock, const struct guestimg *img, const struct locations *where,
+                     struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < img->n_packages; i++) {
+		const struct guestimg_package *p = &img->packages[i];
+
+		if (strcmp(p->name, "linux") == 0)
+			r = add_kernel_source(lock, img, p, err);
+		else
+			r = lock_add(lock, "package", p->name, p->version, p->sha256, err);
+	}
+	return r < 0 ? r : packages_pin_builds(lock, img, where, err);
 }
 
 int inputs_add_made(struct lock *lock, const struct guestimg *img, const struct locations *where,

@@ -11,6 +11,10 @@
 /* This Kihon, lists, files, fragments: what is known before the kernel is. */
 int inputs_add_sources(struct lock *lock, const struct profile *p, const struct strv *fragments,
                        struct error *err);
+/* The sources of kernel and libraries, of an image whose packages are known but that is not made
+ * yet. */
+int inputs_add_known(struct lock *lock, const struct guestimg *img, const struct locations *where,
+                     struct error *err);
 /* Kernel and libraries, of an image that is described (its packages and files are known). */
 int inputs_add_made(struct lock *lock, const struct guestimg *img, const struct locations *where,
                     struct error *err);

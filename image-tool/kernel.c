@@ -18,6 +18,7 @@
 
 #define KERNEL_JSON_MAX 65536
 #define LOG_MAX         (1u << 20)
+#define BUILD_INPUT     3 /* an exit status of build-kernel */
 
 /* Waits for the child; an interruption is passed on to it, and it is waited for all the same. */
 static int wait_for(pid_t pid, int *status)
@@ -34,7 +35,7 @@ static int wait_for(pid_t pid, int *status)
 	}
 }
 
-static int build_argv(const struct kernel_request *req, const char *out, struct strv *argv)
+static int common_argv(const struct kernel_request *req, struct strv *argv)
 {
 	int r = strv_addf(argv, "%s/kernel-config/build-kernel", req->where->data);
 
@@ -45,11 +46,18 @@ static int build_argv(const struct kernel_request *req, const char *out, struct 
 		r = r ?: strv_add(argv, "--kernel-config") ?: strv_add(argv, req->configs->v[i]);
 	if (req->offline)
 		r = r ?: strv_add(argv, "--offline");
-	return r ?: strv_add(argv, "-o") ?: strv_add(argv, out);
+	return r;
+}
+
+static const char *strip(const char *line)
+{
+	static const char prefix[] = "build-kernel: ";
+
+	return str_starts(line, prefix) ? line + sizeof(prefix) - 1 : line;
 }
 
 /* What build-kernel said last, when it was not heard. */
-static int not_built(const struct kernel_request *req, int log, struct error *err)
+static int not_built(const struct kernel_request *req, int code, int log, struct error *err)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	char *last = NULL, *save = NULL;
@@ -59,24 +67,22 @@ static int not_built(const struct kernel_request *req, int log, struct error *er
 		for (char *l = strtok_r((char *)text.data, "\n", &save); l;
 		     l = strtok_r(NULL, "\n", &save))
 			last = l;
-	return error_set_kind(err, ERROR_ENVIRONMENT, EIO,
+	/* It says so when it is the caller's fragment or tree that is wrong. */
+	return error_set_kind(err, code == BUILD_INPUT ? ERROR_INPUT : ERROR_ENVIRONMENT, EIO,
 	                      "the kernel of profile %s was not built: %s", req->profile,
-	                      last ?: "build-kernel says why above");
+	                      last ? strip(last) : "build-kernel says why above");
 }
 
-int kernel_build(const struct kernel_request *req, const char *out, struct stage *stage,
-                 struct error *err)
+/* Runs it to its end; its standard output goes to `out` (-1: nowhere). */
+static int run_builder(const struct kernel_request *req, const struct strv *argv, int out,
+                       struct stage *stage, struct error *err)
 {
-	_cleanup_strv_ struct strv argv = STRV_INIT;
 	_cleanup_close_ int log = -1;
-	struct process_opts opts = {.n_fds = 3, .fds = {-1, -1, 2}};
+	struct process_opts opts = {
+	    .path = argv->v[0], .argv = argv->v, .n_fds = 3, .fds = {-1, out, 2}};
 	int status = 0, r = 0;
 	pid_t pid;
 
-	if (build_argv(req, out, &argv) < 0)
-		return error_set(err, ENOMEM, "no memory to build the kernel");
-	opts.path = argv.v[0];
-	opts.argv = argv.v;
 	if (req->quiet) {
 		r = stage_create(stage, "kernel.log", &log, err);
 		opts.fds[2] = log;
@@ -90,7 +96,18 @@ int kernel_build(const struct kernel_request *req, const char *out, struct stage
 		return error_errno(err, -r, "cannot wait for build-kernel");
 	if (tool_interrupted())
 		return error_set(err, EINTR, "interrupted");
-	return process_exit_code(status) == 0 ? 0 : not_built(req, log, err);
+	status = process_exit_code(status);
+	return status == 0 ? 0 : not_built(req, status, log, err);
+}
+
+int kernel_build(const struct kernel_request *req, const char *out, struct stage *stage,
+                 struct error *err)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+
+	if (common_argv(req, &argv) < 0 || strv_add(&argv, "-o") < 0 || strv_add(&argv, out) < 0)
+		return error_set(err, ENOMEM, "no memory to build the kernel");
+	return run_builder(req, &argv, -1, stage, err);
 }
 
 static int copy(int from, const char *name, struct stage *stage, struct error *err)
@@ -244,4 +261,68 @@ int kernel_get(const struct kernel_request *req, struct stage *stage, struct gue
 		return error_set(err, ENOMEM, "no memory to build the kernel");
 	r = kernel_build(req, built, stage, err);
 	return r < 0 ? r : take(built, stage, img, package, err);
+}
+
+/* ---------------------------------------------------------------- what it is made from */
+
+/* The lines of build-kernel --identify: package, version, SHA-256, compiler. */
+static int parse_identity(const struct buffer *text, struct guestimg *img,
+                          struct guestimg_package *package, struct error *err)
+{
+	_cleanup_strv_ struct strv lines = STRV_INIT;
+	struct arena *a = &img->arena;
+
+	if (strv_split(&lines, buffer_cstr(text), "\n") < 0)
+		return error_set(err, ENOMEM, "no memory to identify the kernel's source");
+	if (lines.n != 4)
+		return error_set(err, EINVAL,
+		                 "build-kernel --identify does not say what it should");
+	*package = (struct guestimg_package){
+	    .name = "linux",
+	    .source = arena_strdup(a, lines.v[0]),
+	    .version = arena_strdup(a, lines.v[1]),
+	    .sha256 = arena_strdup(a, lines.v[2]),
+	};
+	img->kernel.compiler = arena_strdup(a, lines.v[3]);
+	return a->failed ? error_set(err, ENOMEM, "no memory to identify the kernel's source") : 0;
+}
+
+static int ask_builder(const struct kernel_request *req, struct stage *stage, struct buffer *text,
+                       struct error *err)
+{
+	_cleanup_strv_ struct strv argv = STRV_INIT;
+	_cleanup_close_ int out = -1;
+	int r;
+
+	if (common_argv(req, &argv) < 0 || strv_add(&argv, "--identify") < 0)
+		return error_set(err, ENOMEM, "no memory to identify the kernel's source");
+	r = stage_create(stage, "kernel.identity", &out, err);
+	if (r == 0)
+		r = run_builder(req, &argv, out, stage, err);
+	if (r < 0)
+		return r;
+	r = lseek(out, 0, SEEK_SET) < 0 ? -errno : fs_read_fd(out, KERNEL_JSON_MAX, text);
+	return r < 0 ? error_errno(err, -r, "cannot read what build-kernel said") : 0;
+}
+
+int kernel_identify(const struct kernel_request *req, struct stage *stage, struct guestimg *img,
+                    struct guestimg_package *package, struct error *err)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_close_ int dir = -1;
+	int r;
+
+	*package = (struct guestimg_package){0};
+	if (!req->dir) {
+		r = ask_builder(req, stage, &text, err);
+		return r < 0 ? r : parse_identity(&text, img, package, err);
+	}
+	/* A folder that cannot be read is kernel_get()'s to name. */
+	dir = open(req->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return 0;
+	r = read_description(dir, img, package, err);
+	if (r > 0)
+		*package = (struct guestimg_package){0};
+	return r < 0 ? error_prefix(err, r, "kernel of %s", req->dir) : 0;
 }

@@ -29,6 +29,11 @@ struct kernel_request {
 int kernel_get(const struct kernel_request *req, struct stage *stage, struct guestimg *img,
                struct guestimg_package *package, struct error *err);
 
+/* What kernel_get() will build it from, or was built from: *package and the compiler in
+ * img->kernel. package->name is NULL where nobody says. Builds nothing, but fetches the source. */
+int kernel_identify(const struct kernel_request *req, struct stage *stage, struct guestimg *img,
+                    struct guestimg_package *package, struct error *err);
+
 /* Only runs build-kernel: vmlinux, bzImage, kernel.config and kernel.json into the folder `out`. */
 int kernel_build(const struct kernel_request *req, const char *out, struct stage *stage,
                  struct error *err);

@@ -153,6 +153,16 @@ static bool is_source(const char *kind)
 	return false;
 }
 
+static bool is_compared(enum lock_part part, const char *kind, const struct lock *now)
+{
+	if (part != LOCK_KNOWN)
+		return part == LOCK_ALL || is_source(kind);
+	for (size_t i = 0; i < now->n; i++)
+		if (strcmp(now->pins[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
 static bool same_pin(const struct lock_pin *a, const struct lock_pin *b)
 {
 	return strcmp(a->kind, b->kind) == 0 && strcmp(a->name, b->name) == 0;
@@ -208,14 +218,14 @@ int lock_diff(const struct lock *former, const struct lock *now, enum lock_part 
 	for (size_t i = 0; r == 0 && i < former->n; i++) {
 		const struct lock_pin *a = &former->pins[i], *b;
 
-		if (part == LOCK_SOURCES && !is_source(a->kind))
+		if (!is_compared(part, a->kind, now))
 			continue;
 		b = find(now, former, i);
 		if (!b || !equal(a->version, b->version) || !equal(a->sha256, b->sha256))
 			r = tell(a, b, fn, data);
 	}
 	for (size_t i = 0; r == 0 && i < now->n; i++)
-		if ((part == LOCK_ALL || is_source(now->pins[i].kind)) && !find(former, now, i))
+		if (is_compared(part, now->pins[i].kind, now) && !find(former, now, i))
 			r = tell(NULL, &now->pins[i], fn, data);
 	return r;
 }

@@ -59,8 +59,9 @@ void lock_format(const struct lock *l, struct buffer *out);
 int lock_parse(struct lock *l, const char *text, size_t size, const char *what, struct error *err);
 int lock_load(struct lock *l, const char *path, struct error *err);
 
-/* Which pins to compare: kinds that `now` has all of already. */
-enum lock_part { LOCK_SOURCES, LOCK_ALL };
+/* Which pins to compare: of kinds that are known before kernel and libraries are looked at; of
+ * kinds that `now` has a pin of; all. */
+enum lock_part { LOCK_SOURCES, LOCK_KNOWN, LOCK_ALL };
 
 /* Calls fn with a line for each pin that the two do not agree on, in the order of the former. A
  * non-zero return ends it and is returned. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "image-tool/pack.h"
+#include "image-tool/tool.h"
 #include "image-tool/wasm.h"
 #include "lib/base/fs.h"
 #include "lib/elf/elf.h"
@@ -24,10 +25,11 @@ static int no_memory(struct error *err)
 
 static int make_view(struct pack *p, struct error *err)
 {
-	const struct erofs_write_opts opts = EROFS_WRITE_OPTS_LAYER;
+	struct erofs_write_opts opts = EROFS_WRITE_OPTS_LAYER;
 	_cleanup_close_ int fd = -1;
 	int r;
 
+	opts.interrupted = tool_interrupted;
 	rootview_close(steal_ptr(&p->view));
 	r = stage_create(&p->stage, VIEW_FILE, &fd, err);
 	if (r == 0)

@@ -13,7 +13,6 @@
 
 #include "image-tool/initrd.h"
 #include "image-tool/tool.h"
-#include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/disk/layout.h"
 #include "lib/erofs/reader.h"
@@ -54,14 +53,11 @@ static int take_compression(const struct making *m, struct erofs_compression *ou
 {
 	const struct compression *c = &m->plan->compression;
 	char word[32];
-	int r;
 
 	if (strcmp(m->type, "erofs") != 0 || strcmp(c->method, "none") == 0)
 		return 0;
 	snprintf(word, sizeof(word), c->level ? "%s,%u" : "%s", c->method, c->level);
-	r = erofs_compression_parse(word, out, err);
-	out->interrupted = tool_interrupted;
-	return r;
+	return erofs_compression_parse(word, out, err);
 }
 
 static int write_erofs(struct making *m, int fd, struct error *err)
@@ -72,6 +68,7 @@ static int write_erofs(struct making *m, int fd, struct error *err)
 	if (r < 0)
 		return r;
 	opts.build_time = m->req->mtime;
+	opts.interrupted = tool_interrupted;
 	snprintf(opts.volume_name, sizeof(opts.volume_name), "kihon");
 	r = erofs_write_tree(m->req->tree, fd, &opts, NULL, err);
 	if (r < 0 && err && (r == -ENOSPC || r == -EDQUOT))
@@ -148,7 +145,10 @@ static int make_ext4(struct making *m, const char *name, bool journal, struct er
 {
 	_cleanup_erofs_image_ struct erofs_image *image = NULL;
 	_cleanup_close_ int from = -1, to = -1;
-	struct ext4_write_opts opts = {.label = "kihon", .time = m->req->mtime, .journal = journal};
+	struct ext4_write_opts opts = {.label = "kihon",
+	                               .time = m->req->mtime,
+	                               .journal = journal,
+	                               .interrupted = tool_interrupted};
 	struct ext4_write_stats stats;
 	int r = write_source(m, SCRATCH, &from, err);
 
@@ -231,7 +231,8 @@ static int both_words(struct making *m, const struct verity *v, bool disk, uint6
 static int add_tree(struct making *m, struct verity *v, const char *salted, int fd,
                     uint64_t data_offset, uint64_t hash_offset, struct error *err)
 {
-	const struct verity_place place = {fd, data_offset, fd, hash_offset, false};
+	const struct verity_place place = {fd,          data_offset, fd,
+	                                   hash_offset, false,       tool_interrupted};
 	struct guestimg_verity *out = &m->img->verity;
 	char hex[65];
 	int r = digest(m, salted, hex, err);
@@ -292,13 +293,19 @@ static int complete_plain(struct making *m, struct error *err)
 
 /* ---------------------------------------------------------------- a disk for Kata */
 
+/* Between two looks whether to go on. */
+#define COPY_PIECE (16 << 20)
+
 static int copy_data(int from, int to, uint64_t at, off_t start, off_t end, struct error *err)
 {
 	off_t in = start, out = (off_t)at + start;
 
 	while (in < end) {
-		ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - in), 0);
+		size_t want = end - in < COPY_PIECE ? (size_t)(end - in) : COPY_PIECE;
+		ssize_t n = copy_file_range(from, &in, to, &out, want, 0);
 
+		if (tool_interrupted())
+			return error_set(err, EINTR, "interrupted");
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

@@ -138,7 +138,7 @@ static const struct checker {
 
 static int check_tree(int fd, const struct guestimg_verity *g, struct error *err)
 {
-	const struct verity_place place = {fd, g->data_offset, fd, g->hash_offset, false};
+	const struct verity_place place = {fd, g->data_offset, fd, g->hash_offset, false, NULL};
 	struct verity v = {.data_blocks = g->data_blocks, .salt_size = 32};
 	int e = verity_unhex(g->root_hash, v.root, sizeof(v.root));
 

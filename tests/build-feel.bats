@@ -73,6 +73,26 @@ terminal() {
 	done
 }
 
+@test "interrupted in the middle of one large file, in every format: it ends there and then" {
+	mkdir tree
+	head -c 600000000 /dev/zero | tr '\0' 'x' >tree/large
+	local pid f
+	for f in erofs "erofs --verity" "erofs --compress lz4hc,12" initrd "kata --verity"; do
+		# shellcheck disable=SC2086
+		env --default-signal=INT,HUP "$TOOL" build -q --kernel "$KERNEL" --extra tree --format $f -o one 2>err 3>&- &
+		pid=$!
+		# Some of the root is there: far from all, and none of what comes after it.
+		until [ -n "$(find one/.build-* -type f -size +1M 2>/dev/null)" ] || ! kill -0 $pid; do sleep 0.01; done
+		kill -INT $pid
+		status=0
+		wait $pid || status=$?
+		echo "$f: $status $(cat err)"
+		[ $status -eq 130 ]
+		[ "$(cat err)" = "kata-image-tool: interrupted; nothing was written" ]
+		[ ! -e one ]
+	done
+}
+
 @test "every verb has help, a manual section and completion; exit statuses are documented" {
 	local v o
 	"$TOOL" --man >man

@@ -71,7 +71,12 @@ pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
 	rm -r tree && mv tree2 tree
 	printf other >agent
 	refused 'file guest:bin/kihon-agent: sha256' --agent agent
-	refused 'fragment f.config: is new' --kernel-config "$(echo CONFIG_X=y >f.config && echo f.config)"
+	echo CONFIG_X=y >f.config
+	run "$TOOL" build -q --extra tree --locked lock --kernel-config f.config -o x
+	one_line 5 'fragment f.config: is new'
+	[ ! -e x ]
+	run build --extra tree --locked lock --kernel-config f.config -o x
+	one_line 2 '--kernel takes a kernel as it is'
 	sed -i 's/"version":"1.2"/"version":"1.3"/' data/guest/packages.json
 	refused 'package musl: version 1.2 became 1.3'
 	sed -i 's/"version":"1.3"/"version":"1.2"/; s/"recipe":"0123"/"recipe":"4567"/' data/guest/packages.json
@@ -88,6 +93,61 @@ pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
 	one_line 5 'extra tree: is not used any more'
 	describe_kernel 6.12.1-1 "$config"
 	build --extra tree --locked lock -o x
+}
+
+@test "--locked and --from compare the sources before a kernel is built" {
+	describe_kernel 6.12.1-1 "$config"
+	mkdir -p data/kernel-config
+	# Says what it would build from, or "builds" and leaves a trace.
+	cat >data/kernel-config/build-kernel <<-END
+		#!/bin/bash
+		if [[ " \$* " == *" --identify "* ]]; then
+			jq -r '.source_package, .source_version, .source_sha256, .compiler' $KERNEL/kernel.json
+			exit
+		fi
+		touch $PWD/built
+		while [[ \$1 != -o ]]; do shift; done
+		cp -r $KERNEL "\$2"
+	END
+	chmod +x data/kernel-config/build-kernel
+	"$TOOL" build -q -o one
+	[ -e built ]
+	rm built
+	"$TOOL" build -q --locked one/image.lock -o two
+	"$TOOL" build -q --from one -o two
+	diff -r one two
+	rm -r built two
+	refused() {
+		run "$TOOL" build -q "${@:2}" -o two
+		one_line 5 "$1"
+		[ ! -e built ] && [ ! -e two ]
+	}
+	describe_kernel 6.12.2-1 "$config"
+	refused 'kernel-source linux-source-6.12: version 6.12.1-1 became 6.12.2-1' --locked one/image.lock
+	refused 'kernel-source linux-source-6.12: version 6.12.1-1 became 6.12.2-1' --from one
+	describe_kernel 6.12.1-1 "$config"
+	sed -i 's/gcc 12/gcc 13/' kernel/kernel.json
+	refused 'kernel-compiler gcc: version gcc 12 became gcc 13' --locked one/image.lock
+	describe_kernel 6.12.1-1 "$config"
+	sed -i 's/"version":"1.2"/"version":"1.3"/' data/guest/packages.json
+	refused 'package musl: version 1.2 became 1.3' --locked one/image.lock
+	refused 'package musl: version 1.2 became 1.3' --from one
+	sed -i 's/"version":"1.3"/"version":"1.2"/; s/"recipe":"0123"/"recipe":"4567"/' data/guest/packages.json
+	refused 'package-build zlib: version 0123 became 4567' --locked one/image.lock
+	refused 'extra tree: is new' --extra tree --from one
+	# An image is replaced all the same where the difference is only to be listed.
+	"$TOOL" build -q --update --locked one/image.lock -o two >said
+	grep -qx 'changed: package-build zlib: version 0123 became 4567' said
+}
+
+@test "a builder that says nothing of its source is an error, not a match" {
+	build --write-lock lock -o one
+	mkdir -p data/kernel-config
+	printf '#!/bin/sh\nexit 0\n' >data/kernel-config/build-kernel
+	chmod +x data/kernel-config/build-kernel
+	run "$TOOL" build -q --locked lock -o x
+	one_line 1 'does not say what it should'
+	[ ! -e x ]
 }
 
 @test "the pin of a folder: names, modes, links, targets, content; neither times nor owners" {
@@ -180,6 +240,9 @@ pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
 	# Without a lock the file itself is the first thing that is known to differ.
 	run build --extra tree --agent agent --from alone -o x
 	one_line 5 'file rootfs.erofs: '
+	[[ $output == *'only the former image.lock could say'* ]]
+	run build --extra tree --from alone --profile debug -o x
+	one_line 5 'profile: container became debug'
 	run build --from nowhere -o x
 	one_line 4 nowhere
 	echo '{}' >alone/image.json

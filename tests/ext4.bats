@@ -86,6 +86,44 @@ listing() {
 	[ ! -e tree/disk ] || [ "$(stat -c '%t %T' mnt/disk)" = "$(stat -c '%t %T' tree/disk)" ]
 }
 
+@test "zeros that fill 64 KiB are holes, whether the source has holes or not" {
+	mkdir tree full
+	truncate -s 20G tree/large
+	printf x | dd of=tree/large bs=1 seek=5000000000 conv=notrunc status=none
+	truncate -s 100000 tree/zeros
+	printf '%070000d' 0 | tr 0 '\0' >tree/short
+	python3 - <<-'END'
+		import os
+		with open("tree/many", "wb") as f:
+		    for i in range(2000):
+		        f.write(b"%065536d" % i if i % 2 else b"\0" * 65536)
+		    f.truncate(2000 * 65536 + 5000)
+	END
+	{ printf '%0200000d' 0 | tr 0 '\0'; echo end; } >tree/end
+	"$PACK" tree e
+	e2fsck -fn e
+	[ "$(stat -c %s e)" -lt 80000000 ]
+	debugfs -R 'stat /zeros' e 2>/dev/null | grep -q 'Blockcount: 0$'
+	debugfs -R 'stat /short' e 2>/dev/null | grep -q 'Blockcount: 0$'
+	debugfs -R 'stat /end' e 2>/dev/null | grep -q 'Blockcount: 8$'
+	debugfs -R 'dump /many many' e 2>/dev/null
+	cmp tree/many many
+	# The same bytes from a copy without holes.
+	"$PACK" full empty
+	rm tree/large
+	cp --sparse=never -p tree/* full/
+	touch -r tree full
+	"$PACK" tree e1
+	"$PACK" full e2
+	cmp e1 e2
+	mounted e
+	cmp tree/many mnt/many
+	cmp tree/end mnt/end
+	cmp tree/zeros mnt/zeros
+	[ "$(dd if=mnt/large bs=1 skip=5000000000 count=1 status=none)" = x ]
+	[ "$(stat -c %s mnt/large)" -eq $((20 << 30)) ]
+}
+
 @test "names that hash alike, and of all lengths, stay findable" {
 	mkdir tree
 	python3 - <<-'END'

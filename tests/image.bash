@@ -8,7 +8,7 @@ image_data() {
 	mkdir -p "$1"/guest/{bin,licences,share}
 	cp -r "$ROOT/rootfs" "$1/"
 	printf 'agent' >"$1/guest/bin/kihon-agent"
-	head -c 3000000 /dev/zero >"$1/guest/bin/kihon-pull"
+	yes pull | head -c 3000000 >"$1/guest/bin/kihon-pull"
 	printf 'libc.a\n' >"$1/guest/bin/kihon-agent.libs"
 	printf 'libc.a\nlibz.a\n' >"$1/guest/bin/kihon-pull.libs"
 	echo certificates >"$1/guest/share/ca-certificates.crt"

@@ -76,24 +76,24 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 @test "a symbol that cannot take is named with what was wanted, what came and who asked" {
 	printf 'CONFIG_NO_SUCH_SYMBOL=y\nCONFIG_MODULES=y\nCONFIG_X86_64=n\n' >"$BATS_TEST_TMPDIR/mine.config"
 	run build_kernel --configure-only --kernel-config "$BATS_TEST_TMPDIR/mine.config"
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 3 ]
 	[[ $output == *"CONFIG_NO_SUCH_SYMBOL: wanted y, got nothing"*"fragment mine.config"* ]]
 	[[ $output != *"CONFIG_MODULES"* ]]
 }
 
 @test "a fragment that cannot be read, or a line that is none, is named" {
 	run build_kernel --kernel-config /nonexistent.config
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 3 ]
 	[[ $output == *"/nonexistent.config"* ]]
 	printf 'CONFIG_A=y\nCONFIG_B = y\n' >"$BATS_TEST_TMPDIR/bad.config"
 	run build_kernel --kernel-config "$BATS_TEST_TMPDIR/bad.config"
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 3 ]
 	[[ $output == *"bad.config line 2"* ]]
 }
 
 @test "a directory that is no kernel source is refused" {
 	run build_kernel --kernel-source "$BATS_TEST_TMPDIR"
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 3 ]
 	[[ $output == *"not a Linux source tree"* ]]
 }
 

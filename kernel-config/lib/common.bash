@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Messages and cleaning up, shared by the pieces of build-kernel. shellcheck shell=bash
 
-readonly EXIT_FAILURE=1 EXIT_USAGE=2
+readonly EXIT_FAILURE=1 EXIT_USAGE=2 EXIT_INPUT=3
 
 # Lines for people go to standard error, also from a step whose own is redirected; standard output carries only
 # the result.
@@ -12,6 +12,13 @@ die() {
 	clear_progress
 	say "$*"
 	exit "$EXIT_FAILURE"
+}
+
+# What the caller gave cannot be built.
+die_input() {
+	clear_progress
+	say "$*"
+	exit "$EXIT_INPUT"
 }
 
 usage_error() {

@@ -33,7 +33,7 @@ read_profile() {
 # `# CONFIG_A is not set`.
 read_fragment() {
 	local file=$1 line number=0 since rest
-	[[ -r $file ]] || die "cannot read the configuration fragment $file"
+	[[ -r $file ]] || die_input "cannot read the configuration fragment $file"
 	while IFS= read -r line || [[ -n $line ]]; do
 		((++number))
 		[[ $line =~ ^'# '(CONFIG_[A-Za-z0-9_]+)' is not set'$ ]] && line=${BASH_REMATCH[1]}=n
@@ -42,10 +42,10 @@ read_fragment() {
 		if [[ $line =~ ^(.*[^[:space:]])[[:space:]]+'#'[[:space:]]*(.*)$ ]]; then
 			line=${BASH_REMATCH[1]} rest=${BASH_REMATCH[2]}
 			[[ $rest =~ ^'since '([0-9]+)\.([0-9]+)$ ]] ||
-				die "$file line $number: '# $rest' is neither a comment line nor '# since VERSION'"
+				die_input "$file line $number: '# $rest' is neither a comment line nor '# since VERSION'"
 			since=$((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2]))
 		fi
-		take_line "$line" "$since" "${file##*/}" || die "$file line $number: '$line' is not CONFIG_NAME=value"
+		take_line "$line" "$since" "${file##*/}" || die_input "$file line $number: '$line' is not CONFIG_NAME=value"
 	done <"$file"
 }
 
@@ -73,7 +73,7 @@ write_fragment() {
 
 # check_config FILE VERSION: dies naming every symbol that did not take.
 check_config() {
-	local line symbol missing=0
+	local line symbol said missing=0 first=
 	local -A got=()
 	while IFS= read -r line; do
 		[[ $line == CONFIG_*=* ]] && got[${line%%=*}]=${line#*=}
@@ -83,12 +83,13 @@ check_config() {
 		took "${GROUP[$symbol]}" && continue
 		[[ ${GROUP[$symbol]%% *} == "$symbol" ]] || continue
 		clear_progress
-		say "$symbol: wanted ${WANT[$symbol]}, got ${got[$symbol]:-nothing (unknown, or its dependencies are off)}" \
-			"(fragment ${FROM[$symbol]})"
+		said="$symbol: wanted ${WANT[$symbol]}, got ${got[$symbol]:-nothing (unknown, or its dependencies are off)} (fragment ${FROM[$symbol]})"
+		say "$said"
+		: "${first:=$said}"
 		((++missing))
 	done
 	((missing == 0)) ||
-		die "$missing of the symbols asked for did not take; correct the fragments (Kconfig's \`depends on\` says what they need)"
+		die_input "$missing of the symbols asked for did not take; $first; correct the fragments (Kconfig's \`depends on\` says what they need)"
 }
 
 # took "SYMBOL...": true when one of them has its value. Uses check_config's `got`.

@@ -28,9 +28,9 @@ find_source() {
 
 use_directory() {
 	[[ -f $1/Makefile && -f $1/Kbuild && -d $1/arch/x86 ]] ||
-		die "--kernel-source $1 is not a Linux source tree (no Makefile, Kbuild or arch/x86 there)"
+		die_input "--kernel-source $1 is not a Linux source tree (no Makefile, Kbuild or arch/x86 there)"
 	[[ ! -e $1/.config && ! -d $1/include/config ]] ||
-		die "--kernel-source $1 has been configured in place; run \`make mrproper\` there, it is built outside of the tree"
+		die_input "--kernel-source $1 has been configured in place; run \`make mrproper\` there, it is built outside of the tree"
 	SOURCE_DIR=$(cd "$1" && pwd -P)
 	SOURCE_PACKAGE=directory
 	SOURCE_VERSION=$(make_variable "$SOURCE_DIR/Makefile" VERSION).$(make_variable "$SOURCE_DIR/Makefile" PATCHLEVEL).$(make_variable "$SOURCE_DIR/Makefile" SUBLEVEL)

@@ -18,6 +18,7 @@ struct entry {
 	uint8_t type; /* enum cluster_type */
 	uint16_t offset;
 	uint16_t back;   /* NONHEAD: entries to its head */
+	uint16_t ahead;  /* NONHEAD of a full index: entries to the next head, 0 of a compact one */
 	uint16_t blocks; /* NONHEAD: of its cluster, 0 when it does not say */
 	uint64_t block;
 };
@@ -118,6 +119,7 @@ static int load_full(struct clusters *c, uint64_t i, struct entry *e, struct err
 	*e = (struct entry){.type = type & 3};
 	if (e->type == CLUSTER_NONHEAD) {
 		e->back = get_le16(p + CLUSTER_ENTRY_BACK);
+		e->ahead = get_le16(p + CLUSTER_ENTRY_AHEAD);
 		if (e->back & CLUSTER_BLOCKS) {
 			e->blocks = e->back & (uint16_t)~CLUSTER_BLOCKS;
 			e->back = 1;
@@ -283,6 +285,7 @@ static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint64_t *sp
                     uint32_t *blocks, struct error *err)
 {
 	struct entry e;
+	uint64_t furthest = 0;
 
 	*blocks = 1;
 	*span = c->n - at;
@@ -291,11 +294,16 @@ static int find_end(struct clusters *c, uint64_t at, uint64_t *end, uint64_t *sp
 
 		if (r < 0)
 			return r;
+		if (e.type != CLUSTER_NONHEAD && furthest > i)
+			return damaged(c, err, "an entry that leads past the next run");
 		if (e.type != CLUSTER_NONHEAD) {
 			*end = i * EROFS_BLOCK_SIZE + e.offset;
 			*span = i - at;
 			return 0;
 		}
+		/* Linux finds the end of a run this way when it reads ahead. */
+		if (i + e.ahead > furthest)
+			furthest = i + e.ahead;
 		if (i == at + 1 && e.blocks)
 			*blocks = e.blocks;
 		if (i - at > MAX_SPAN)

@@ -36,8 +36,6 @@ struct erofs_compression {
 	const struct erofs_compressor *compressor; /* NULL: none */
 	int level;
 	uint32_t cluster_blocks; /* at most, of one cluster: 1 to 256 */
-	/* Asked before each cluster: true ends the writing (-EINTR). NULL: never. */
-	bool (*interrupted)(void);
 };
 
 #define EROFS_CLUSTER_BLOCKS 4u

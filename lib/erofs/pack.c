@@ -18,6 +18,7 @@
 struct packer {
 	struct erofs_writer *w;
 	const struct erofs_compression *how;
+	bool (*interrupted)(void);
 	struct packed *out;
 	struct copier files;
 	void *state;      /* the compressor's */
@@ -143,7 +144,7 @@ static int add_next(struct packer *pk, struct packed_file *f, struct input *in, 
 	struct packed_cluster c;
 	int r;
 
-	if (pk->how->interrupted && pk->how->interrupted())
+	if (pk->interrupted && pk->interrupted())
 		return error_set(err, EINTR, "interrupted");
 	if (in->n > EROFS_BLOCK_SIZE)
 		size = fill_cluster(pk, in, &taken);
@@ -230,10 +231,11 @@ static int pack_all(struct packer *pk, struct erofs_tree *tree, struct error *er
 	return r;
 }
 
-int pack_tree(struct erofs_writer *w, struct erofs_tree *tree, const struct erofs_compression *how,
+int pack_tree(struct erofs_writer *w, struct erofs_tree *tree, const struct erofs_write_opts *opts,
               struct packed *out, struct error *err)
 {
-	struct packer pk = {.w = w, .how = how, .out = out};
+	const struct erofs_compression *how = &opts->compression;
+	struct packer pk = {.w = w, .how = how, .interrupted = opts->interrupted, .out = out};
 	int r;
 
 	if (!how->cluster_blocks || how->cluster_blocks > CLUSTER_MAX_BLOCKS)

@@ -42,7 +42,7 @@ void packed_free(struct packed *p);
 
 /* Compresses what shrinks, through the streaming interface of the writer, which must have no
  * file open; sets or clears NODE_PACKED of all nodes. */
-int pack_tree(struct erofs_writer *w, struct erofs_tree *tree, const struct erofs_compression *how,
+int pack_tree(struct erofs_writer *w, struct erofs_tree *tree, const struct erofs_write_opts *opts,
               struct packed *out, struct error *err);
 
 static inline const struct packed_file *packed_file(const struct packed *p,

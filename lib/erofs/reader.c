@@ -380,6 +380,34 @@ ssize_t erofs_pread(struct erofs_image *image, const struct erofs_stat *st, void
 	return r < 0 ? r : (ssize_t)size;
 }
 
+int erofs_skip_hole(struct erofs_image *image, const struct erofs_stat *st, uint64_t offset,
+                    uint64_t *next, struct error *err)
+{
+	uint64_t start = (uint64_t)st->block * EROFS_BLOCK_SIZE, at, size;
+	off_t data;
+	int r;
+
+	*next = offset;
+	if (!S_ISREG(st->mode) || offset >= st->size)
+		return 0;
+	if (st->layout == EROFS_LAYOUT_CHUNKED) {
+		r = image_chunk(image, st, offset, &at, &size, err);
+		if (r == 0 && !at)
+			*next = offset + size;
+		return r;
+	}
+	if (st->layout != EROFS_LAYOUT_PLAIN || image->fd < 0 || start > image->size ||
+	    st->size > image->size - start)
+		return 0;
+	/* Where the file system cannot say, there is data everywhere. */
+	data = lseek(image->fd, (off_t)(start + offset), SEEK_DATA);
+	if (data < 0)
+		*next = errno == ENXIO ? st->size : offset;
+	else
+		*next = (uint64_t)data - start < st->size ? (uint64_t)data - start : st->size;
+	return 0;
+}
+
 /* ---------------------------------------------------------------- xattrs */
 
 struct xattr_reader {

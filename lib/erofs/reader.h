@@ -83,6 +83,10 @@ int erofs_lookup(struct erofs_image *image, const char *path, size_t len, struct
 /* At most `size` bytes at `offset`; the count, 0 at the end. */
 ssize_t erofs_pread(struct erofs_image *image, const struct erofs_stat *st, void *buf, size_t size,
                     uint64_t offset, struct error *err);
+/* Beyond a hole at `offset`, as the image is kept: *next is the first byte behind it, `offset`
+ * itself where none is known. Zeros may be anywhere else, too. */
+int erofs_skip_hole(struct erofs_image *image, const struct erofs_stat *st, uint64_t offset,
+                    uint64_t *next, struct error *err);
 
 /* Called for each entry, "." and ".." included. Non-zero stops and is returned. The
  * name is not NUL-terminated and is checked: 1..255 bytes without '/' and NUL. */

@@ -12,6 +12,9 @@
 #include "lib/base/fs.h"
 #include "lib/erofs/writer.h"
 
+/* Of what is not gathered, between two questions whether to go on. */
+#define PIECE (4u << 20)
+
 int sink_init(struct sink *s, int fd, size_t room, struct error *err)
 {
 	*s = (struct sink){.fd = fd, .room = room};
@@ -30,13 +33,23 @@ static int write_failed(int r, struct error *err)
 	return error_errno(err, -r, "cannot write the EROFS image");
 }
 
+static int put(struct sink *s, const uint8_t *data, size_t size, uint64_t at, struct error *err)
+{
+	int r;
+
+	if (s->interrupted && s->interrupted())
+		return error_set(err, EINTR, "interrupted");
+	r = fs_pwrite_all(s->fd, data, size, at);
+	return r < 0 ? write_failed(r, err) : 0;
+}
+
 int sink_flush(struct sink *s, struct error *err)
 {
-	int r = s->used ? fs_pwrite_all(s->fd, s->buf, s->used, s->at) : 0;
+	int r = s->used ? put(s, s->buf, s->used, s->at, err) : 0;
 
 	s->at += s->used;
 	s->used = 0;
-	return r < 0 ? write_failed(r, err) : 0;
+	return r;
 }
 
 void sink_discard(struct sink *s)
@@ -86,15 +99,19 @@ void sink_commit(struct sink *s, size_t size)
 
 int sink_write(struct sink *s, uint64_t at, const void *data, size_t size, struct error *err)
 {
+	const uint8_t *from = data;
 	uint8_t *p;
 	int r;
 
 	if (size >= s->room) {
 		r = sink_flush(s, err);
-		if (r == 0) {
-			r = fs_pwrite_all(s->fd, data, size, at);
-			if (r < 0)
-				write_failed(r, err);
+		while (r == 0 && size) {
+			size_t n = size < PIECE ? size : PIECE;
+
+			r = put(s, from, n, at, err);
+			from += n;
+			at += n;
+			size -= n;
 		}
 		return r;
 	}

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct sink {
 	size_t room;  /* bytes of buf */
 	uint64_t at;  /* place of buf[0] in the file */
 	size_t used;
+	bool (*interrupted)(void); /* asked before each write: true ends it (-EINTR); or NULL */
 };
 
 int sink_init(struct sink *s, int fd, size_t room, struct error *err);

@@ -64,6 +64,7 @@ int erofs_writer_begin(struct erofs_writer **out, int out_fd, const struct erofs
 	w->opts = *opts;
 	w->end = EROFS_BLOCK_SIZE;
 	r = sink_init(&w->sink, out_fd, BUFFER_SIZE, err);
+	w->sink.interrupted = opts->interrupted;
 	if (r == 0)
 		r = sink_truncate(&w->sink, 0, err);
 	if (r < 0)
@@ -349,18 +350,18 @@ static int write_laid_out(struct erofs_writer *w, struct layout *l, struct erofs
 int erofs_writer_finish(struct erofs_writer *w, struct erofs_tree *tree,
                         struct erofs_write_stats *stats, struct error *err)
 {
-	const struct erofs_compression *how = &w->opts.compression;
+	bool pack = w->opts.compression.compressor;
 	struct packed packed = {0};
 	struct layout l = {0};
 	int r = 0;
 
 	if (w->open || w->finished)
 		return out_of_order("finish", err);
-	if (how->compressor)
-		r = pack_tree(w, tree, how, &packed, err);
+	if (pack)
+		r = pack_tree(w, tree, &w->opts, &packed, err);
 	w->finished = true;
 	if (r == 0)
-		r = write_laid_out(w, &l, tree, how->compressor ? &packed : NULL, stats, err);
+		r = write_laid_out(w, &l, tree, pack ? &packed : NULL, stats, err);
 	layout_free(&l);
 	packed_free(&packed);
 	return r;

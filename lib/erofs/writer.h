@@ -64,6 +64,9 @@ struct erofs_write_opts {
 	int64_t build_time;
 	uint32_t build_time_ns;
 	struct erofs_compression compression; /* all zero: none */
+	/* Asked between pieces of content, 4 MiB at most: true ends the writing (-EINTR). NULL:
+	 * never. */
+	bool (*interrupted)(void);
 };
 
 /* An image to boot from; a container layer in memory. */

@@ -5,15 +5,15 @@
  * Blocks of 4096 bytes (what DAX needs), inodes of 256, extents, checksums over all metadata
  * (metadata_csum), no room beyond what the files take but what rounding leaves: the image is made
  * to be read, unless a size is asked for. Directories of more than a block are indexed (dir_index),
- * there is no lost+found. The same image and options give the same bytes: UUID, hash seed and all
- * times are given.
+ * there is no lost+found. Zeros that fill 64 KiB of a file are a hole, wherever the source has one.
+ * The same image and options give the same bytes: UUID, hash seed and all times are given.
  *
  * Memory: the names in the directories from the root to the one being written, 24 bytes for each
  * name of one being indexed, 16 bytes a file with hard links, libext2fs's bitmaps.
  *
  * Errors: those of the EROFS reader; -E2BIG xattrs of one file that do not fit in a block,
  * -EMLINK more than 65000 links, -EFBIG more than 2^32 blocks or inodes, errno values of the
- * output, -EIO what libext2fs says.
+ * output, -EINTR, -EIO what libext2fs says.
  */
 #pragma once
 
@@ -33,6 +33,8 @@ struct ext4_write_opts {
 	 * that Kata's runtimes give. */
 	bool journal;
 	uint64_t size; /* bytes, whole blocks; 0: the least that holds the files */
+	/* Asked between pieces of content: true ends the writing (-EINTR). NULL: never. */
+	bool (*interrupted)(void);
 };
 
 struct ext4_write_stats {

@@ -206,9 +206,10 @@ int runs_add(struct runs *r, uint64_t block, uint64_t blocks, struct error *err)
 		struct run *last = &r->v[r->n - 1];
 		uint64_t more = BLOCKS_PER_INSERT - last->blocks;
 
-		if (last->block + last->blocks == block) {
+		if (last->block + last->blocks == block && last->at + last->blocks == r->end) {
 			more = more < blocks ? more : blocks;
 			last->blocks += (uint32_t)more;
+			r->end += more;
 			block += more;
 			blocks -= more;
 		}
@@ -225,7 +226,8 @@ int runs_add(struct runs *r, uint64_t block, uint64_t blocks, struct error *err)
 			r->v = v;
 			r->room = room;
 		}
-		r->v[r->n++] = (struct run){block, (uint32_t)n};
+		r->v[r->n++] = (struct run){block, r->end, (uint32_t)n};
+		r->end += n;
 		block += n;
 		blocks -= n;
 	}
@@ -271,13 +273,23 @@ int volume_allocate(struct volume *v, struct runs *runs, uint64_t blocks)
 
 /* ---------------------------------------------------------------- inodes */
 
-/* Seconds beyond 32 bits go on in the low two bits of the extra field, which begins with the
- * nanoseconds (Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps"). */
-static uint32_t time_extra(const struct erofs_stat *st)
+/* 34 bits of seconds: those beyond 32 are the low two bits of the extra field, which goes on with
+ * the nanoseconds (Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps"). For a time
+ * before 1901 or after 2446 the nearest is taken, as Linux does (timestamp_truncate()). */
+static void set_times(struct ext2_inode_large *i, const struct erofs_stat *st)
 {
-	uint64_t epoch = (uint64_t)(st->mtime - (int32_t)st->mtime) >> 32;
+	const int64_t first = INT32_MIN, last = first + (INT64_C(1) << 34) - 1;
+	int64_t t = st->mtime;
+	uint32_t ns = st->mtime_ns, epoch;
 
-	return st->mtime_ns << 2 | (uint32_t)(epoch & 3);
+	if (t < first || t > last) {
+		t = t < first ? first : last;
+		ns = 0;
+	}
+	epoch = (uint32_t)((t - (int32_t)t) >> 32) & 3;
+	i->i_atime = i->i_ctime = i->i_mtime = i->i_crtime = (uint32_t)t;
+	i->i_atime_extra = i->i_ctime_extra = i->i_mtime_extra = i->i_crtime_extra =
+	    ns << 2 | epoch;
 }
 
 static void fill_inode(struct ext2_inode_large *i, const struct erofs_stat *st)
@@ -290,8 +302,7 @@ static void fill_inode(struct ext2_inode_large *i, const struct erofs_stat *st)
 	i->i_links_count = (uint16_t)st->nlink;
 	i->i_size = (uint32_t)st->size;
 	i->i_size_high = (uint32_t)(st->size >> 32);
-	i->i_atime = i->i_ctime = i->i_mtime = i->i_crtime = (uint32_t)st->mtime;
-	i->i_atime_extra = i->i_ctime_extra = i->i_mtime_extra = i->i_crtime_extra = time_extra(st);
+	set_times(i, st);
 	i->i_extra_isize = INODE_EXTRA;
 	if (!S_ISCHR(st->mode) && !S_ISBLK(st->mode))
 		return;
@@ -313,12 +324,22 @@ static errcode_t insert_runs(struct volume *v, ext2_ino_t ino, const struct runs
 		return code;
 	for (size_t i = 0; code == 0 && i < runs->n; i++) {
 		extent.e_pblk = runs->v[i].block;
+		extent.e_lblk = runs->v[i].at;
 		extent.e_len = runs->v[i].blocks;
 		code = ext2fs_extent_insert(handle, EXT2_EXTENT_INSERT_AFTER, &extent);
-		extent.e_lblk += extent.e_len;
 	}
 	ext2fs_extent_free(handle);
 	return code;
+}
+
+/* A file that is one hole: an extent tree without an extent (Documentation/filesystems/ext4/
+ * ifork.rst, "Extent Tree"). */
+static void no_extents(struct ext2_inode_large *i)
+{
+	const struct ext3_extent_header head = {.eh_magic = EXT3_EXT_MAGIC, .eh_max = 4};
+
+	memcpy(i->i_block, &head, sizeof(head));
+	i->i_flags |= EXT4_EXTENTS_FL;
 }
 
 static errcode_t put_inode(struct volume *v, ext2_ino_t ino, struct ext2_inode_large *inode)
@@ -339,6 +360,8 @@ int volume_write_inode(struct volume *v, ext2_ino_t ino, const struct erofs_stat
 		memcpy(inode.i_block, inline_data, inline_size);
 	if (runs && runs->n > 0)
 		inode.i_flags |= EXT4_EXTENTS_FL;
+	else if (runs && S_ISREG(st->mode) && st->size > 0)
+		no_extents(&inode);
 	code = put_inode(v, ino, &inode);
 	if (code == 0 && runs && runs->n > 0) {
 		code = insert_runs(v, ino, runs);

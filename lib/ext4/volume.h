@@ -13,6 +13,7 @@
 /* Blocks of a file that are next to each other. */
 struct run {
 	uint64_t block;
+	uint64_t at;     /* which block of the file its first is */
 	uint32_t blocks; /* at most EXT_INIT_MAX_LEN */
 };
 
@@ -20,6 +21,7 @@ struct runs {
 	struct run *v; /* owned */
 	size_t n, room;
 	uint64_t blocks;
+	uint64_t end; /* of the file, in blocks, so far: set it further for a hole */
 };
 
 struct volume {
@@ -48,7 +50,7 @@ void volume_free(struct volume *v);
 int volume_failed(struct volume *v, errcode_t code, const char *doing);
 
 int volume_new_inode(struct volume *v, bool dir, ext2_ino_t *out);
-/* Takes `blocks` more blocks. */
+/* Takes `blocks` more blocks, for the file's from runs->end on. */
 int volume_allocate(struct volume *v, struct runs *runs, uint64_t blocks);
 /* Writes the inode of st with that content; inodes of devices, pipes and empty files have none.
  * flags: EXT2_..._FL.

@@ -12,6 +12,7 @@
 #include "lib/base/fs.h"
 #include "lib/erofs/links.h"
 #include "lib/erofs/tree.h"
+#include "lib/ext4/content.h"
 #include "lib/ext4/dir.h"
 
 #define CHUNK            (256u << 10)
@@ -20,6 +21,7 @@
 struct ext4_writer {
 	struct erofs_image *image;
 	struct error *err;
+	struct content content;
 	struct volume_need need;
 	uint64_t *open_bytes; /* owned; of the names in each directory that is being counted */
 	size_t n_open, open_room;
@@ -88,10 +90,27 @@ static int open_counted(struct ext4_writer *w)
 	return 0;
 }
 
+static int count_content(struct ext4_writer *w, const struct erofs_stat *st)
+{
+	struct content_range range = {0};
+	uint64_t blocks = 0, runs = 0;
+	int r;
+
+	while ((r = content_next(&w->content, st, &range, w->err)) > 0) {
+		uint64_t n = blocks_of(range.end - range.start);
+
+		blocks += n;
+		runs += 1 + n / 30000;
+	}
+	/* A run is at most a group, and each block of the extent tree holds some 340; the inode has
+	 * room for four, one of which the end of a group may take. */
+	w->need.blocks += blocks + (runs > (blocks > 30000 ? 1 : 3) ? runs / 300 + 2 : 0);
+	return r;
+}
+
 static int count_entry(const char *path, const struct erofs_stat *st, void *data)
 {
 	struct ext4_writer *w = data;
-	uint64_t blocks;
 	const char *name;
 	size_t depth;
 	int r;
@@ -122,12 +141,9 @@ static int count_entry(const char *path, const struct erofs_stat *st, void *data
 		return open_counted(w);
 	if (!has_content(st))
 		return 0;
-	blocks = blocks_of(st->size);
-	/* A run is at most a group, and each block of the extent tree holds some 340. */
-	w->need.blocks += blocks + (blocks > 30000 ? blocks / 30000 / 300 + 2 : 0);
-	return blocks > UINT32_MAX
+	return blocks_of(st->size) > UINT32_MAX
 	           ? error_set_kind(w->err, ERROR_INPUT, EFBIG, "/%s is too large for ext4", path)
-	           : 0;
+	           : count_content(w, st);
 }
 
 static void forget_numbers(struct links *l)
@@ -138,33 +154,44 @@ static void forget_numbers(struct links *l)
 
 /* ---------------------------------------------------------------- writing */
 
-static int copy_content(struct ext4_writer *w, const struct erofs_stat *st, const struct runs *runs)
+static int copy_run(struct ext4_writer *w, const struct erofs_stat *st, const struct run *run)
 {
-	uint64_t offset = 0;
+	uint64_t at = run->block * EXT4_BLOCK_SIZE, offset = run->at * EXT4_BLOCK_SIZE;
+	uint64_t end = offset + (uint64_t)run->blocks * EXT4_BLOCK_SIZE;
 
-	for (size_t i = 0; i < runs->n; i++) {
-		uint64_t at = runs->v[i].block * EXT4_BLOCK_SIZE;
-		uint64_t end = offset + (uint64_t)runs->v[i].blocks * EXT4_BLOCK_SIZE;
+	end = end < st->size ? end : st->size;
+	while (offset < end) {
+		size_t n = end - offset < CHUNK ? (size_t)(end - offset) : CHUNK;
+		int r = content_read(&w->content, st, w->buf, n, offset, w->err);
 
-		end = end < st->size ? end : st->size;
-		while (offset < end) {
-			size_t want = end - offset < CHUNK ? (size_t)(end - offset) : CHUNK;
-			ssize_t n = erofs_pread(w->image, st, w->buf, want, offset, w->err);
-			int r;
-
-			if (n < 0)
-				return (int)n;
-			if (n == 0)
-				return error_set_kind(w->err, ERROR_INPUT, EUCLEAN,
-				                      "the source of an ext4 image ends early");
-			r = fs_pwrite_all(w->volume.fd, w->buf, (size_t)n, at);
-			if (r < 0)
-				return error_errno(w->err, -r, "cannot write the ext4 image");
-			at += (uint64_t)n;
-			offset += (uint64_t)n;
-		}
+		if (r < 0)
+			return r;
+		r = fs_pwrite_all(w->volume.fd, w->buf, n, at);
+		if (r < 0)
+			return error_errno(w->err, -r, "cannot write the ext4 image");
+		at += n;
+		offset += n;
 	}
 	return 0;
+}
+
+/* What has content gets blocks; what is between stays a hole. */
+static int write_content(struct ext4_writer *w, const struct erofs_stat *st, struct runs *runs)
+{
+	struct content_range range = {0};
+	int r;
+
+	while ((r = content_next(&w->content, st, &range, w->err)) > 0) {
+		size_t first = runs->n;
+
+		runs->end = range.start / EXT4_BLOCK_SIZE;
+		r = volume_allocate(&w->volume, runs, blocks_of(range.end - range.start));
+		for (size_t i = first; r == 0 && i < runs->n; i++)
+			r = copy_run(w, st, &runs->v[i]);
+		if (r < 0)
+			return r;
+	}
+	return r;
 }
 
 static int write_symlink(struct ext4_writer *w, ext2_ino_t ino, const struct erofs_stat *st)
@@ -187,11 +214,8 @@ static int write_file(struct ext4_writer *w, ext2_ino_t ino, const struct erofs_
 
 	if (S_ISLNK(st->mode) && st->size <= FAST_SYMLINK_MAX)
 		return write_symlink(w, ino, st);
-	if (has_content(st)) {
-		r = volume_allocate(&w->volume, &runs, blocks_of(st->size));
-		if (r == 0)
-			r = copy_content(w, st, &runs);
-	}
+	if (has_content(st))
+		r = write_content(w, st, &runs);
 	return r < 0 ? r : volume_write_inode(&w->volume, ino, st, &runs, 0, NULL, 0);
 }
 
@@ -333,6 +357,7 @@ int ext4_write(struct erofs_image *image, int out_fd, const struct ext4_write_op
 	int r;
 
 	w.buf = malloc(CHUNK);
+	w.content = (struct content){image, opts->interrupted, w.buf};
 	r = w.buf ? write_all(&w, out_fd, opts, &size) : no_memory(&w);
 	for (size_t i = 0; i < w.n_dirs; i++)
 		dir_free(&w.dirs[i]);

@@ -84,8 +84,12 @@ static int check_data(struct checker *c, struct error *err)
 	while (done < c->v->data_blocks) {
 		uint64_t left = c->v->data_blocks - done;
 		size_t n = left < READ_BLOCKS ? (size_t)left : READ_BLOCKS;
-		int r = fs_pread_all(c->place->data_fd, c->data, n * VERITY_BLOCK_SIZE,
-		                     c->place->data_offset + done * VERITY_BLOCK_SIZE);
+		int r;
+
+		if (c->place->interrupted && c->place->interrupted())
+			return error_set(err, EINTR, "interrupted");
+		r = fs_pread_all(c->place->data_fd, c->data, n * VERITY_BLOCK_SIZE,
+		                 c->place->data_offset + done * VERITY_BLOCK_SIZE);
 
 		if (r < 0)
 			return error_errno(err, -r, "cannot read data block %llu",

@@ -71,8 +71,12 @@ static int hash_data(struct builder *b, const struct verity_place *place, struct
 	while (done < b->v->data_blocks) {
 		uint64_t left = b->v->data_blocks - done;
 		size_t n = left < READ_BLOCKS ? (size_t)left : READ_BLOCKS;
-		int r = fs_pread_all(place->data_fd, b->data, n * VERITY_BLOCK_SIZE,
-		                     place->data_offset + done * VERITY_BLOCK_SIZE);
+		int r;
+
+		if (place->interrupted && place->interrupted())
+			return error_set(err, EINTR, "interrupted");
+		r = fs_pread_all(place->data_fd, b->data, n * VERITY_BLOCK_SIZE,
+		                 place->data_offset + done * VERITY_BLOCK_SIZE);
 
 		if (r < 0)
 			return error_errno(err, -r, "cannot read the data of a hash tree");

@@ -42,6 +42,8 @@ struct verity_place {
 	int hash_fd;
 	uint64_t hash_offset; /* of the superblock, or without one of the tree */
 	bool superblock;      /* one block of its own before the tree */
+	/* Asked from time to time: true ends it (-EINTR). NULL: never. */
+	bool (*interrupted)(void);
 };
 
 /* Bytes of a tree over data_blocks blocks, superblock included. -EFBIG. */

@@ -353,10 +353,10 @@ TEST(being_interrupted)
 	struct erofs_write_opts o = options("lz4", 0);
 	int fd = new_file();
 
-	o.compression.interrupted = stop_later;
+	o.interrupted = stop_later;
 	make_tree();
 	check_int(erofs_write_tree(tree, fd, &o, NULL, &err), -EINTR);
-	o.compression.interrupted = NULL;
+	o.interrupted = NULL;
 	o.compression.cluster_blocks = 257;
 	check_int(erofs_write_tree(tree, fd, &o, NULL, &err), -EINVAL);
 	o.compression.cluster_blocks = 0;
@@ -444,6 +444,7 @@ TEST(damaged_indexes)
 {
 	struct erofs_stat st;
 	size_t header, entry;
+	uint16_t ahead;
 
 	load("lz4", 0);
 	check_ok(look(&st), &err);
@@ -461,8 +462,13 @@ TEST(damaged_indexes)
 	check(strstr(err.text, "LZ4"));
 	check_int(with_le16(header + CLUSTER_HEADER_ALGORITHM, 0x8000), -EOPNOTSUPP);
 	check_int(with_le16(header + CLUSTER_HEADER_ALGORITHM, 0x0200), -EOPNOTSUPP);
-	/* Clusters of several blocks without the bit that allows them. */
+	/* Clusters of several blocks without the bit that allows them, here or for the image. */
 	check_int(with_le16(header + CLUSTER_HEADER_ADVISE, 0), -EUCLEAN);
+	check_int(with_le16(EROFS_SUPER_OFFSET + SB_INCOMPAT, EROFS_INCOMPAT_ZERO_PADDING),
+	          -EUCLEAN);
+	/* A compact index that counts blocks for one kind of clusters only. */
+	check_int(with_le16(st.offset, EROFS_LAYOUT_COMPRESSED_COMPACT << 1), -EUCLEAN);
+	check(strstr(err.text, "none should be"));
 	check_int(with_le16(entry, CLUSTER_PARTIAL | CLUSTER_HEAD1), -EOPNOTSUPP);
 	check(strstr(err.text, "deduplication"));
 	/* The first byte belongs to nothing. */
@@ -472,6 +478,13 @@ TEST(damaged_indexes)
 	check_int(with_le16(entry + CLUSTER_ENTRY_BLOCK, 0), -EUCLEAN);
 	check_int(with_le16(entry + CLUSTER_ENTRY_BLOCK + 2, 0xffff), -EUCLEAN);
 	check(strstr(err.text, "beyond"));
+	/* The second entry of a run of several says that the next run is further than it is. */
+	while (get_le16(bytes + entry) != CLUSTER_NONHEAD)
+		entry += CLUSTER_ENTRY_SIZE;
+	ahead = get_le16(bytes + entry + CLUSTER_ENTRY_AHEAD);
+	check_int(with_le16(entry + CLUSTER_ENTRY_AHEAD, ahead), 0);
+	check_int(with_le16(entry + CLUSTER_ENTRY_AHEAD, (uint16_t)(ahead + 1)), -EUCLEAN);
+	check(strstr(err.text, "past the next run"));
 	free(bytes);
 }
 
