@@ -278,8 +278,9 @@ static const struct option options[] = {
      "PEM (RSA, or EC on P-256, P-384, P-521); or kbs:///REPO/TYPE/TAG=FILE, the\n"
      "32 bytes that a key broker has under that name. Any of the keys decrypts."},
     {"sign", 0, OPTION_STRING, offsetof(struct convert_options, sign), "KEY", NULL,
-     "Sign the manifest: with a private key in PEM (a file: ECDSA P-256, Ed25519),\n"
-     "in cosign's layout under the tag sha256-DIGEST.sig; or with a key of gpg."},
+     "Sign the manifest: with a private key in PEM (a file: Ed25519, or ECDSA on P-256\n"
+     "or P-384, with SHA-256), in cosign's layout under the tag sha256-DIGEST.sig,\n"
+     "where it replaces another; or with a key of gpg."},
     {"identity", 0, OPTION_STRING, offsetof(struct convert_options, identity), "REF", NULL,
      "What the signature says the image is called. Default: DST, or SRC, when it is\n"
      "a registry's; else localhost/NAME:TAG."},
@@ -323,7 +324,7 @@ const struct verb verb_convert = {
         "(FILE, oci-archive:FILE) or of \"docker save\" (FILE, docker-archive:FILE), or an\n"
         "image in a registry (HOST/REPOSITORY:TAG, docker://...). DST is a folder (made, or\n"
         "an image layout that is added to), FILE.tar, or a registry's. TAG is SRC's when DST\n"
-        "has none, else \"latest\".\n"
+        "has none, else \"latest\"; in a registry always that.\n"
         "\n"
         "Each layer becomes one of type application/vnd.erofs.layer.v1: uncompressed, files\n"
         "on 4 KiB blocks, those of 2 MiB and more on 2 MiB boundaries, so that DAX maps them.\n"

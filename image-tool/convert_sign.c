@@ -226,6 +226,19 @@ int convert_store_signature(const struct convert_signing *s, const struct conver
 	return r;
 }
 
+/* Whether gpg has the secret key, or the card that it is on. */
+static int check_gpg(const char *key, struct error *err)
+{
+	char *const argv[] = {"gpg", "--batch",   "--no-tty", "--with-colons", "--list-secret-keys",
+	                      "--",  (char *)key, NULL};
+	_cleanup_buffer_ struct buffer list = BUFFER_INIT, text = BUFFER_INIT;
+	int status = 0, r = process_run(argv, &list, &text, GPG_OUT_MAX, &status, err);
+
+	if (r && err)
+		err->kind = ERROR_ENVIRONMENT;
+	return !r && process_exit_code(status) ? gpg_failed(key, &text, err) : r;
+}
+
 int convert_check_key(const char *key, const char *store, const struct oci_dest *dest,
                       struct error *err)
 {
@@ -241,7 +254,7 @@ int convert_check_key(const char *key, const char *store, const struct oci_dest 
 		return error_set_kind(
 		    err, ERROR_USAGE, EINVAL,
 		    "GPG signatures are files: say where with --signature-store DIR");
-	return 0;
+	return check_gpg(key, err);
 }
 
 int convert_sign(const struct convert *c, const struct convert_signing *s,

@@ -17,6 +17,7 @@ setup_file() {
 		layer = plain(Tar().dir("d").add("d/f", data=b"x" * 100000))
 		layout.image("v1", [layer])
 		layout.image("no\nname", [layer])
+		layout.image("bad", [layer], diff_ids=["sha256:" + "0" * 64])
 
 		def document(kind, change):
 		    m = layout.manifest([layer])
@@ -166,6 +167,8 @@ fails() {
 	export GNUPGHOME=$BATS_TEST_TMPDIR/gnupg
 	(umask 077; mkdir "$GNUPGHOME")
 	gpg --batch --quiet --passphrase '' --quick-gen-key 'Test <test@example.org>' rsa2048 sign never 2>/dev/null
+	fails 5 "does not have its digest" "$IN:bad" out --sign test@example.org
+	fails 4 'the key "nobody@example.org"' "$IN:bad" out --sign nobody@example.org
 	fails 2 "signature-store" "$IN:v1" out.tar --sign test@example.org
 	fails 4 "" "$IN:v1" out --sign test@example.org --signature-store /proc/none
 	# Nor is there a signature of what is not written.
