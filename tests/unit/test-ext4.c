@@ -177,6 +177,45 @@ TEST(every_type_of_file_as_debugfs_sees_it)
 	check_has(&out, "Type: directory    Mode:  01777");
 }
 
+/* The first and the last time that an inode holds, and what is beyond them. */
+TEST(times_that_ext4_cannot_hold_are_the_nearest)
+{
+	static const struct {
+		const char *name;
+		int64_t time;
+		const char *seen;
+	} times[] = {
+	    {"first", -2147483648, "mtime: 0x80000000:1d6f3454"},
+	    {"earlier", -2147483649, "mtime: 0x80000000:00000000"},
+	    {"least", INT64_MIN, "mtime: 0x80000000:00000000"},
+	    {"last", 15032385535, "mtime: 0x7fffffff:1d6f3457"},
+	    {"later", 15032385536, "mtime: 0x7fffffff:00000003"},
+	    {"most", INT64_MAX, "mtime: 0x7fffffff:00000003"},
+	};
+	_cleanup_erofs_tree_ struct erofs_tree *tree = NULL;
+	_cleanup_free_ char *path = str_printf("%s/out", check_tmpdir());
+	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+
+	check_ok(erofs_tree_new(&tree, NULL, &err), &err);
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		const struct erofs_attr attr = {
+		    .mode = S_IFREG | 0644, .mtime = times[i].time, .mtime_ns = 123456789};
+
+		check_ok(
+		    erofs_tree_add(tree, times[i].name, strlen(times[i].name), &attr, NULL, &err),
+		    &err);
+	}
+	check_ok(convert(tree, path, &plain, NULL, &err), &err);
+	check_clean(path);
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+		_cleanup_free_ char *request = str_printf("stat %s", times[i].name);
+
+		debugfs(path, request, &out);
+		check_has(&out, times[i].seen);
+	}
+}
+
 TEST(the_same_tree_is_the_same_bytes_and_the_journal_is_clean)
 {
 	_cleanup_erofs_tree_ struct erofs_tree *tree = everything();
