@@ -92,6 +92,9 @@ int pack_wasm(struct pack *p, const char *name, const uint8_t *data, size_t size
 /* SOURCE is an OCI image or artifact. */
 int pack_image(struct pack *p, struct error *err);
 
+/* What lies under a mount point of kihon-init is hidden when it is to be started. `name` is what to
+ * call it. */
+int pack_check_place(struct pack *p, const char *path, const char *name, struct error *err);
 /* Makes view and program, and adds to needs. */
 int pack_program(struct pack *p, struct error *err);
 /* Checks that an interpreter and every library of a program are there. `name` is for messages. */

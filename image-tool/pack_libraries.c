@@ -201,6 +201,8 @@ static int check_interpreter(struct closure *c, const struct elf *e, const char 
 		return error_set_kind(c->err, ERROR_INPUT, EACCES,
 		                      "%s: %s is loaded by %s, which is not executable",
 		                      c->p->source, object, e->interp);
+	if (r == 0)
+		r = pack_check_place(c->p, c->file.path, e->interp, c->err);
 	if (r == 0) {
 		struct elf loader;
 

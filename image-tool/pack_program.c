@@ -184,8 +184,7 @@ static int replace_module(struct pack *p, const struct rootview_file *f, struct 
 	return r < 0 ? r : erofs_node_set_path(p->tree, node, path, (uint64_t)st.st_size, err);
 }
 
-/* What lies under a mount point of kihon-init is hidden when it is to be started. */
-static int check_place(struct pack *p, const char *path, const char *name, struct error *err)
+int pack_check_place(struct pack *p, const char *path, const char *name, struct error *err)
 {
 	static const char *const mounts[] = {"/proc", "/sys", "/dev", "/run", "/tmp"};
 	const size_t n = sizeof(mounts) / sizeof(*mounts) - (strcmp(p->o->format, "initrd") == 0);
@@ -205,7 +204,7 @@ static int check_place(struct pack *p, const char *path, const char *name, struc
 static int look_at(struct pack *p, struct rootview_file *f, const char *named, struct error *err)
 {
 	char name[SHEBANG_MAX + 1];
-	int r = check_place(p, f->path, named, err);
+	int r = pack_check_place(p, f->path, named, err);
 
 	if (r == 0)
 		r = check_executable(p, f, named, err);
@@ -221,6 +220,8 @@ static int look_at(struct pack *p, struct rootview_file *f, const char *named, s
 			                      "#! nor a WebAssembly module",
 			                      p->source, name);
 		r = find_interpreter(p, f, name, err);
+		if (r == 0)
+			r = pack_check_place(p, f->path, name, err);
 		if (r == 0)
 			r = check_executable(p, f, name, err);
 	}

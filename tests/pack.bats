@@ -192,6 +192,12 @@ refused() {
 	[ "$output" = "script /start word" ]
 	mv root/start root/run
 	refused 3 "the guest mounts a file system of its own on /run" root -o out --cmd /run
+	mkdir root/dev
+	cp root/bin/busybox root/dev/sh
+	printf '#!/dev/sh\n' >root/run
+	mv root/run root/start
+	refused 3 "/dev/sh cannot be run: the guest mounts" root -o out --cmd /start
+	mv root/start root/run
 	printf '#!/bin/bash\n' >root/run
 	mv root/run root/start
 	refused 3 'a script for "/bin/bash", which is not there' root -o out --cmd /start
