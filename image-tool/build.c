@@ -430,12 +430,29 @@ static int publish(struct build *b, struct error *err)
 	return r == 0 && b->o->write_lock ? fs_temp_commit(&b->locker, err) : r;
 }
 
+/* Named by their options, before anything is made of them. */
+static int check_given(const struct build_options *o, struct error *err)
+{
+	_cleanup_free_ char *vmlinux = o->kernel ? str_printf("%s/vmlinux", o->kernel) : NULL;
+
+	if (o->agent && access(o->agent, R_OK) < 0)
+		return error_set_kind(err, ERROR_ENVIRONMENT, errno, "--agent: cannot read %s: %s",
+		                      *o->agent ? o->agent : "\"\"", strerror(errno));
+	if (vmlinux && access(vmlinux, R_OK) < 0)
+		return error_set_kind(err, ERROR_ENVIRONMENT, errno,
+		                      "--kernel: there is no vmlinux to be read in %s: %s",
+		                      *o->kernel ? o->kernel : "\"\"", strerror(errno));
+	return 0;
+}
+
 static int prepare(struct build *b, struct error *err)
 {
 	int r = load_former(b, err);
 
 	if (r == 0)
 		r = plan(b, err);
+	if (r == 0)
+		r = check_given(b->o, err);
 	if (r == 0)
 		r = source_date(b, err);
 	if (r == 0)
