@@ -18,7 +18,7 @@ struct entry {
 	uint8_t type; /* enum cluster_type */
 	uint16_t offset;
 	uint16_t back;   /* NONHEAD: entries to its head */
-	uint16_t ahead;  /* NONHEAD of a full index: entries to the next head, 0 of a compact one */
+	uint16_t ahead;  /* NONHEAD: entries to the next head, 0 when it does not say */
 	uint16_t blocks; /* NONHEAD: of its cluster, 0 when it does not say */
 	uint64_t block;
 };
@@ -232,6 +232,7 @@ static int load_compact(struct clusters *c, uint64_t i, struct entry *e, struct 
 	}
 	if (type == CLUSTER_NONHEAD) {
 		e->back = (uint16_t)distance_back(&p, k, value);
+		e->ahead = k + 1 == (int)p.n ? (uint16_t)value : 0;
 		return 0;
 	}
 	e->offset = (uint16_t)value;
