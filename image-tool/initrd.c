@@ -10,6 +10,7 @@
 
 #include "image-tool/packer.h"
 #include "image-tool/tool.h"
+#include "lib/erofs/format.h"
 #include "lib/erofs/links.h"
 
 #define CHUNK   65536
@@ -110,22 +111,24 @@ static int refuse_xattr(const char *name, const void *value, size_t size, void *
 
 static int check_entry(struct initrd *rd, const char *path, const struct erofs_stat *st)
 {
+	char q[EROFS_QUOTE_MAX];
 	int r = erofs_xattrs(rd->image, st, refuse_xattr, NULL, rd->err);
 
+	erofs_quote(q, sizeof(q), path, strlen(path));
 	/* The kernel would take it for the archive's end, and leave it out. */
 	if (strcmp(path, TRAILER) == 0)
 		return error_set_kind(rd->err, ERROR_INPUT, EINVAL,
 		                      "/%s has the name that ends an initrd; rename it, or use "
 		                      "--format erofs",
-		                      path);
+		                      q);
 	if (r > 0)
 		return error_set_kind(rd->err, ERROR_INPUT, EOPNOTSUPP,
 		                      "/%s has extended attributes, which an initrd cannot hold; "
 		                      "use --format erofs",
-		                      path);
+		                      q);
 	if (r == 0 && S_ISREG(st->mode) && st->size > UINT32_MAX)
 		return error_set_kind(rd->err, ERROR_INPUT, EFBIG,
-		                      "/%s is too large for an initrd; use --format erofs", path);
+		                      "/%s is too large for an initrd; use --format erofs", q);
 	return r;
 }
 

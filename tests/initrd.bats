@@ -136,6 +136,13 @@ build() { "$TOOL" build -q --format initrd --kernel "$KERNEL" --extra "$TREE" "$
 	run build --extra tree -o x
 	one_line 3 '/f has extended attributes'
 	[ ! -e x ]
+	# However long its path, and whatever is in it.
+	local deep=tree
+	for _ in 1 2 3 4 5; do deep+=/$(printf 'n%.0s' {1..250}); done
+	mkdir -p "$deep" && setfattr -x user.x tree/f
+	echo x >"$deep/"$'a\tb' && setfattr -n user.x -v y "$deep/"$'a\tb'
+	run build --extra tree -o x
+	one_line 3 'nnn... has extended attributes, which an initrd cannot hold; use --format erofs'
 }
 
 @test "a file with the trailer's name, which the kernel would leave out, is refused; further down it is none" {

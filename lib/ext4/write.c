@@ -10,6 +10,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
+#include "lib/erofs/format.h"
 #include "lib/erofs/links.h"
 #include "lib/erofs/tree.h"
 #include "lib/ext4/content.h"
@@ -111,6 +112,7 @@ static int count_content(struct ext4_writer *w, const struct erofs_stat *st)
 static int count_entry(const char *path, const struct erofs_stat *st, void *data)
 {
 	struct ext4_writer *w = data;
+	char q[EROFS_QUOTE_MAX];
 	const char *name;
 	size_t depth;
 	int r;
@@ -131,7 +133,7 @@ static int count_entry(const char *path, const struct erofs_stat *st, void *data
 	if (st->nlink > EXT2_LINK_MAX && !S_ISDIR(st->mode))
 		return error_set_kind(w->err, ERROR_INPUT, EMLINK,
 		                      "/%s has more than %d hard links, which ext4 cannot hold",
-		                      path, EXT2_LINK_MAX);
+		                      erofs_quote(q, sizeof(q), path, strlen(path)), EXT2_LINK_MAX);
 	w->need.inodes++;
 	r = erofs_xattrs(w->image, st, any_xattr, NULL, w->err);
 	if (r < 0)
@@ -142,7 +144,8 @@ static int count_entry(const char *path, const struct erofs_stat *st, void *data
 	if (!has_content(st))
 		return 0;
 	return blocks_of(st->size) > UINT32_MAX
-	           ? error_set_kind(w->err, ERROR_INPUT, EFBIG, "/%s is too large for ext4", path)
+	           ? error_set_kind(w->err, ERROR_INPUT, EFBIG, "/%s is too large for ext4",
+	                            erofs_quote(q, sizeof(q), path, strlen(path)))
 	           : count_content(w, st);
 }
 
@@ -295,6 +298,7 @@ static int write_entry(const char *path, const struct erofs_stat *st, void *data
 	struct ext4_writer *w = data;
 	struct link *link = NULL;
 	ext2_ino_t ino, parent;
+	char q[EROFS_QUOTE_MAX];
 	const char *name;
 	size_t depth;
 	int r;
@@ -322,7 +326,8 @@ static int write_entry(const char *path, const struct erofs_stat *st, void *data
 	if (link)
 		link->ino = ino;
 	r = write_new(w, ino, parent, st);
-	return r < 0 ? error_prefix(w->err, r, "/%s", path) : 0;
+	return r < 0 ? error_prefix(w->err, r, "/%s", erofs_quote(q, sizeof(q), path, strlen(path)))
+	             : 0;
 }
 
 static int write_all(struct ext4_writer *w, int fd, const struct ext4_write_opts *opts,
