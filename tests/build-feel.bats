@@ -109,6 +109,18 @@ terminal() {
 			grep -q -- "$(sed 's/-/\\\\-/g' <<<"$o")" man
 		done
 	done
+	# completes WORD...: what a shell offers for the last of them.
+	completes() {
+		COMP_WORDS=("$TOOL" "$@") COMP_CWORD=$# COMPREPLY=()
+		_kata_image_tool
+		[ "${#COMPREPLY[@]}" -eq 0 ] || printf '%s\n' "${COMPREPLY[@]}"
+	}
+	. ./completion
+	[ "$(completes ver)" = verify ]
+	[ "$(completes build --locke)" = --locked ]
+	[ "$(completes build --format e | paste -sd ' ')" = 'erofs ext4' ]
+	[ "$(completes pack --format '' | paste -sd ' ')" = 'initrd erofs' ]
+	[ "$(completes inspect comp)" = completion ]
 	"$TOOL" --help >help
 	grep -q 'Exit status: 0 done; 1 failed' help
 	for v in '2 wrong usage' '3 an input is wrong' '4 something' '5 a digest'; do

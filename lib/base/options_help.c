@@ -179,6 +179,22 @@ static void completion_words(const struct option *options, FILE *f)
 	fputs("--help", f);
 }
 
+/* A case for each option that takes one of some words; `verb` is "*" where there are none. */
+static void completion_values(const char *verb, const struct option *options, FILE *f)
+{
+	for (const struct option *o = options; o && o->name; o++) {
+		if (o->type != OPTION_ENUM)
+			continue;
+		fprintf(f, "\t%s\\ --%s", verb, o->name);
+		if (o->letter)
+			fprintf(f, " | %s\\ -%c", verb, o->letter);
+		fputs(") words='", f);
+		for (const char *c = o->choices; *c; c++)
+			fputc(*c == '|' ? ' ' : *c, f);
+		fputs("' values=1 ;;\n", f);
+	}
+}
+
 int options_completion(const struct program *p, FILE *f)
 {
 	char fn[64];
@@ -187,10 +203,10 @@ int options_completion(const struct program *p, FILE *f)
 	for (const char *c = p->name; *c && n + 1 < sizeof(fn); c++)
 		fn[n++] = isalnum((unsigned char)*c) ? *c : '_';
 	fn[n] = '\0';
-	fprintf(
-	    f,
-	    "_%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase ${COMP_WORDS[1]} in\n",
-	    fn);
+	fprintf(f,
+	        "_%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= values=\n\tcase "
+	        "${COMP_WORDS[1]} in\n",
+	        fn);
 	for (const struct verb *v = p->verbs; v && v->name; v++) {
 		fprintf(f, "\t%s) words='", v->name);
 		completion_words(v->options, f);
@@ -207,13 +223,18 @@ int options_completion(const struct program *p, FILE *f)
 		completion_words(p->only->options, f);
 		fputs(" --version'\n", f);
 	}
+	fputs("\tcase ${COMP_WORDS[1]}\\ ${COMP_WORDS[COMP_CWORD-1]} in\n", f);
+	for (const struct verb *v = p->verbs; v && v->name; v++)
+		completion_values(v->name, v->options, f);
+	if (!p->verbs)
+		completion_values("*", p->only->options, f);
 	fprintf(f,
-	        "\tcase $cur in\n"
-	        "\t-*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\") ;;\n"
-	        "\t*) [ \"$COMP_CWORD\" -eq 1 ] && mapfile -t COMPREPLY < <(compgen -W \"$words\" "
-	        "-- \"$cur\") ||\n"
-	        "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
-	        "\tesac\n}\ncomplete -o filenames -F _%s %s\n",
+	        "\tesac\n"
+	        "\tif [ -n \"$values\" ] || [[ $cur == -* ]] || [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+	        "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	        "\telse\n"
+	        "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	        "\tfi\n}\ncomplete -o filenames -F _%s %s\n",
 	        fn, p->name);
 	return 0;
 }
