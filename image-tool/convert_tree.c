@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "image-tool/convert.h"
+#include "image-tool/tool.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 
@@ -41,7 +42,8 @@ static int refuse(struct error *err, const char *why)
 int convert_check_tree(const struct convert *c, size_t layer, int fd, uint64_t size,
                        struct error *err)
 {
-	struct verity_place place = {.data_fd = fd, .hash_fd = fd, .superblock = true};
+	struct verity_place place = {
+	    .data_fd = fd, .hash_fd = fd, .superblock = true, .interrupted = tool_interrupted};
 	uint8_t super[VERITY_SUPER_SIZE];
 	struct said said = {0};
 	struct verity v = {0};
