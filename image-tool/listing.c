@@ -382,9 +382,12 @@ static int ext4_entry(const struct ext4_entry *x, void *data, struct error *err)
 	e->size = S_ISDIR(x->mode) ? 0 : x->size;
 	e->mtime = x->mtime;
 	if (e->size > 0) {
-		e->layout = x->offset == EXT4_NOWHERE ? "inline"
-		            : x->contiguous           ? "plain"
-		                                      : "pieces";
+		bool nowhere = x->offset == EXT4_NOWHERE;
+
+		/* What an inode cannot hold begins with a hole. */
+		e->layout = nowhere && e->size < w->block_size ? "inline"
+		            : x->contiguous                    ? "plain"
+		                                               : "pieces";
 		e->offset = x->offset == EXT4_NOWHERE ? LISTING_NOWHERE : x->offset;
 		e->contiguous = x->contiguous;
 		e->dax = S_ISREG(x->mode) && w->block_size == SMALL_PAGE &&
