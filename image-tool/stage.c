@@ -42,17 +42,13 @@ static int remove_leftovers(struct stage *s, struct error *err)
 	return 0;
 }
 
-static int make_dir(struct stage *s, const char *dir, struct error *err)
+/* 1: another build that failed took the folder away meanwhile. */
+static int lock_dir(struct stage *s, const char *dir, struct error *err)
 {
-	struct stat st;
-	int r;
+	struct stat st, locked;
+	bool made = stat(dir, &st) < 0 && errno == ENOENT;
+	int r = fs_mkdir_p(dir, 0755, err);
 
-	s->dir = strdup(dir);
-	s->path = str_printf("%s/" STAGE_PREFIX "XXXXXX", dir);
-	if (!s->dir || !s->path)
-		return error_set(err, ENOMEM, "no memory to write %s", dir);
-	s->made_dir = stat(dir, &st) < 0 && errno == ENOENT;
-	r = fs_mkdir_p(dir, 0755, err);
 	if (r < 0) {
 		if (err)
 			err->kind = ERROR_ENVIRONMENT;
@@ -60,13 +56,33 @@ static int make_dir(struct stage *s, const char *dir, struct error *err)
 	}
 	s->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->lock_fd < 0)
-		return environment_errno(err, errno, "cannot write to", dir);
+		return errno == ENOENT ? 1 : environment_errno(err, errno, "cannot write to", dir);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, errno,
 		                      "another build is writing to %s; wait for it or choose "
 		                      "another folder",
 		                      dir);
+	if (fstat(s->lock_fd, &locked) < 0 || stat(dir, &st) < 0 || st.st_ino != locked.st_ino ||
+	    st.st_dev != locked.st_dev)
+		return 1;
+	/* Only who has the lock may take it away again. */
+	s->made_dir = made;
 	return 0;
+}
+
+static int make_dir(struct stage *s, const char *dir, struct error *err)
+{
+	int tries = 0, r;
+
+	s->dir = strdup(dir);
+	s->path = str_printf("%s/" STAGE_PREFIX "XXXXXX", dir);
+	if (!s->dir || !s->path)
+		return error_set(err, ENOMEM, "no memory to write %s", dir);
+	do {
+		close_fd(&s->lock_fd);
+		r = lock_dir(s, dir, err);
+	} while (r == 1 && ++tries < 100);
+	return r == 1 ? environment_errno(err, EBUSY, "cannot write to", dir) : r;
 }
 
 int stage_open(struct stage *s, const char *dir, struct error *err)
