@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "image-tool/describe.h"
@@ -28,6 +27,7 @@
 #include "image-tool/stage.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
+#include "lib/base/loop.h"
 #include "lib/base/version.h"
 #include "lib/guestimg/guestimg.h"
 #include "lib/guestimg/locate.h"
@@ -51,14 +51,6 @@ struct build {
 	int64_t mtime;
 	uint64_t started; /* ms */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* SOURCE_DATE_EPOCH (reproducible-builds.org); without it the former image's time, or 0. */
 static int source_date(struct build *b, struct error *err)
@@ -504,7 +496,7 @@ static void report_json(const struct build *b)
 
 	buffer_str(&out, "{\"output\":");
 	buffer_json_string(&out, b->o->output);
-	buffer_printf(&out, ",\"milliseconds\":%" PRIu64, now_ms() - b->started);
+	buffer_printf(&out, ",\"milliseconds\":%" PRIu64, loop_now_ms() - b->started);
 	for (size_t i = 0; i < b->changes.n; i++) {
 		buffer_str(&out, i == 0 ? ",\"changes\":[" : ",");
 		buffer_json_string(&out, b->changes.v[i]);
@@ -539,7 +531,8 @@ static void report_changes(const struct build *b)
 
 int build_run(struct build_options *o)
 {
-	struct build b = {.o = o, .stage = STAGE_INIT, .locker = FS_TEMP_INIT, .started = now_ms()};
+	struct build b = {
+	    .o = o, .stage = STAGE_INIT, .locker = FS_TEMP_INIT, .started = loop_now_ms()};
 	struct error err = ERROR_INIT;
 	int r = -ENOMEM;
 

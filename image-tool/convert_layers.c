@@ -16,6 +16,7 @@
 #include "image-tool/convert.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
+#include "lib/base/threads.h"
 #include "lib/image/erofs_layer.h"
 #include "lib/image/hash.h"
 #include "lib/image/layer.h"
@@ -302,19 +303,11 @@ static void allow_descriptors(void)
 
 static int run_workers(struct work *w, struct error *err)
 {
-	pthread_t threads[WORKERS_MAX];
-	size_t want = count_workers(w), n = 0;
-	int r = 0;
+	int r = threads_run(count_workers(w), worker, w, err);
 
-	while (n < want && !(r = pthread_create(&threads[n], NULL, worker, w)))
-		n++;
-	for (size_t i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	if (!n && want)
-		return error_errno(err, r, "cannot start a thread");
-	if (w->result && err)
+	if (r == 0 && w->result && err)
 		*err = w->err;
-	return w->result;
+	return r ? r : w->result;
 }
 
 /* ---- all of them */

@@ -100,7 +100,7 @@ static int measure_snp(struct measure *m, struct error *err)
 	struct snp_launch l = {.firmware = measure_blob(&m->in->firmware), .kernel = &kernel};
 	const struct efi_boot boot = {
 	    .kernel = kernel.kernel, .initrd = kernel.initrd, .cmdline = kernel.cmdline};
-	struct error stub = ERROR_INIT;
+	struct error why = ERROR_INIT;
 	int r = snp_processors(m, &l, err);
 
 	if (r == 0 && m->o->firmware_digest) {
@@ -114,7 +114,7 @@ static int measure_snp(struct measure *m, struct error *err)
 	if (r < 0)
 		return error_prefix(err, r, "%s", m->in->firmware.name);
 	/* The digest is what it is, but no guest will come that far. */
-	if (efi_boot_check(&boot, &stub) < 0)
+	if (efi_boot_check(&boot, &why) < 0)
 		measure_report_warning(m->report,
 		                       authenticode_is_pe(&kernel.kernel)
 		                           ? "the kernel or its command line will not boot"

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "image-tool/describe.h"
 #include "image-tool/kernel.h"
@@ -18,6 +17,7 @@
 #include "image-tool/root.h"
 #include "image-tool/tool.h"
 #include "lib/base/fs.h"
+#include "lib/base/loop.h"
 #include "lib/elf/elf.h"
 
 #define MIB (1u << 20)
@@ -25,14 +25,6 @@
  * virtio console: QEMU's virtio-mmio gives every queue 1024 entries, and Linux fills the console's
  * two with a page each. */
 #define WORKING_MIB 13
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void pack_step(struct pack *p, const char *what, const char *detail, uint64_t expected)
 {
@@ -365,7 +357,7 @@ static int run_pack(int argc, char **argv, void *data)
 {
 	struct pack p = {.o = data, .stage = STAGE_INIT};
 	struct error err = ERROR_INIT;
-	uint64_t started = now_ms();
+	uint64_t started = loop_now_ms();
 	int r;
 
 	tool_catch_signals();
@@ -375,7 +367,7 @@ static int run_pack(int argc, char **argv, void *data)
 		r = make_image(&p, &err);
 	progress_end(&p.progress);
 	if (r == 0 && p.o->json)
-		tell_json(&p, now_ms() - started);
+		tell_json(&p, loop_now_ms() - started);
 	else if (r == 0 && !p.o->quiet)
 		tell(&p);
 	release_pack(&p);

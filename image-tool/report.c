@@ -86,6 +86,18 @@ static void text_key(struct report *r, const char *key)
 	buffer_printf(&r->out, "%-*s ", KEY_WIDTH - 2 * (int)(r->depth > 5 ? 5 : r->depth), key);
 }
 
+/* Before a value that is its own JSON; false when nothing is shown. */
+static bool begin(struct report *r, const char *key)
+{
+	if (hidden(r))
+		return false;
+	if (r->json)
+		json_key(r, key);
+	else
+		text_key(r, key);
+	return true;
+}
+
 void report_string(struct report *r, const char *key, const char *value)
 {
 	if (!value || hidden(r))
@@ -122,13 +134,8 @@ void report_raw(struct report *r, const char *key, const char *json)
 
 void report_number(struct report *r, const char *key, uint64_t value)
 {
-	if (hidden(r))
-		return;
-	if (r->json)
-		json_key(r, key);
-	else
-		text_key(r, key);
-	buffer_printf(&r->out, "%" PRIu64 "%s", value, r->json ? "" : "\n");
+	if (begin(r, key))
+		buffer_printf(&r->out, "%" PRIu64 "%s", value, r->json ? "" : "\n");
 }
 
 void report_signed(struct report *r, const char *key, int64_t value)
@@ -144,13 +151,8 @@ void report_signed(struct report *r, const char *key, int64_t value)
 
 void report_flag(struct report *r, const char *key, bool value)
 {
-	if (hidden(r))
-		return;
-	if (r->json)
-		json_key(r, key);
-	else
-		text_key(r, key);
-	buffer_str(&r->out, r->json ? value ? "true" : "false" : value ? "yes\n" : "no\n");
+	if (begin(r, key))
+		buffer_str(&r->out, r->json ? value ? "true" : "false" : value ? "yes\n" : "no\n");
 }
 
 static void open_level(struct report *r, bool list, bool item)

@@ -6,10 +6,7 @@ bats_require_minimum_version 1.5.0
 load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
+	image_suite
 }
 
 # Each test has a data folder and a kernel of its own, to change.

@@ -3,21 +3,15 @@
 # kata-image-tool diff: every kind of difference is found and named, none is where there is none, rules of a gate.
 
 bats_require_minimum_version 1.5.0
+load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
-	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel IMAGES=$BATS_FILE_TMPDIR
-	mkdir -p "$DATA"/guest/{bin,licences,share} "$KERNEL" "$IMAGES/extra/d"
-	cp -r "$ROOT/rootfs" "$DATA/"
-	printf 'agent' >"$DATA/guest/bin/kihon-agent"
-	printf 'pull' >"$DATA/guest/bin/kihon-pull"
+	image_suite
+	image_small_data "$DATA"
+	export IMAGES=$BATS_FILE_TMPDIR
+	mkdir -p "$KERNEL" "$IMAGES/extra/d"
 	printf 'libc.a\n' >"$DATA/guest/bin/kihon-agent.libs"
 	printf 'libc.a\n' >"$DATA/guest/bin/kihon-pull.libs"
-	echo certificates >"$DATA/guest/share/ca-certificates.crt"
-	echo 'You may.' >"$DATA/guest/licences/musl"
 	local h=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 	cat >"$DATA/guest/packages.json" <<-JSON
 		[{"name":"musl","version":"1.2","source":"musl","licence":"MIT","files":[],"libraries":["libc.a"]},

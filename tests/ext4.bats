@@ -6,11 +6,8 @@ bats_require_minimum_version 1.5.0
 load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool build/host/bin/ext4-pack >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool PACK=$ROOT/build/host/bin/ext4-pack
-	export KIHON_DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel
+	image_suite build/host/bin/ext4-pack
+	export PACK=$ROOT/build/host/bin/ext4-pack
 	image_data "$KIHON_DATA"
 	image_kernel "$KERNEL"
 }

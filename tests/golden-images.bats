@@ -8,11 +8,7 @@ bats_require_minimum_version 1.5.0
 load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
-	export KIHON_DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel
+	image_suite
 	image_kernel "$KERNEL"
 	mkdir -p "$KIHON_DATA"/rootfs/profiles "$KIHON_DATA"/guest/bin "$KIHON_DATA"/kernel-config
 	cat >"$KIHON_DATA/rootfs/profiles/golden.files" <<-'END'

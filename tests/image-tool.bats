@@ -7,11 +7,7 @@
 load image
 
 setup_file() {
-	export ROOT=$BATS_TEST_DIRNAME/..
-	ROOT=$(cd "$ROOT" && pwd)
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
-	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel
+	image_suite
 	image_data "$DATA"
 	image_kernel "$KERNEL"
 }

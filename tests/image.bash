@@ -2,6 +2,18 @@
 # Small stand-ins for what images are made of, for suites that look at the image tool and boot nothing.
 # shellcheck shell=bash
 
+# image_suite [TARGET...]: $ROOT, $TOOL and what make has to build for the suite besides the tool; $KIHON_DATA, $DATA and
+# $KERNEL name folders that image_data and image_kernel fill.
+image_suite() {
+	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	export ROOT TOOL=$ROOT/build/host/bin/kata-image-tool
+	make -s -C "$ROOT" "$TOOL_TARGET" "$@" >&2
+	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel
+	export KIHON_DATA=$DATA
+}
+
+TOOL_TARGET=build/host/bin/kata-image-tool
+
 # image_data DIR: a data folder ($KIHON_DATA) with small programs in place of the guest's.
 image_data() {
 	local h=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
@@ -19,6 +31,15 @@ image_data() {
 		{"name":"musl","version":"1.2","source":"musl","licence":"MIT","files":[],"libraries":["libc.a"]},
 		{"name":"ca-certificates","version":"2023","source":"ca-certificates","licence":"MPL-2.0","files":[],"libraries":["ca-certificates.crt"]}]
 	JSON
+}
+
+# image_small_data DIR: the same with programs of some bytes, and no packages.
+image_small_data() {
+	image_data "$1"
+	printf 'pull' >"$1/guest/bin/kihon-pull"
+	: >"$1/guest/bin/kihon-agent.libs"
+	: >"$1/guest/bin/kihon-pull.libs"
+	echo '[]' >"$1/guest/packages.json"
 }
 
 # image_kernel DIR: a kernel that has a version and nothing else.

@@ -6,11 +6,8 @@ bats_require_minimum_version 1.5.0
 load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
-	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel TREE=$BATS_FILE_TMPDIR/tree
+	image_suite
+	export TREE=$BATS_FILE_TMPDIR/tree
 	image_data "$DATA"
 	image_kernel "$KERNEL"
 	mkdir -p "$TREE/d/e"

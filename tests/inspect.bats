@@ -4,22 +4,13 @@
 # skopeo say, in text and JSON; damaged and lying files end in one line.
 
 bats_require_minimum_version 1.5.0
+load image
 
 setup_file() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-	export ROOT
-	make -s -C "$ROOT" build/host/bin/kata-image-tool >&2
-	export TOOL=$ROOT/build/host/bin/kata-image-tool
-	export DATA=$BATS_FILE_TMPDIR/data KERNEL=$BATS_FILE_TMPDIR/kernel EXTRA=$BATS_FILE_TMPDIR/extra
-	mkdir -p "$DATA"/guest/{bin,licences,share} "$KERNEL" "$EXTRA/d"
-	cp -r "$ROOT/rootfs" "$DATA/"
-	printf 'agent' >"$DATA/guest/bin/kihon-agent"
-	printf 'pull' >"$DATA/guest/bin/kihon-pull"
-	: >"$DATA/guest/bin/kihon-agent.libs"
-	: >"$DATA/guest/bin/kihon-pull.libs"
-	echo certificates >"$DATA/guest/share/ca-certificates.crt"
-	echo 'You may.' >"$DATA/guest/licences/musl"
-	echo '[]' >"$DATA/guest/packages.json"
+	image_suite
+	image_small_data "$DATA"
+	export EXTRA=$BATS_FILE_TMPDIR/extra
+	mkdir -p "$KERNEL" "$EXTRA/d"
 	printf 'x Linux version 6.12.0-test (a@b) y' >"$KERNEL/vmlinux"
 	head -c 5000000 /dev/urandom >"$EXTRA/big"
 	head -c 3000 /dev/urandom >"$EXTRA/small"

@@ -135,7 +135,7 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 	XDG_CACHE_HOME=$cache "$ROOT/kernel-config/build-kernel" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/said" 3>&- &
 	pid=$!
 	for i in $(seq 300); do
-		grep -qs '^  CC' "$cache"/kihon/kernel/work/*/build.log && break
+		grep -qs '^  CC' "$cache"/kihon/kernel/objects/*/build.log && break
 		sleep 0.1
 	done
 	kill -TERM "$pid"

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 #   $CACHE/KEY/                a finished kernel (RESULTS below)
-#   $CACHE/work/PROFILE-SOURCE/  objects of a build that is running or was interrupted
+#   $CACHE/objects/PROFILE-SOURCE/  objects of a build that is running or was interrupted
 #   $CACHE/source/, download/  see source.bash
 
 readonly RESULTS=(vmlinux bzImage kernel.config kernel.json)
@@ -44,7 +44,7 @@ prune_cache() {
 # Interrupted builds that nobody took up again within a week; a running one holds its lock.
 prune_work() {
 	local work lock
-	for work in "$CACHE"/work/*/; do
+	for work in "$CACHE"/objects/*/; do
 		[[ -d $work && -n $(find "$work" -maxdepth 0 -mtime +7) ]] || continue
 		exec {lock}>>"${work%/}.lock"
 		flock -n "$lock" && rm -rf -- "$work" "${work%/}.lock"

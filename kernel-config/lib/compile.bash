@@ -58,7 +58,7 @@ compile() {
 # every 500 files. The last build's count says how far it is.
 show_progress() {
 	local line count=0 total=
-	[[ -r $CACHE/work/$PROFILE.count ]] && total=" of about $(<"$CACHE/work/$PROFILE.count")"
+	[[ -r $CACHE/objects/$PROFILE.count ]] && total=" of about $(<"$CACHE/objects/$PROFILE.count")"
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
 		[[ $line == '  CC '* || $line == '  AS '* ]] || continue
@@ -66,7 +66,7 @@ show_progress() {
 		progress "kernel $PROFILE: $count$total files compiled"
 		[[ -t 2 ]] || ((count % 500)) || say "kernel $PROFILE: $count$total files compiled"
 	done >>"$1/build.log"
-	((count < 1000)) || printf '%s' "$count" >"$CACHE/work/$PROFILE.count"
+	((count < 1000)) || printf '%s' "$count" >"$CACHE/objects/$PROFILE.count"
 }
 
 # The lines that say why, then the one that says what.

@@ -123,4 +123,4 @@ remove_old_trees() {
 	done
 }
 
-tree_in_use() { grep -qsF -- "${1##*/}" "$CACHE"/work/*/source-tree 2>/dev/null; }
+tree_in_use() { grep -qsF -- "${1##*/}" "$CACHE"/objects/*/source-tree 2>/dev/null; }

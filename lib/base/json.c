@@ -125,6 +125,21 @@ int json_string(const cJSON *obj, const char *key, bool required, const char **o
 	return 0;
 }
 
+int json_string_copy(const cJSON *obj, const char *key, bool required, char *out, size_t room,
+                     const char *what, struct error *err)
+{
+	const char *s = "";
+	int r = json_string(obj, key, required, &s, what, err);
+
+	if (r < 0)
+		return r;
+	if (strlen(s) >= room)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: \"%s\" is too long", what,
+		                      key);
+	memcpy(out, s, strlen(s) + 1);
+	return r;
+}
+
 int json_u64(const cJSON *obj, const char *key, bool required, uint64_t *out, const char *what,
              struct error *err)
 {

@@ -25,6 +25,9 @@ DEFINE_CLEANUP(cJSON, cjson, cJSON_Delete)
  * wrong type. With `required` absence is an error too. */
 int json_string(const cJSON *obj, const char *key, bool required, const char **out,
                 const char *what, struct error *err);
+/* A string into `room` bytes, its NUL included; "" when it is absent. -EINVAL: it is too long. */
+int json_string_copy(const cJSON *obj, const char *key, bool required, char *out, size_t room,
+                     const char *what, struct error *err);
 int json_u64(const cJSON *obj, const char *key, bool required, uint64_t *out, const char *what,
              struct error *err);
 int json_bool(const cJSON *obj, const char *key, bool required, bool *out, const char *what,

@@ -13,32 +13,19 @@
 #include "lib/image/tar_header.h"
 
 #define SIZE_OCTAL_MAX 077777777777ULL
+#define NAME_SIZE      100
 #define PIECE          (256u * 1024)
-
-/* Places in the header. */
-enum {
-	NAME = 0,
-	NAME_SIZE = 100,
-	MODE = 100,
-	UID = 108,
-	GID = 116,
-	SIZE = 124,
-	MTIME = 136,
-	CHECKSUM = 148,
-	TYPE = 156,
-	MAGIC = 257,
-};
 
 static void put_size(uint8_t *block, uint64_t size)
 {
 	if (size <= SIZE_OCTAL_MAX) {
-		snprintf((char *)block + SIZE, 12, "%011llo", (unsigned long long)size);
+		snprintf((char *)block + TAR_AT_SIZE, 12, "%011llo", (unsigned long long)size);
 		return;
 	}
-	memset(block + SIZE, 0, 12);
-	block[SIZE] = 0x80;
+	memset(block + TAR_AT_SIZE, 0, 12);
+	block[TAR_AT_SIZE] = 0x80;
 	for (int i = 0; i < 8; i++)
-		block[SIZE + 11 - i] = (uint8_t)(size >> (8 * i));
+		block[TAR_AT_SIZE + 11 - i] = (uint8_t)(size >> (8 * i));
 }
 
 static int put_header(const char *name, char type, uint64_t size, int out_fd, struct error *err)
@@ -49,18 +36,18 @@ static int put_header(const char *name, char type, uint64_t size, int out_fd, st
 
 	if (strlen(name) >= NAME_SIZE)
 		return error_set(err, ENAMETOOLONG, "\"%s\" is too long for an archive", name);
-	memcpy(block + NAME, name, strlen(name));
-	memcpy(block + MODE, type == '5' ? "0000755" : "0000644", 7);
-	memcpy(block + UID, "0000000", 7);
-	memcpy(block + GID, "0000000", 7);
+	memcpy(block + TAR_AT_NAME, name, strlen(name));
+	memcpy(block + TAR_AT_MODE, type == '5' ? "0000755" : "0000644", 7);
+	memcpy(block + TAR_AT_UID, "0000000", 7);
+	memcpy(block + TAR_AT_GID, "0000000", 7);
 	put_size(block, size);
-	memcpy(block + MTIME, "00000000000", 11);
-	memset(block + CHECKSUM, ' ', 8);
-	block[TYPE] = (uint8_t)type;
-	memcpy(block + MAGIC, "ustar\00000", 8);
+	memcpy(block + TAR_AT_MTIME, "00000000000", 11);
+	memset(block + TAR_AT_CHECKSUM, ' ', 8);
+	block[TAR_AT_TYPE] = (uint8_t)type;
+	memcpy(block + TAR_AT_MAGIC, "ustar\00000", 8);
 	for (size_t i = 0; i < sizeof(block); i++)
 		sum += block[i];
-	snprintf((char *)block + CHECKSUM, 8, "%06o", sum);
+	snprintf((char *)block + TAR_AT_CHECKSUM, 8, "%06o", sum);
 	r = fs_write_all(out_fd, block, sizeof(block));
 	return r ? error_errno(err, -r, "cannot write the archive") : 0;
 }

@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/threads.h"
 #include "lib/image/erofs_layer.h"
 #include "lib/image/hash.h"
 #include "lib/image/layer.h"
 #include "lib/image/stage.h"
 
-#define STACK_SIZE    (512u * 1024) /* musl gives a thread 128 KiB, TLS and paths want more */
 #define PROGRESS_STEP (1u << 20)
 #define TAR_OVERHEAD  4096 /* bytes of an archive for an entry, besides its content */
 
@@ -286,25 +286,12 @@ static void *worker(void *data)
 
 static int run_workers(struct work *w, struct error *err)
 {
-	pthread_t threads[SETTINGS_DOWNLOADS_MAX];
-	size_t want = w->o->settings->downloads, n = 0;
-	pthread_attr_t attr;
-	int r = 0;
+	size_t want = w->o->settings->downloads;
+	int r = threads_run(want < w->n ? want : w->n, worker, w, err);
 
-	if (want > w->n)
-		want = w->n;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	while (n < want && !(r = pthread_create(&threads[n], &attr, worker, w)))
-		n++;
-	pthread_attr_destroy(&attr);
-	for (size_t i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	if (!n && want)
-		return error_errno(err, r, "cannot start a thread");
-	if (w->result && err)
+	if (r == 0 && w->result && err)
 		*err = w->err;
-	return w->result;
+	return r ? r : w->result;
 }
 
 /* The chain under each layer: the first is its diff_id, the next the digest of the

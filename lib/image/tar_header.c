@@ -5,23 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Offsets and sizes of the fields: POSIX.1-2017 pax, "ustar Interchange Format". */
-enum {
-	NAME = 0,
-	MODE = 100,
-	UID = 108,
-	GID = 116,
-	SIZE = 124,
-	MTIME = 136,
-	CHECKSUM = 148,
-	TYPE = 156,
-	LINK = 157,
-	MAGIC = 257,
-	MAJOR = 329,
-	MINOR = 337,
-	PREFIX = 345,
-};
-
 static int octal(const uint8_t *p, size_t n, int64_t *out)
 {
 	uint64_t v = 0;
@@ -73,10 +56,10 @@ static bool checksum_ok(const uint8_t *b)
 {
 	int64_t want, plain = 0, with_sign = 0;
 
-	if (octal(b + CHECKSUM, 8, &want))
+	if (octal(b + TAR_AT_CHECKSUM, 8, &want))
 		return false;
 	for (size_t i = 0; i < TAR_BLOCK; i++) {
-		uint8_t c = i >= CHECKSUM && i < CHECKSUM + 8 ? ' ' : b[i];
+		uint8_t c = i >= TAR_AT_CHECKSUM && i < TAR_AT_CHECKSUM + 8 ? ' ' : b[i];
 
 		plain += c;
 		with_sign += (int8_t)c;
@@ -109,12 +92,12 @@ static void read_name(const uint8_t *b, bool ustar, char *out)
 {
 	size_t n = 0;
 
-	if (ustar && b[PREFIX]) {
-		copy_field(out, b + PREFIX, 155);
+	if (ustar && b[TAR_AT_PREFIX]) {
+		copy_field(out, b + TAR_AT_PREFIX, 155);
 		n = strlen(out);
 		out[n++] = '/';
 	}
-	copy_field(out + n, b + NAME, 100);
+	copy_field(out + n, b + TAR_AT_NAME, 100);
 }
 
 int tar_header_parse(const uint8_t block[TAR_BLOCK], struct tar_header *out, struct error *err)
@@ -130,25 +113,26 @@ int tar_header_parse(const uint8_t block[TAR_BLOCK], struct tar_header *out, str
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "not a tar archive: a header's checksum does not hold");
 	memset(out, 0, sizeof(*out));
-	out->type = (char)block[TYPE];
-	ustar = !memcmp(block + MAGIC, "ustar\0", 6);
-	out->gnu = !memcmp(block + MAGIC, "ustar  ", 7);
+	out->type = (char)block[TAR_AT_TYPE];
+	ustar = !memcmp(block + TAR_AT_MAGIC, "ustar\0", 6);
+	out->gnu = !memcmp(block + TAR_AT_MAGIC, "ustar  ", 7);
 	read_name(block, ustar, out->name);
-	copy_field(out->link, block + LINK, 100);
+	copy_field(out->link, block + TAR_AT_LINK, 100);
 
-	r = number(block, MODE, 8, INT64_MIN, INT64_MAX, "mode", &mode, err);
+	r = number(block, TAR_AT_MODE, 8, INT64_MIN, INT64_MAX, "mode", &mode, err);
 	if (!r)
-		r = number(block, UID, 8, 0, INT64_MAX, "uid", &uid, err);
+		r = number(block, TAR_AT_UID, 8, 0, INT64_MAX, "uid", &uid, err);
 	if (!r)
-		r = number(block, GID, 8, 0, INT64_MAX, "gid", &gid, err);
+		r = number(block, TAR_AT_GID, 8, 0, INT64_MAX, "gid", &gid, err);
 	if (!r)
-		r = number(block, SIZE, 12, 0, INT64_MAX, "size", &size, err);
+		r = number(block, TAR_AT_SIZE, 12, 0, INT64_MAX, "size", &size, err);
 	if (!r)
-		r = number(block, MTIME, 12, INT64_MIN, INT64_MAX, "mtime", &out->mtime, err);
+		r = number(block, TAR_AT_MTIME, 12, INT64_MIN, INT64_MAX, "mtime", &out->mtime,
+		           err);
 	if (!r && (out->type == '3' || out->type == '4'))
-		r = number(block, MAJOR, 8, 0, 0xfff, "device number", &major, err);
+		r = number(block, TAR_AT_MAJOR, 8, 0, 0xfff, "device number", &major, err);
 	if (!r && (out->type == '3' || out->type == '4'))
-		r = number(block, MINOR, 8, 0, 0xfffff, "device number", &minor, err);
+		r = number(block, TAR_AT_MINOR, 8, 0, 0xfffff, "device number", &minor, err);
 	if (r)
 		return r;
 	out->mode = (uint32_t)(mode & 07777);

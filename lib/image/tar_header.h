@@ -11,6 +11,23 @@
 #define TAR_BLOCK    512
 #define TAR_NAME_MAX 257 /* prefix (155), '/', name (100), NUL */
 
+/* Offsets of the fields: POSIX.1-2017 pax, "ustar Interchange Format". */
+enum {
+	TAR_AT_NAME = 0,
+	TAR_AT_MODE = 100,
+	TAR_AT_UID = 108,
+	TAR_AT_GID = 116,
+	TAR_AT_SIZE = 124,
+	TAR_AT_MTIME = 136,
+	TAR_AT_CHECKSUM = 148,
+	TAR_AT_TYPE = 156,
+	TAR_AT_LINK = 157,
+	TAR_AT_MAGIC = 257,
+	TAR_AT_MAJOR = 329,
+	TAR_AT_MINOR = 337,
+	TAR_AT_PREFIX = 345,
+};
+
 struct tar_header {
 	char type; /* the typeflag: '0', '5', 'x', ... */
 	char name[TAR_NAME_MAX];

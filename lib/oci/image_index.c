@@ -10,22 +10,6 @@
 
 #define REF_NAME "org.opencontainers.image.ref.name"
 
-/* A field of a platform into a buffer of N bytes; 1 when it is absent. */
-static int read_word(const cJSON *obj, const char *key, char *out, size_t room, const char *what,
-                     struct error *err)
-{
-	const char *s = NULL;
-	int r = json_string(obj, key, false, &s, what, err);
-
-	if (r)
-		return r;
-	if (strlen(s) >= room)
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: \"%s\" is too long", what,
-		                      key);
-	memcpy(out, s, strlen(s) + 1);
-	return 0;
-}
-
 static int read_platform(const cJSON *obj, struct image_index_entry *e, const char *what,
                          struct error *err)
 {
@@ -34,14 +18,15 @@ static int read_platform(const cJSON *obj, struct image_index_entry *e, const ch
 
 	if (r)
 		return r < 0 ? r : 0;
-	os = read_word(p, "os", e->platform.os, sizeof(e->platform.os), what, err);
+	os = json_string_copy(p, "os", false, e->platform.os, sizeof(e->platform.os), what, err);
 	if (os < 0)
 		return os;
-	arch = read_word(p, "architecture", e->platform.architecture,
-	                 sizeof(e->platform.architecture), what, err);
+	arch = json_string_copy(p, "architecture", false, e->platform.architecture,
+	                        sizeof(e->platform.architecture), what, err);
 	if (arch < 0)
 		return arch;
-	r = read_word(p, "variant", e->platform.variant, sizeof(e->platform.variant), what, err);
+	r = json_string_copy(p, "variant", false, e->platform.variant, sizeof(e->platform.variant),
+	                     what, err);
 	e->has_platform = !os && !arch;
 	return r < 0 ? r : 0;
 }

@@ -94,21 +94,6 @@ void image_platform_host(struct image_platform *out)
 	memcpy(out->architecture, arch, sizeof(arch));
 }
 
-static int copy_string(const cJSON *obj, const char *key, bool required, char *out, size_t room,
-                       const char *what, struct error *err)
-{
-	const char *s = "";
-	int r = json_string(obj, key, required, &s, what, err);
-
-	if (r < 0)
-		return r;
-	if (strlen(s) >= room)
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s: \"%s\" is too long", what,
-		                      key);
-	memcpy(out, s, strlen(s) + 1);
-	return 0;
-}
-
 int image_json_check_names(const cJSON *obj, const char *what, struct error *err)
 {
 	static const char *const names[] = {
@@ -144,8 +129,8 @@ int image_descriptor_read(const cJSON *obj, const char *what, struct image_descr
 	r = image_json_check_names(obj, what, err);
 	if (r)
 		return r;
-	r = copy_string(obj, "mediaType", true, out->media_type, sizeof(out->media_type), what,
-	                err);
+	r = json_string_copy(obj, "mediaType", true, out->media_type, sizeof(out->media_type), what,
+	                     err);
 	if (r < 0)
 		return r;
 	r = json_string(obj, "digest", true, &digest, what, err);
@@ -434,14 +419,14 @@ int image_config_parse(const void *json, size_t size, struct image_config *out, 
 		r = image_json_check_names(root, what, err);
 	if (r)
 		return r;
-	r = copy_string(root, "os", true, c.platform.os, sizeof(c.platform.os), what, err);
+	r = json_string_copy(root, "os", true, c.platform.os, sizeof(c.platform.os), what, err);
 	if (!r)
-		r = copy_string(root, "architecture", true, c.platform.architecture,
-		                sizeof(c.platform.architecture), what, err);
+		r = json_string_copy(root, "architecture", true, c.platform.architecture,
+		                     sizeof(c.platform.architecture), what, err);
 	if (!r)
-		r = copy_string(root, "variant", false, c.platform.variant,
-		                sizeof(c.platform.variant), what, err);
-	if (r)
+		r = json_string_copy(root, "variant", false, c.platform.variant,
+		                     sizeof(c.platform.variant), what, err);
+	if (r < 0)
 		return r;
 	if (strcmp(c.platform.os, "linux"))
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
