@@ -133,11 +133,11 @@ static int start_ring(struct vhost_user *vu, unsigned int i, struct error *err)
 	return r < 0 ? error_prefix(err, r, "vhost-user: ring %u", i) : 0;
 }
 
-/* The first two queues of every device that is lent are the ones it cannot work without;
- * QEMU keeps the event queue of a vsock device to itself. */
+/* The first two queues of every device that is lent are the ones it cannot work without
+ * (some have only one); QEMU keeps the event queue of a vsock device to itself. */
 static bool all_started(const struct vhost_user *vu)
 {
-	return vu->vrings[0].started && vu->vrings[1].started;
+	return vu->vrings[0].started && (vu->dev->ops->n_queues == 1 || vu->vrings[1].started);
 }
 
 /* A ring runs once it has addresses, a kick and is enabled. */
@@ -151,10 +151,12 @@ static int ring_ready(struct vhost_user *vu, unsigned int i, struct error *err)
 	r = start_ring(vu, i, err);
 	if (r < 0)
 		return r;
-	if (all_started(vu) && !vu->dev->active)
+	if (all_started(vu) && !vu->dev->active) {
+		vu->dev->negotiated = vu->features;
 		virtio_device_activate(vu->dev);
-	else
+	} else {
 		virtio_device_notify(vu->dev, i);
+	}
 	return 0;
 }
 
@@ -232,14 +234,14 @@ static int reply_u64(struct vhost_user *vu, struct vhost_user_message *m, uint64
 
 static int get_features(struct vhost_user *vu, struct vhost_user_message *m, struct error *err)
 {
-	return reply_u64(vu, m, vu->dev->ops->features | 1ull << VHOST_USER_F_PROTOCOL_FEATURES,
-	                 err);
+	return reply_u64(
+	    vu, m, virtio_device_features(vu->dev) | 1ull << VHOST_USER_F_PROTOCOL_FEATURES, err);
 }
 
 static int set_features(struct vhost_user *vu, struct vhost_user_message *m, struct error *err)
 {
 	uint64_t wanted = get_le64(m->payload);
-	uint64_t offered = vu->dev->ops->features | 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+	uint64_t offered = virtio_device_features(vu->dev) | 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
 
 	if (wanted & ~offered)
 		return error_set(err, EPROTO, "vhost-user: features 0x%" PRIx64 " were not offered",
@@ -433,7 +435,7 @@ static int get_config(struct vhost_user *vu, struct vhost_user_message *m, struc
 	if (size > CONFIG_SIZE_MAX || m->size != 12 + size)
 		return error_set(err, EPROTO, "vhost-user: configuration of %u bytes in %u", size,
 		                 m->size);
-	vu->dev->ops->config_read(vu->dev, offset, m->payload + 12, size);
+	virtio_device_config_read(vu->dev, offset, m->payload + 12, size);
 	return vhost_user_reply(vu->fd, m->request, m->payload, m->size, err);
 }
 
@@ -540,7 +542,8 @@ int vhost_user_new(struct vhost_user **out, struct loop *loop, int fd, struct vi
 		v->vu = vu;
 		v->kick_fd = v->call_fd = v->err_fd = -1;
 	}
-	dev->transport = (struct virtio_transport){interrupt, needs_reset, vu};
+	dev->transport = (struct virtio_transport){
+	    .interrupt = interrupt, .needs_reset = needs_reset, .data = vu};
 	r = loop_add_fd(loop, fd, EPOLLIN, on_message, vu, &vu->src, err);
 	if (r == 0)
 		r = loop_add_timer(loop, VHOST_USER_FIRST_MESSAGE_TIMEOUT, too_late, vu,

@@ -84,7 +84,8 @@ static inline void bench_start(struct bench *b, int listen_fd, uint16_t size, ui
 	if (!b->ram || guest_memory_add(&b->memory, DRIVER_GPA, DRIVER_SIZE, b->ram, false, NULL) ||
 	    loop_new(&b->loop, NULL) || vsock_device_new(&b->dev, b->loop, &config, NULL))
 		abort();
-	b->dev->transport = (struct virtio_transport){bench_interrupt, bench_needs_reset, b};
+	b->dev->transport = (struct virtio_transport){
+	    .interrupt = bench_interrupt, .needs_reset = bench_needs_reset, .data = b};
 	for (unsigned int i = 0; i < VSOCK_QUEUES; i++) {
 		struct virtqueue_layout l;
 

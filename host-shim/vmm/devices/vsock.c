@@ -207,10 +207,7 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	uint8_t config[8]; /* struct virtio_vsock_config: le64 guest_cid, §5.10.4 */
 
 	put_le64(config, vsock_of(dev)->guest_cid);
-	memset(to, 0, size);
-	if (offset < sizeof(config))
-		memcpy(to, config + offset,
-		       size < sizeof(config) - offset ? size : sizeof(config) - offset);
+	virtio_config_copy(config, sizeof(config), offset, to, size);
 }
 
 static void activate(struct virtio_device *dev)
@@ -248,8 +245,7 @@ static const struct virtio_device_ops vsock_ops = {
     .name = "vsock",
     .id = VIRTIO_ID_VSOCK,
     .n_queues = VSOCK_QUEUES,
-    .features =
-        1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX,
+    .features = VIRTIO_COMMON_FEATURES,
     .config_read = config_read,
     .activate = activate,
     .queue_notify = queue_notify,

@@ -2,10 +2,32 @@
 /* device: what a virtio device model is to the transports that carry it. */
 #include "device.h"
 
+#include <string.h>
+
 void virtio_device_free(struct virtio_device *dev)
 {
 	if (dev)
 		dev->ops->free(dev);
+}
+
+void virtio_device_config_read(struct virtio_device *dev, size_t offset, void *to, size_t size)
+{
+	dev->ops->config_read(dev, offset, to, size);
+}
+
+void virtio_device_config_write(struct virtio_device *dev, size_t offset, const void *from,
+                                size_t size)
+{
+	if (dev->ops->config_write && !dev->needs_reset)
+		dev->ops->config_write(dev, offset, from, size);
+}
+
+void virtio_config_copy(const void *config, size_t have, size_t offset, void *to, size_t size)
+{
+	memset(to, 0, size);
+	if (offset < have)
+		memcpy(to, (const uint8_t *)config + offset,
+		       size < have - offset ? size : have - offset);
 }
 
 void virtio_device_activate(struct virtio_device *dev)
@@ -24,6 +46,7 @@ void virtio_device_reset(struct virtio_device *dev)
 {
 	dev->active = false;
 	dev->needs_reset = false;
+	dev->negotiated = 0;
 	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		virtqueue_stop(&dev->queues[i]);
 	dev->ops->reset(dev);
@@ -33,6 +56,13 @@ void virtio_device_publish(struct virtio_device *dev, unsigned int queue)
 {
 	if (virtqueue_publish(&dev->queues[queue]) && dev->transport.interrupt)
 		dev->transport.interrupt(dev->transport.data, queue);
+}
+
+void virtio_device_config_changed(struct virtio_device *dev)
+{
+	dev->config_generation++;
+	if (dev->transport.config_changed)
+		dev->transport.config_changed(dev->transport.data);
 }
 
 void virtio_device_broken(struct virtio_device *dev, const char *why)

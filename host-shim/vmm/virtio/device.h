@@ -20,7 +20,19 @@
 #define VIRTIO_QUEUES_MAX 8
 
 /* Device ids, virtio 1.2 §5. */
-#define VIRTIO_ID_VSOCK 19
+#define VIRTIO_ID_NET     1
+#define VIRTIO_ID_BLOCK   2
+#define VIRTIO_ID_CONSOLE 3
+#define VIRTIO_ID_RNG     4
+#define VIRTIO_ID_BALLOON 5
+#define VIRTIO_ID_VSOCK   19
+#define VIRTIO_ID_MEM     24
+#define VIRTIO_ID_FS      26
+#define VIRTIO_ID_PMEM    27
+
+/* What every model offers (§6): modern, and all that struct virtqueue knows. */
+#define VIRTIO_COMMON_FEATURES                                                                     \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX)
 
 struct virtio_device;
 
@@ -28,6 +40,7 @@ struct virtio_device;
 struct virtio_transport {
 	void (*interrupt)(void *data, unsigned int queue); /* used buffers, §2.3 */
 	void (*needs_reset)(void *data, const char *why);  /* DEVICE_NEEDS_RESET, §2.1 */
+	void (*config_changed)(void *data);                /* configuration change, §2.3 */
 	void *data;
 };
 
@@ -35,9 +48,15 @@ struct virtio_device_ops {
 	const char *name; /* "vsock" */
 	uint32_t id;
 	unsigned int n_queues;
-	uint64_t features; /* offered, VIRTIO_F_VERSION_1 and the ring's bits included */
+	uint64_t features;   /* offered, VIRTIO_F_VERSION_1 and the ring's bits included; the
+	                      * transport asks virtio_device_features() */
+	uint16_t queue_size; /* the most entries of a queue; 0: VIRTQUEUE_SIZE_MAX */
 	/* Copies bytes of the configuration space (§2.5); bytes beyond it read as 0. */
 	void (*config_read)(struct virtio_device *dev, size_t offset, void *to, size_t size);
+	/* The driver writes the configuration space; NULL: nothing there is writable. Of
+	 * bytes that are read-only or beyond the end nothing is taken (§2.5.1). */
+	void (*config_write)(struct virtio_device *dev, size_t offset, const void *from,
+	                     size_t size);
 	/* The driver is ready (DRIVER_OK) and the queues it uses are started. */
 	void (*activate)(struct virtio_device *dev);
 	void (*queue_notify)(struct virtio_device *dev, unsigned int queue);
@@ -50,6 +69,9 @@ struct virtio_device_ops {
 struct virtio_device {
 	const struct virtio_device_ops *ops;
 	struct virtio_transport transport;
+	uint64_t features;          /* offered by this instance beyond ops->features */
+	uint64_t negotiated;        /* the driver's bits, set by the transport before activate */
+	uint32_t config_generation; /* §2.5: counts changes that the device made */
 	struct virtqueue queues[VIRTIO_QUEUES_MAX]; /* started and stopped by the transport */
 	bool active;
 	bool needs_reset;
@@ -59,12 +81,34 @@ void virtio_device_free(struct virtio_device *dev); /* NULL is fine */
 DEFINE_CLEANUP(struct virtio_device, virtio_device, virtio_device_free)
 #define _cleanup_virtio_device_ _cleanup_(cleanup_virtio_device)
 
+static inline uint64_t virtio_device_features(const struct virtio_device *dev)
+{
+	return dev->ops->features | dev->features;
+}
+
+static inline uint16_t virtio_device_queue_size(const struct virtio_device *dev)
+{
+	return dev->ops->queue_size ? dev->ops->queue_size : VIRTQUEUE_SIZE_MAX;
+}
+
+static inline bool virtio_device_has(const struct virtio_device *dev, unsigned int feature)
+{
+	return dev->negotiated >> feature & 1;
+}
+
+void virtio_device_config_read(struct virtio_device *dev, size_t offset, void *to, size_t size);
+void virtio_device_config_write(struct virtio_device *dev, size_t offset, const void *from,
+                                size_t size);
 void virtio_device_activate(struct virtio_device *dev);
 void virtio_device_notify(struct virtio_device *dev, unsigned int queue);
-/* Stops all queues too. */
+/* Stops all queues and forgets what was negotiated, too. */
 void virtio_device_reset(struct virtio_device *dev);
 
 /* For models: publish what was pushed and interrupt the driver if it wants that. */
 void virtio_device_publish(struct virtio_device *dev, unsigned int queue);
+/* For models: the configuration space holds something new; tells the driver. */
+void virtio_device_config_changed(struct virtio_device *dev);
+/* For models: config_read() of a space that is `have` bytes at `config`. */
+void virtio_config_copy(const void *config, size_t have, size_t offset, void *to, size_t size);
 /* For models: the driver broke the rules; the device does nothing more until reset. */
 void virtio_device_broken(struct virtio_device *dev, const char *why);
