@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hasher: digests of salted blocks, and where the levels of a tree lie. */
+/* hasher: digests of salted blocks, and whether data and tree fit their files. */
 #include "lib/verity/hasher.h"
 
 #include <errno.h>
@@ -30,36 +30,6 @@ int hasher_block(struct hasher *h, const uint8_t *block, uint8_t out[VERITY_DIGE
 	    !EVP_DigestFinal_ex(h->work, out, NULL))
 		return error_set(err, EIO, "SHA-256 failed");
 	return 0;
-}
-
-int shape_of(uint64_t data_blocks, struct shape *out, struct error *err)
-{
-	uint64_t n = data_blocks;
-
-	*out = (struct shape){0};
-	if (data_blocks == 0 || data_blocks > INT64_MAX / VERITY_BLOCK_SIZE)
-		return error_set_kind(err, ERROR_INPUT, data_blocks ? EFBIG : EINVAL,
-		                      "no hash tree can be made over %llu blocks",
-		                      (unsigned long long)data_blocks);
-	while (n > 1) {
-		n = (n + VERITY_FANOUT - 1) >> VERITY_FANOUT_BITS;
-		out->blocks[out->levels++] = n;
-	}
-	/* Stored from the root down. */
-	for (unsigned int i = out->levels; i-- > 0;) {
-		out->start[i] = out->total;
-		out->total += out->blocks[i];
-	}
-	return 0;
-}
-
-int verity_tree_size(uint64_t data_blocks, bool superblock, uint64_t *bytes, struct error *err)
-{
-	struct shape shape;
-	int r = shape_of(data_blocks, &shape, err);
-
-	*bytes = (shape.total + superblock) * VERITY_BLOCK_SIZE;
-	return r;
 }
 
 int place_check(const struct verity *v, const struct verity_place *place, struct shape *shape,

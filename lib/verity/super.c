@@ -10,14 +10,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lib/verity/hasher.h"
+#include "lib/verity/shape.h"
 
 enum {
 	SUPER_SIGNATURE = 0, /* "verity", two NULs */
 	SUPER_VERSION = 8,   /* 1 */
 	SUPER_HASH_TYPE = 12,
 	SUPER_UUID = 16,
-	SUPER_ALGORITHM = 32, /* name, 32 bytes */
+	SUPER_ALGORITHM = 32,
+	SUPER_ALGORITHM_SIZE = 32,
 	SUPER_DATA_BLOCK = 64,
 	SUPER_HASH_BLOCK = 68,
 	SUPER_DATA_BLOCKS = 72,
@@ -48,30 +49,68 @@ static int refuse(struct error *err, const char *what)
 	return error_set_kind(err, ERROR_INPUT, EUCLEAN, "the verity superblock %s", what);
 }
 
-int verity_super_parse(const uint8_t *data, size_t size, struct verity *v, struct error *err)
+static bool is_block_size(uint32_t n)
 {
-	struct shape shape;
+	return n >= 512 && n <= 65536 && (n & (n - 1)) == 0;
+}
 
-	*v = (struct verity){0};
+static bool is_algorithm(const uint8_t name[SUPER_ALGORITHM_SIZE])
+{
+	size_t n = strnlen((const char *)name, SUPER_ALGORITHM_SIZE);
+
+	for (size_t i = 0; i < n; i++)
+		if (!islower(name[i]) && !isdigit(name[i]) && name[i] != '-')
+			return false;
+	return n > 0;
+}
+
+int verity_super_read(const uint8_t *data, size_t size, struct verity_super *out, struct error *err)
+{
+	*out = (struct verity_super){.data_blocks = 0};
 	if (size < VERITY_SUPER_SIZE)
 		return refuse(err, "is cut short");
 	if (memcmp(data + SUPER_SIGNATURE, signature, sizeof(signature)) != 0)
 		return refuse(err, "is not there");
 	if (get_le32(data + SUPER_VERSION) != 1 || get_le32(data + SUPER_HASH_TYPE) != 1)
 		return refuse(err, "is of a version that is not known (1 is)");
-	if (memcmp(data + SUPER_ALGORITHM, algorithm, sizeof("sha256")) != 0)
-		return refuse(err, "names a hash that is not known (sha256 is)");
-	if (get_le32(data + SUPER_DATA_BLOCK) != VERITY_BLOCK_SIZE ||
-	    get_le32(data + SUPER_HASH_BLOCK) != VERITY_BLOCK_SIZE)
-		return refuse(err, "has blocks of other than 4096 bytes");
-	v->data_blocks = get_le64(data + SUPER_DATA_BLOCKS);
-	v->salt_size = get_le16(data + SUPER_SALT_SIZE);
-	if (v->salt_size > sizeof(v->salt))
-		return refuse(err, "has a salt longer than 256 bytes");
-	if (shape_of(v->data_blocks, &shape, NULL) < 0)
+	if (!is_algorithm(data + SUPER_ALGORITHM))
+		return refuse(err, "names no hash");
+	memcpy(out->algorithm, data + SUPER_ALGORITHM, SUPER_ALGORITHM_SIZE);
+	out->data_block_size = get_le32(data + SUPER_DATA_BLOCK);
+	out->hash_block_size = get_le32(data + SUPER_HASH_BLOCK);
+	if (!is_block_size(out->data_block_size) || !is_block_size(out->hash_block_size))
+		return refuse(err, "has blocks of a size that cannot be");
+	out->data_blocks = get_le64(data + SUPER_DATA_BLOCKS);
+	if (out->data_blocks == 0 || out->data_blocks > INT64_MAX / out->data_block_size)
 		return refuse(err, "has no or too many data blocks");
-	memcpy(v->uuid, data + SUPER_UUID, sizeof(v->uuid));
-	memcpy(v->salt, data + SUPER_SALT, v->salt_size);
+	out->salt_size = get_le16(data + SUPER_SALT_SIZE);
+	if (out->salt_size > sizeof(out->salt))
+		return refuse(err, "has a salt longer than 256 bytes");
+	memcpy(out->uuid, data + SUPER_UUID, sizeof(out->uuid));
+	memcpy(out->salt, data + SUPER_SALT, out->salt_size);
+	return 0;
+}
+
+int verity_super_parse(const uint8_t *data, size_t size, struct verity *v, struct error *err)
+{
+	struct verity_super super;
+	struct shape shape;
+	int r = verity_super_read(data, size, &super, err);
+
+	*v = (struct verity){0};
+	if (r < 0)
+		return r;
+	if (strcmp(super.algorithm, (const char *)algorithm) != 0)
+		return refuse(err, "names a hash that is not known (sha256 is)");
+	if (super.data_block_size != VERITY_BLOCK_SIZE ||
+	    super.hash_block_size != VERITY_BLOCK_SIZE)
+		return refuse(err, "has blocks of other than 4096 bytes");
+	if (shape_of(super.data_blocks, &shape, NULL) < 0)
+		return refuse(err, "has no or too many data blocks");
+	v->data_blocks = super.data_blocks;
+	v->salt_size = super.salt_size;
+	memcpy(v->uuid, super.uuid, sizeof(v->uuid));
+	memcpy(v->salt, super.salt, super.salt_size);
 	return 0;
 }
 

@@ -61,6 +61,20 @@ int verity_check(const struct verity *v, const struct verity_place *place, struc
 int verity_super_parse(const uint8_t *data, size_t size, struct verity *v, struct error *err);
 void verity_super_format(const struct verity *v, uint8_t out[VERITY_SUPER_SIZE]);
 
+/* A superblock of any kind that dm-verity knows, as it is; what it says is only a claim. */
+struct verity_super {
+	char algorithm[33]; /* "sha256", "sha512", ... */
+	uint32_t data_block_size;
+	uint32_t hash_block_size; /* powers of two from 512 to 65536 */
+	uint64_t data_blocks;     /* at least 1 */
+	uint8_t salt[VERITY_SALT_MAX];
+	size_t salt_size;
+	uint8_t uuid[16];
+};
+
+int verity_super_read(const uint8_t *data, size_t size, struct verity_super *out,
+                      struct error *err);
+
 /* What the kernel needs to make the device without an initramfs
  * (Documentation/admin-guide/device-mapper/dm-init.rst). */
 struct verity_device {

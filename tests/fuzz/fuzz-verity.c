@@ -13,10 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	_cleanup_buffer_ struct buffer words = BUFFER_INIT;
 	struct verity v, again;
 	uint8_t super[VERITY_SUPER_SIZE];
+	struct verity_super any;
 	uint64_t tree;
+	bool known = verity_super_read(data, size, &any, NULL) == 0;
 
 	if (verity_super_parse(data, size, &v, NULL) < 0)
 		return 0;
+	if (!known || any.data_blocks != v.data_blocks || any.salt_size != v.salt_size)
+		abort();
 	verity_super_format(&v, super);
 	if (verity_super_parse(super, sizeof(super), &again, NULL) < 0 ||
 	    memcmp(&v, &again, sizeof(v)) != 0)
