@@ -18,7 +18,7 @@ void virtio_device_config_read(struct virtio_device *dev, size_t offset, void *t
 void virtio_device_config_write(struct virtio_device *dev, size_t offset, const void *from,
                                 size_t size)
 {
-	if (dev->ops->config_write && !dev->needs_reset)
+	if (dev->ops->config_write)
 		dev->ops->config_write(dev, offset, from, size);
 }
 
@@ -72,4 +72,51 @@ void virtio_device_broken(struct virtio_device *dev, const char *why)
 	dev->needs_reset = true;
 	if (dev->transport.needs_reset)
 		dev->transport.needs_reset(dev->transport.data, why);
+}
+
+/* Until the queue is empty; true when `budget` ended first. */
+static bool drain_some(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
+                       unsigned int *budget, virtio_take_fn take, bool *stop)
+{
+	struct virtqueue *q = &dev->queues[queue];
+
+	while (*budget > 0) {
+		int r = virtqueue_pop(q, c);
+
+		if (r < 0)
+			virtio_device_broken(dev, q->broken);
+		*stop |= r < 0;
+		if (r <= 0)
+			return false;
+		--*budget;
+		switch (take(dev, queue, c)) {
+		case VIRTIO_TAKEN:
+			break;
+		case VIRTIO_LATER:
+			virtqueue_unpop(q);
+			/* fall through */
+		case VIRTIO_BROKEN:
+			*stop = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
+                         unsigned int budget, virtio_take_fn take)
+{
+	struct virtqueue *q = &dev->queues[queue];
+	uint16_t before = q->next_used;
+	bool left = false, stop = false;
+
+	if (!dev->active || dev->needs_reset)
+		return false;
+	do {
+		virtqueue_notify_off(q);
+		left = drain_some(dev, queue, c, &budget, take, &stop);
+	} while (!left && !stop && !dev->needs_reset && virtqueue_notify_on(q));
+	if (!dev->needs_reset && q->next_used != before)
+		virtio_device_publish(dev, queue);
+	return left && !dev->needs_reset;
 }

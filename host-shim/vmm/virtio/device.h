@@ -53,8 +53,9 @@ struct virtio_device_ops {
 	uint16_t queue_size; /* the most entries of a queue; 0: VIRTQUEUE_SIZE_MAX */
 	/* Copies bytes of the configuration space (§2.5); bytes beyond it read as 0. */
 	void (*config_read)(struct virtio_device *dev, size_t offset, void *to, size_t size);
-	/* The driver writes the configuration space; NULL: nothing there is writable. Of
-	 * bytes that are read-only or beyond the end nothing is taken (§2.5.1). */
+	/* The driver writes the configuration space, at any time (§5.3.5.1 wants that even of a
+	 * device that needs a reset); NULL: nothing there is writable. Of bytes that are
+	 * read-only or beyond the end nothing is taken (§2.5.1). */
 	void (*config_write)(struct virtio_device *dev, size_t offset, const void *from,
 	                     size_t size);
 	/* The driver is ready (DRIVER_OK) and the queues it uses are started. */
@@ -112,3 +113,18 @@ void virtio_device_config_changed(struct virtio_device *dev);
 void virtio_config_copy(const void *config, size_t have, size_t offset, void *to, size_t size);
 /* For models: the driver broke the rules; the device does nothing more until reset. */
 void virtio_device_broken(struct virtio_device *dev, const char *why);
+
+/* What a model did with a chain that virtio_device_drain() gave it. */
+enum virtio_took {
+	VIRTIO_TAKEN,  /* pushed, or kept to be pushed later */
+	VIRTIO_LATER,  /* not now: it goes back and the draining ends */
+	VIRTIO_BROKEN, /* the model called virtio_device_broken() */
+};
+typedef enum virtio_took (*virtio_take_fn)(struct virtio_device *dev, unsigned int queue,
+                                           struct virtqueue_chain *c);
+
+/* For models: hands over the queue's chains, at most `budget` of them, and publishes what was
+ * pushed. True when chains may be left because the budget was used up: other sources of the loop
+ * get their turn, then call again. `c` is the memory to use. */
+bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
+                         unsigned int budget, virtio_take_fn take);
