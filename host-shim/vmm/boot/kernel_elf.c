@@ -85,7 +85,7 @@ static void look_for_pvh(const uint8_t *notes, size_t size, uint64_t align, stru
 
 int kernel_parse_elf(const uint8_t *d, size_t size, struct kernel_image *k, struct error *err)
 {
-	struct headers h;
+	struct headers h = {0};
 	int r = read_header(d, size, &h, err);
 
 	if (r <= 0)
