@@ -4,7 +4,7 @@
 AGENT_SRCS := $(filter-out guest/agent/main.c,$(sort $(wildcard guest/agent/*.c guest/agent/rpc/*.c \
 	guest/agent/storage/*.c guest/agent/image/*.c)))
 $(eval $(call guest_library,agent,$(AGENT_SRCS)))
-AGENT_LIBS := agent container agent-device agent-net init oci rpc base
+AGENT_LIBS := agent container agent-device agent-net init oci rpc disk verity base
 $(eval $(call guest_program,kihon-agent,guest/agent/main.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 # The same, on the host: what tests drive over a unix socket.
 $(eval $(call host_program,kihon-agent,guest/agent/main.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson,not-installed))

@@ -32,7 +32,8 @@ struct create_op {
 	bool cancelled;
 	struct oci_spec *spec;
 	struct loop_source *step;
-	size_t next_device, next_storage;
+	size_t next_device;
+	struct storage_list storages;
 	struct storage_job *job;
 	struct error failure; /* kept while everything is undone */
 };
@@ -190,13 +191,6 @@ static void storage_added(int result, struct storage *storage, const struct erro
 		next_step(op);
 }
 
-static int add_storage(struct create_op *op, struct error *err)
-{
-	const Grpc__Storage *req = op->req->storages[op->next_storage++];
-
-	return storage_add(op->sandbox, req, op->c->id, storage_added, op, &op->job, err);
-}
-
 static int patch_device(struct create_op *op, const Grpc__Device *dev, const char *node,
                         struct error *err)
 {
@@ -281,8 +275,9 @@ static void next_step(struct create_op *op)
 		r = error_set(&err, ECANCELED, "cancelled");
 	} else if (op->next_device < op->req->n_devices) {
 		r = wait_device(op, &err);
-	} else if (op->next_storage < op->req->n_storages) {
-		r = add_storage(op, &err);
+	} else if (storage_list_more(&op->storages)) {
+		r = storage_add(op->sandbox, &op->storages, op->c->id, storage_added, op, &op->job,
+		                &err);
 	} else {
 		r = adapt_spec(op, &err);
 		if (r == 0)
@@ -333,6 +328,7 @@ void rpc_create_container(struct rpc_call *call, const ProtobufCMessage *request
 	op->c = c;
 	op->arena = rpc_call_take_arena(call);
 	op->req = req;
+	op->storages = (struct storage_list){req->storages, req->n_storages, 0, false};
 	op->call = call;
 	c->cancel = op_cancel;
 	c->cancel_data = op;

@@ -28,7 +28,7 @@ struct create_op {
 	const Grpc__CreateSandboxRequest *req;
 	struct rpc_call *call; /* NULL: cancelled */
 	struct sandbox_setup setup;
-	size_t next_storage;
+	struct storage_list storages;
 	struct storage_job *job;
 	struct error failure;
 };
@@ -98,9 +98,8 @@ static void create_next(struct create_op *op)
 		create_fail(op, &err);
 		return;
 	}
-	if (op->next_storage < op->req->n_storages) {
-		r = storage_add(s, op->req->storages[op->next_storage++], "", create_storage_added,
-		                op, &op->job, &err);
+	if (storage_list_more(&op->storages)) {
+		r = storage_add(s, &op->storages, "", create_storage_added, op, &op->job, &err);
 		if (r < 0)
 			create_fail(op, &err);
 		return;
@@ -194,6 +193,7 @@ void rpc_create_sandbox(struct rpc_call *call, const ProtobufCMessage *request, 
 	op->agent = agent;
 	op->arena = rpc_call_take_arena(call);
 	op->req = req;
+	op->storages = (struct storage_list){req->storages, req->n_storages, 0, false};
 	op->call = call;
 	op->setup.hostname = req->hostname;
 	op->setup.dns = (const char *const *)req->dns;

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "guest/agent/image/image_root.h"
+#include "guest/agent/storage/layer_group.h"
 #include "guest/agent/storage/storage_driver.h"
 #include "guest/agent/storage/storage_refresh.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -19,8 +21,11 @@
 struct storage_job {
 	struct sandbox *sandbox;
 	const Grpc__Storage *request;
+	struct layer_group *group; /* the request is one of its layers; NULL: it stands alone */
+	size_t next_layer;         /* whose device is waited for */
 	const char *container_id;
 	const struct storage_driver *driver;
+	unsigned int number;
 	char source[64]; /* of the device that was waited for */
 	struct image_pull *pull;
 	struct image_root *image;
@@ -53,6 +58,10 @@ static struct storage *add(struct storage_job *job)
 	st->shared = job->request->shared;
 	st->mounted = !job->driver->directory;
 	st->image = job->image;
+	if (job->group) {
+		st->layers = steal_ptr(&job->group->base);
+		st->n_layers = job->group->n_lower;
+	}
 	if (job->driver->refresh)
 		st->refresh = storage_refresh_start(job->sandbox->loop, job->driver,
 		                                    job->request->source, st->mount_point);
@@ -127,8 +136,8 @@ static void unmount_begin(struct sandbox *s, struct unmounting *u)
 
 void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data)
 {
-	size_t layers = storage->image ? storage->image->n_layers : 0;
-	struct unmounting *u = calloc(1, sizeof(*u) + (layers + 1) * sizeof(u->paths[0]));
+	size_t layers = (storage->image ? storage->image->n_layers : 0) + storage->n_layers;
+	struct unmounting *u = calloc(1, sizeof(*u) + (layers + 3) * sizeof(u->paths[0]));
 	struct storage **at;
 
 	if (!u) {
@@ -150,6 +159,10 @@ void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void 
 		else
 			free(storage->mount_point);
 		u->n += image_root_free(s, storage->image, u->paths + u->n);
+		if (storage->layers)
+			u->n +=
+			    layer_group_paths(storage->layers, storage->n_layers, u->paths + u->n);
+		free(storage->layers);
 		free(storage);
 	}
 	unmount_begin(s, u);
@@ -164,6 +177,7 @@ static void job_end(struct storage_job *job, int result, struct storage *st,
 	void *data = job->data;
 
 	loop_source_free(job->step);
+	layer_group_free(job->group);
 	free(job);
 	done(result, st, err, data);
 }
@@ -220,8 +234,11 @@ static int mount_in_helper(void *data, void *out, struct error *err)
 	    .request = job->request,
 	    .source = *job->source ? job->source : job->request->source,
 	    .container_id = job->container_id,
+	    .number = job->number,
 	};
 
+	if (job->group)
+		return layer_group_mount(job->group, err);
 	return job->driver->mount(&args, err);
 }
 
@@ -242,18 +259,55 @@ static void job_mount(struct storage_job *job)
 		job_fail(job, r, &err);
 }
 
+static void on_device(int result, const char *name, void *data);
+
+/* 1: there is nothing (more) to wait for. */
+static int wait_device(struct storage_job *job, const Grpc__Storage *request, struct error *err)
+{
+	const struct storage_driver *driver = storage_driver_find(request->driver);
+	const struct uevent_matcher *matcher = NULL;
+	struct device_key key;
+	int r;
+
+	memset(&key, 0, sizeof(key));
+	if (!driver->device)
+		return 1;
+	r = driver->device(request, &key, &matcher, err);
+	if (r != 0)
+		return r;
+	if (!job->sandbox->uevents)
+		return error_set(err, ENODEV, "device \"%s\": no devices here", request->source);
+	return uevents_wait(job->sandbox->uevents, matcher, &key, sizeof(key),
+	                    job->sandbox->config->hotplug_timeout_ms, on_device, job, NULL, err);
+}
+
+static int wait_next(struct storage_job *job, struct error *err)
+{
+	if (!job->group)
+		return wait_device(job, job->request, err);
+	return wait_device(job, job->group->layers[job->next_layer].request, err);
+}
+
 static void on_device(int result, const char *name, void *data)
 {
 	struct storage_job *job = data;
+	struct layer *l = job->group ? &job->group->layers[job->next_layer] : NULL;
 	struct error err = ERROR_INIT;
+	int r = 1;
 
 	if (result < 0) {
-		error_set(&err, -result, "device \"%s\" did not appear", job->request->source);
+		error_set(&err, -result, "device \"%s\" did not appear",
+		          (l ? l->request : job->request)->source);
 		job_fail(job, result, &err);
 		return;
 	}
-	snprintf(job->source, sizeof(job->source), "/dev/%s", name);
-	job_mount(job);
+	snprintf(l ? l->source : job->source, sizeof(job->source), "/dev/%s", name);
+	if (l && ++job->next_layer < job->group->n && !job->cancelled)
+		r = wait_next(job, &err);
+	if (r < 0)
+		job_fail(job, r, &err);
+	else if (r == 1)
+		job_mount(job);
 }
 
 static void on_step(struct loop_source *src, void *data)
@@ -265,26 +319,6 @@ static void on_step(struct loop_source *src, void *data)
 		job_end(job, 0, job->present, &none);
 	else
 		job_mount(job);
-}
-
-/* 1: there is nothing to wait for. */
-static int wait_device(struct storage_job *job, struct error *err)
-{
-	const struct uevent_matcher *matcher = NULL;
-	struct device_key key;
-	int r;
-
-	memset(&key, 0, sizeof(key));
-	if (!job->driver->device)
-		return 1;
-	r = job->driver->device(job->request, &key, &matcher, err);
-	if (r != 0)
-		return r;
-	if (!job->sandbox->uevents)
-		return error_set(err, ENODEV, "device \"%s\": no devices here",
-		                 job->request->source);
-	return uevents_wait(job->sandbox->uevents, matcher, &key, sizeof(key),
-	                    job->sandbox->config->hotplug_timeout_ms, on_device, job, NULL, err);
 }
 
 static int check_request(const Grpc__Storage *req, const struct storage_driver **driver,
@@ -301,39 +335,66 @@ static int check_request(const Grpc__Storage *req, const struct storage_driver *
 	return 0;
 }
 
-int storage_add(struct sandbox *s, const Grpc__Storage *request, const char *container_id,
+static bool is_layer(const Grpc__Storage *s)
+{
+	return layer_options_is_layer(s->driver, s->options, s->n_options);
+}
+
+bool storage_list_more(struct storage_list *list)
+{
+	while (list->had_layers && list->next < list->n && is_layer(list->v[list->next]))
+		list->next++;
+	return list->next < list->n;
+}
+
+/* What the next of the list is: a storage, or all layers that there are. */
+static int take_next(struct storage_job *job, struct storage_list *list, struct error *err)
+{
+	struct sandbox *s = job->sandbox;
+	int r;
+
+	job->request = list->v[list->next++];
+	job->number = s->next_layer;
+	if (is_layer(job->request)) {
+		list->had_layers = true;
+		r = layer_group_new(list->v, list->n, job->container_id, job->number, &job->group,
+		                    err);
+		if (r < 0)
+			return error_prefix(err, r, "storage %s", job->request->mount_point);
+		job->request = job->group->main;
+		s->next_layer += (unsigned int)job->group->n;
+	} else {
+		s->next_layer++;
+	}
+	return check_request(job->request, &job->driver, err);
+}
+
+int storage_add(struct sandbox *s, struct storage_list *list, const char *container_id,
                 storage_done_fn done, void *data, struct storage_job **out, struct error *err)
 {
-	const struct storage_driver *driver;
-	struct storage_job *job;
-	int r = check_request(request, &driver, err);
+	struct storage_job *job = calloc(1, sizeof(*job));
+	int r;
 
-	if (r < 0)
-		return r;
-	job = calloc(1, sizeof(*job));
 	if (!job)
 		return error_set(err, ENOMEM, "out of memory for a storage");
 	job->sandbox = s;
-	job->request = request;
 	job->container_id = container_id;
-	job->driver = driver;
 	job->done = done;
 	job->data = data;
-	job->present = find(s, request->mount_point);
-	if (job->present) {
-		job->present->refs++;
-		r = 1;
-	} else {
-		r = wait_device(job, err);
+	r = take_next(job, list, err);
+	if (r == 0) {
+		job->present = find(s, job->request->mount_point);
+		r = job->present ? 1 : wait_next(job, err);
 	}
 	if (r == 1)
 		r = loop_add_timer(s->loop, 0, on_step, job, &job->step, err);
 	if (r < 0) {
-		if (job->present)
-			job->present->refs--;
+		layer_group_free(job->group);
 		free(job);
 		return r;
 	}
+	if (job->present)
+		job->present->refs++;
 	*out = job;
 	return 0;
 }

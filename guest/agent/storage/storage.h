@@ -23,6 +23,9 @@ struct storage {
 	bool mounted; /* else only a directory: nothing to unmount */
 	/* image_guest_pull: layers below, scratch space, and what the image says. */
 	struct image_root *image;
+	/* Several layers: where they are mounted; NULL otherwise. */
+	char *layers;
+	size_t n_layers;
 	struct storage_refresh *refresh; /* NULL: what was mounted stays as it is */
 };
 
@@ -32,9 +35,20 @@ struct storage_job;
 typedef void (*storage_done_fn)(int result, struct storage *storage, const struct error *err,
                                 void *data);
 
-/* The request must stay until done is called, which never happens from within. container_id
- * "": of the sandbox. */
-int storage_add(struct sandbox *s, const Grpc__Storage *request, const char *container_id,
+/* The storages of a request, one after the other. The layers of a root file system, wherever they
+ * are in it, are one storage. */
+struct storage_list {
+	Grpc__Storage *const *v;
+	size_t n, next;
+	bool had_layers;
+};
+
+/* Is there something left to add? */
+bool storage_list_more(struct storage_list *list);
+
+/* Adds what comes next, of a list of which storage_list_more() is true. The request must stay until
+ * done is called, which never happens from within. container_id "": of the sandbox. */
+int storage_add(struct sandbox *s, struct storage_list *list, const char *container_id,
                 storage_done_fn done, void *data, struct storage_job **out, struct error *err);
 /* Makes it end soon: done is called with an error, and nothing is left. NULL is fine. */
 void storage_cancel(struct storage_job *job);

@@ -12,6 +12,7 @@ struct storage_mount_args {
 	const Grpc__Storage *request;
 	const char *source; /* "/dev/vda" when a device was waited for, else request->source */
 	const char *container_id; /* "": the sandbox's */
+	unsigned int number;      /* no other storage of this sandbox has it */
 };
 
 #define STORAGE_REFRESH_MS 2000u /* as Kata's agent looks at watchable mounts */
@@ -24,6 +25,7 @@ struct storage_driver {
 	/* Runs in a helper; on failure it leaves nothing mounted. NULL: the image puller's way. */
 	int (*mount)(const struct storage_mount_args *args, struct error *err);
 	bool directory; /* makes a directory, not a mount */
+	bool block;     /* of a block device, which may be a layer, a partition, verified */
 	/* What mount did is done again every STORAGE_REFRESH_MS, in a helper. NULL: nothing. */
 	int (*refresh)(const char *source, const char *mount_point, struct error *err);
 };

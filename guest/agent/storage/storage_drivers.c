@@ -13,6 +13,7 @@
 
 #include "guest/agent/container/mount_options.h"
 #include "guest/agent/sandbox.h"
+#include "guest/agent/storage/layer_device.h"
 #include "guest/agent/storage/mirror.h"
 #include "guest/agent/storage/storage.h"
 #include "guest/agent/storage/storage_mount.h"
@@ -90,6 +91,40 @@ static int mount_plain(const struct storage_mount_args *a, struct error *err)
 		r = own_group(req, err);
 	if (r < 0)
 		umount2(req->mount_point, MNT_DETACH);
+	return r;
+}
+
+/* A disk, one of its partitions, or either behind dm-verity, which is mounted read-only. */
+static int mount_block(const struct storage_mount_args *a, struct error *err)
+{
+	const Grpc__Storage *req = a->request;
+	struct storage_mount_args args = *a;
+	Grpc__Storage copy = *req;
+	_cleanup_free_ char **words = NULL;
+	struct layer_options o;
+	struct layer_device dev;
+	char tag[16];
+	int r =
+	    layer_options_parse(req->driver, req->fstype, req->options, req->n_options, &o, err);
+
+	if (r < 0)
+		return r;
+	snprintf(tag, sizeof(tag), "%u", a->number);
+	words = calloc(req->n_options + 1, sizeof(*words));
+	if (!words)
+		return error_set(err, ENOMEM, "out of memory for mount options");
+	r = layer_device_open(a->source, &o, tag, &dev, err);
+	if (r < 0)
+		return r;
+	if (req->n_options)
+		memcpy(words, req->options, req->n_options * sizeof(*words));
+	copy.options = words;
+	if (o.verity.enabled)
+		words[copy.n_options++] = (char *)"ro";
+	args.source = dev.node;
+	args.request = &copy;
+	r = mount_plain(&args, err);
+	close_fd(&dev.fd);
 	return r;
 }
 
@@ -292,16 +327,17 @@ static int refresh_watchable(const char *source, const char *mount_point, struct
 /* ---- the table */
 
 static const struct storage_driver drivers[] = {
-    {"blk", blk_device, mount_plain, false},
-    {"mmioblk", named_device, mount_plain, false},
-    {"scsi", scsi_device, mount_plain, false},
-    {"nvdimm", named_device, mount_plain, false},
-    {"virtio-fs", NULL, mount_plain, false},
-    {"overlayfs", NULL, mount_overlay, false},
-    {"ephemeral", NULL, mount_ephemeral, false},
-    {"local", NULL, make_local, true},
-    {"watchable-bind", NULL, mount_watchable, false, refresh_watchable},
-    {"image_guest_pull", NULL, NULL, false},
+    {"blk", blk_device, mount_block, .block = true},
+    {"mmioblk", named_device, mount_block, .block = true},
+    {"scsi", scsi_device, mount_block, .block = true},
+    {"nvdimm", named_device, mount_block, .block = true},
+    {LAYER_DRIVER, blk_device, mount_block, .block = true},
+    {"virtio-fs", NULL, mount_plain},
+    {"overlayfs", NULL, mount_overlay},
+    {"ephemeral", NULL, mount_ephemeral},
+    {"local", NULL, make_local, .directory = true},
+    {"watchable-bind", NULL, mount_watchable, .refresh = refresh_watchable},
+    {"image_guest_pull"},
 };
 
 #define N_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -348,7 +384,7 @@ static int remount_ephemeral(const Grpc__Storage *req, struct error *err)
 
 int storage_remount_ephemeral(const Grpc__Storage *request, struct error *err)
 {
-	struct storage_mount_args args = {request, request->source, ""};
+	struct storage_mount_args args = {request, request->source, "", 0};
 
 	if (strcmp(request->driver, "ephemeral") != 0)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
