@@ -9,31 +9,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "host-shim/hypervisor/jail.h"
 #include "host-shim/hypervisor/vhost_user.h"
 #include "host-shim/vmm/devices/vsock.h"
+#include "host-shim/vmm/jail.h"
 #include "lib/base/cleanup.h"
 
 /* Descriptors of the child. */
 enum { CHILD_STDERR = 2, CHILD_FRONT_END = 3, CHILD_LISTEN = 4 };
-
-/* What the loop, the device and malloc use once all is set up. */
-static const char *const allowed[] = {
-    "accept4",         "brk",          "clock_gettime",  "close",        "connect",
-    "epoll_ctl",       "epoll_wait",   "epoll_pwait",    "exit",         "exit_group",
-    "fcntl",           "fstat",        "newfstatat",     "futex",        "getpid",
-    "getrandom",       "gettid",       "madvise",        "mmap",         "mprotect",
-    "mremap",          "munmap",       "read",           "recvfrom",     "recvmsg",
-    "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sendmsg",
-    "sendto",          "shutdown",     "socket",         "tgkill",       "timerfd_settime",
-    "write",           "writev",
-#ifdef __SANITIZE_ADDRESS__
-    "sigaltstack",     "sched_yield", /* the sanitizer's own */
-#endif
-};
+enum { CHILD_FILES_MAX = 2048 }; /* twice VSOCK_CONNS_MAX */
 
 struct serving {
 	struct loop *loop;
@@ -56,16 +41,21 @@ static int serve(uint64_t guest_cid, const char *path, struct error *err)
 	_cleanup_virtio_device_ struct virtio_device *dev = NULL;
 	_cleanup_vhost_user_ struct vhost_user *vu = NULL;
 	struct serving s = {NULL, ERROR_INIT};
-	int r = loop_new(&loop, err);
+	/* The sockets of guest-initiated connections are in a folder that may be root's alone. */
+	struct jail jail = {.keep = (const int[]){CHILD_STDERR, CHILD_FRONT_END, CHILD_LISTEN},
+	                    .n_keep = 3,
+	                    .uid = JAIL_STAY,
+	                    .max_files = CHILD_FILES_MAX};
+	int r = jail_enter(&jail, err);
 
+	if (r == 0)
+		r = loop_new(&loop, err);
 	if (r == 0)
 		r = vsock_device_new(&dev, loop, &config, err);
 	if (r == 0)
 		r = vhost_user_new(&vu, loop, CHILD_FRONT_END, dev, ended, &s, err);
 	if (r == 0)
-		r = jail_drop_privileges(err);
-	if (r == 0)
-		r = jail_allow(allowed, sizeof(allowed) / sizeof(allowed[0]), err);
+		r = jail_thread(JAIL_THREAD_VSOCK, err);
 	if (r < 0)
 		return r;
 	s.loop = loop;
@@ -75,7 +65,7 @@ static int serve(uint64_t guest_cid, const char *path, struct error *err)
 	return r < 0 ? r : s.err.code;
 }
 
-/* Puts what the child may have at its numbers and closes all else. */
+/* Puts what the child may have at its numbers; the jail closes all else. */
 static int arrange_fds(int errors, int front_end, int listen_fd)
 {
 	/* Out of the way first: one may be where another has to go. */
@@ -86,9 +76,7 @@ static int arrange_fds(int errors, int front_end, int listen_fd)
 	if (e < 0 || f < 0 || l < 0 || dup2(e, CHILD_STDERR) < 0 || dup2(f, CHILD_FRONT_END) < 0 ||
 	    dup2(l, CHILD_LISTEN) < 0)
 		return -errno;
-	close(0);
-	close(1);
-	return syscall(SYS_close_range, CHILD_LISTEN + 1, ~0u, 0) < 0 ? -errno : 0;
+	return 0;
 }
 
 static void child(pid_t parent, const int fds[3], uint64_t guest_cid, const char *path)

@@ -3,8 +3,8 @@
  * vsock_process: the vsock device in a process of its own.
  *
  * It faces the guest's bytes, so it can do little else: forked before its parent
- * reads a secret, no capabilities, no new privileges, a system-call list with
- * unix sockets only. It dies with the thread that started it.
+ * reads a secret, jailed (host-shim/vmm/jail.h) with unix sockets only. It dies
+ * with the thread that started it.
  */
 #pragma once
 

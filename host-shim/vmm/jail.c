@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jail: see the header. */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+
+/* ---- namespaces */
+
+static const struct {
+	int flag;
+	enum jail_part part;
+} namespaces[] = {
+    {CLONE_NEWNS, JAIL_HAS_MOUNT}, {CLONE_NEWNET, JAIL_HAS_NET}, {CLONE_NEWPID, JAIL_HAS_PID},
+    {CLONE_NEWIPC, JAIL_HAS_IPC},  {CLONE_NEWUTS, JAIL_HAS_UTS},
+};
+
+static bool put_text(const char *path, const char *text)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* One user and one group, under the numbers they have outside. */
+static bool map_ids(uid_t uid, gid_t gid)
+{
+	char line[64];
+
+	if (!put_text("/proc/self/setgroups", "deny"))
+		return false;
+	snprintf(line, sizeof(line), "%u %u 1\n", gid, gid);
+	if (!put_text("/proc/self/gid_map", line))
+		return false;
+	snprintf(line, sizeof(line), "%u %u 1\n", uid, uid);
+	return put_text("/proc/self/uid_map", line);
+}
+
+/* As many as the kernel gives: with its user namespace an ordinary user may have the others. */
+static unsigned int leave_namespaces(void)
+{
+	unsigned int held = 0;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (uid != 0 && unshare(CLONE_NEWUSER) == 0 && map_ids(uid, gid))
+		held |= JAIL_HAS_USER;
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+		if (unshare(namespaces[i].flag) == 0)
+			held |= namespaces[i].part;
+	return held;
+}
+
+/* ---- the process
+ *
+ * A new PID namespace is for the next child, so there is a process between the caller and the
+ * jailed one, which ends at once; the caller adopts the orphan, as a child subreaper. */
+
+struct birth {
+	pid_t pid; /* or a negative errno */
+	unsigned int held;
+};
+
+/* In the process between, and then in the new one, which returns. */
+static int be_born(struct jail *j, int wire)
+{
+	struct birth b = {.held = leave_namespaces()};
+	char byte = 0;
+
+	b.pid = fork();
+	if (b.pid != 0) {
+		b.pid = b.pid < 0 ? -errno : b.pid;
+		_exit(send(wire, &b, sizeof(b), MSG_NOSIGNAL) == sizeof(b) ? 0 : 1);
+	}
+	/* Adopted first: the signal must not be for the end of the process between. */
+	if (recv(wire, &byte, 1, 0) != 1)
+		_exit(1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (send(wire, &byte, 1, MSG_NOSIGNAL) != 1)
+		_exit(1); /* the caller was gone before the signal was set */
+	j->held = b.held;
+	return 1;
+}
+
+static ssize_t receive(int wire, void *data, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = recv(wire, data, size, 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* In the caller: takes the new process over. */
+static int adopt(struct jail *j, pid_t between, int wire, pid_t *pid, struct error *err)
+{
+	struct birth b = {.pid = -ECHILD};
+	char byte = 0;
+
+	if (receive(wire, &b, sizeof(b)) != sizeof(b))
+		b.pid = -ECHILD;
+	while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (b.pid < 0)
+		return error_errno(err, -b.pid, "making the jailed process");
+	if (send(wire, &byte, 1, MSG_NOSIGNAL) != 1 || receive(wire, &byte, 1) != 1) {
+		while (waitpid(b.pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		return error_set(err, ECHILD, "the jailed process ended at its start");
+	}
+	j->held = b.held;
+	*pid = b.pid;
+	return 0;
+}
+
+int jail_fork(struct jail *j, pid_t *pid, struct error *err)
+{
+	_cleanup_close_ int ours = -1, theirs = -1;
+	int pair[2], was = 0, r;
+	pid_t between;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, errno, "making the jailed process");
+	ours = pair[0];
+	theirs = pair[1];
+	prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
+	if (!was && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "adopting the jailed process");
+	between = fork();
+	if (between == 0) {
+		close_fd(&ours);
+		return be_born(j, theirs);
+	}
+	close_fd(&theirs);
+	r = between < 0 ? error_errno(err, errno, "making the jailed process")
+	                : adopt(j, between, ours, pid, err);
+	if (!was)
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	return r;
+}
+
+/* ---- the root directory */
+
+/* Makes `folder` below `root` with all that is above it, and shows the real one there. */
+static int show_folder(const char *root, const char *folder, struct error *err)
+{
+	char path[PATH_MAX];
+	size_t base = strlen(root);
+
+	if (folder[0] != '/' ||
+	    (size_t)snprintf(path, sizeof(path), "%s%s", root, folder) >= sizeof(path))
+		return error_set(err, EINVAL, "%s: the folder of a jail has an absolute name",
+		                 folder);
+	for (char *at = path + base + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		if (mkdir(path, 0555) < 0 && errno != EEXIST)
+			return error_errno(err, errno, "jail: making %s", path + base);
+		*at = '/';
+	}
+	if (mkdir(path, 0555) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "jail: making %s", folder);
+	if (mount(folder, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return error_errno(err, errno, "jail: showing %s", folder);
+	return 0;
+}
+
+/* An empty file system as the root. -EPERM: not ours to do here. */
+static int empty_root(const char *folder, struct error *err)
+{
+	static const char place[] = "/proc"; /* a folder that is there */
+	int r = 0;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("jail", place, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+	          "size=64k,nr_inodes=64,mode=0755") < 0)
+		return errno == EPERM || errno == EACCES
+		           ? -EPERM
+		           : error_errno(err, errno, "jail: mounting an empty root");
+	if (folder)
+		r = show_folder(place, folder, err);
+	if (r < 0)
+		return r;
+	if (chdir(place) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ||
+	    mount(NULL, "/", NULL,
+	          MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return error_errno(err, errno, "jail: changing to an empty root");
+	return 0;
+}
+
+/* ---- Landlock */
+
+/* Of newer headers than some that this is compiled with. */
+struct landlock_attr {
+	uint64_t fs, net, scoped;
+};
+
+/* What each version of the interface can deny: linux/landlock.h and landlock(7). */
+static const struct {
+	size_t size;
+	struct landlock_attr attr;
+} landlock_versions[] = {
+    {8, {.fs = 0x1fff}},                         /* 1: files and folders */
+    {8, {.fs = 0x3fff}},                         /* 2: links between folders */
+    {8, {.fs = 0x7fff}},                         /* 3: truncation */
+    {16, {.fs = 0x7fff, .net = 3}},              /* 4: TCP */
+    {16, {.fs = 0xffff, .net = 3}},              /* 5: ioctl of devices opened from now on */
+    {24, {.fs = 0xffff, .net = 3, .scoped = 3}}, /* 6: abstract sockets, signals */
+};
+
+/* Everything that the kernel's version of Landlock can deny is denied. */
+static int deny_files(struct jail *j, struct error *err)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	size_t n = sizeof(landlock_versions) / sizeof(landlock_versions[0]);
+	_cleanup_close_ int fd = -1;
+	size_t v;
+
+	if (abi < 1)
+		return 0;
+	v = (size_t)abi < n ? (size_t)abi - 1 : n - 1;
+	fd = (int)syscall(SYS_landlock_create_ruleset, &landlock_versions[v].attr,
+	                  landlock_versions[v].size, 0);
+	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return error_errno(err, errno, "jail: Landlock");
+	j->held |= JAIL_HAS_LANDLOCK;
+	return 0;
+}
+
+/* ---- who we are, and what we may use up */
+
+/* Root becomes somebody else; where he may not (a container's root, with no other user to become),
+ * he goes on without his capabilities. */
+static int leave_root(struct jail *j, struct error *err)
+{
+	uid_t uid = j->uid ? j->uid : JAIL_NOBODY;
+	gid_t gid = j->gid ? j->gid : JAIL_NOBODY;
+
+	/* Without CAP_SETPCAP the bounding set stays, but no_new_privs keeps it from giving any. */
+	for (unsigned long cap = 0; cap <= 63; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (geteuid() != 0 || j->uid == JAIL_STAY || (j->held & JAIL_HAS_USER))
+		return 0;
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return errno == EPERM || errno == EINVAL
+		           ? 0
+		           : error_errno(err, errno, "jail: becoming user %u", uid);
+	j->held |= JAIL_HAS_UID;
+	return 0;
+}
+
+static int drop_privileges(struct error *err)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct none[2] = {0};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "jail: no_new_privs");
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &header, none) < 0)
+		return error_errno(err, errno, "jail: dropping capabilities");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_errno(err, errno, "jail: shutting out debuggers");
+	return 0;
+}
+
+static int set_limit(int what, uint64_t value, struct error *err)
+{
+	struct rlimit old, l;
+
+	if (getrlimit(what, &old) < 0)
+		return error_errno(err, errno, "jail: reading limits");
+	l.rlim_cur = l.rlim_max = value < old.rlim_max ? value : old.rlim_max;
+	if (setrlimit(what, &l) < 0)
+		return error_errno(err, errno, "jail: setting limits");
+	return 0;
+}
+
+/* ---- descriptors */
+
+/* Closes all but the list, in gaps. Returns the number after the highest that stays. */
+static int close_others(const struct jail *j, unsigned int *end, struct error *err)
+{
+	unsigned int from = 0;
+
+	for (;;) {
+		unsigned int next = ~0u;
+
+		for (size_t i = 0; i < j->n_keep; i++)
+			if (j->keep[i] >= 0 && (unsigned int)j->keep[i] >= from &&
+			    (unsigned int)j->keep[i] < next)
+				next = (unsigned int)j->keep[i];
+		if (from < next &&
+		    syscall(SYS_close_range, from, next == ~0u ? ~0u : next - 1, 0) < 0)
+			return error_errno(err, errno, "jail: closing descriptors");
+		if (next == ~0u)
+			break;
+		from = next + 1;
+	}
+	*end = from;
+	return 0;
+}
+
+int jail_enter(struct jail *j, struct error *err)
+{
+	unsigned int end = 0;
+	int r = close_others(j, &end, err);
+
+	if (r == 0 && (j->held & JAIL_HAS_MOUNT)) {
+		r = empty_root(j->folder, err);
+		if (r == 0)
+			j->held |= JAIL_HAS_EMPTY_ROOT;
+		else if (r == -EPERM)
+			r = 0;
+	}
+	if (r == 0)
+		r = set_limit(RLIMIT_CORE, 0, err);
+	if (r == 0)
+		r = set_limit(RLIMIT_NOFILE, j->max_files ? j->max_files : end, err);
+	if (r == 0 && j->max_file_size)
+		r = set_limit(RLIMIT_FSIZE, j->max_file_size, err);
+	if (r == 0)
+		r = leave_root(j, err);
+	if (r == 0)
+		r = drop_privileges(err);
+	if (r == 0)
+		r = deny_files(j, err);
+	return r;
+}
