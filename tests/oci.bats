@@ -237,7 +237,7 @@ wait_status() {
 	run oci exec -e A=b --cwd /etc -u 1000:1000 -g 7 "$ID" sh -c 'echo $A $(pwd) $(id -u):$(id -g) $(grep Groups /proc/self/status | { read -r x y; echo $y; })'
 	[ "$output" = "b /etc 1000:1000 7" ]
 	run oci exec "$ID" nothing-here
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 255 ]
 	[[ "$output" == *"executable file not found"* ]]
 	echo '{"cwd": "/tmp", "args": ["pwd"], "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}' >"$B/p.json"
 	[ "$(oci exec --process "$B/p.json" "$ID")" = /tmp ]
@@ -268,7 +268,7 @@ wait_status() {
 	run oci pause "$ID"
 	[ "$status" -eq 1 ]
 	run oci exec "$ID" true
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 255 ]
 	oci resume "$ID"
 	[ "$(oci state "$ID" | jq -r .status)" = running ]
 	run oci resume "$ID"

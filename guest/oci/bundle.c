@@ -33,6 +33,18 @@ static int keep_config(const char *id, const struct buffer *text, struct error *
 	return r < 0 ? error_errno(err, -r, "writing %s", path) : 0;
 }
 
+int bundle_stand_in_process(struct oci_spec *spec, struct error *err)
+{
+	static const char *const none[] = {"none"};
+
+	spec->process = arena_new(&spec->arena, struct oci_process);
+	if (!spec->process || oci_strings_copy(&spec->arena, &spec->process->args, none, 1) < 0)
+		return error_set(err, ENOMEM, "no memory");
+	spec->process->cwd = "/";
+	spec->process->absent = true;
+	return 0;
+}
+
 int bundle_load(const char *dir, const char *config, const char *id, char **bundle,
                 struct oci_spec **spec, struct error *err)
 {
@@ -50,7 +62,10 @@ int bundle_load(const char *dir, const char *config, const char *id, char **bund
 		r = oci_spec_parse(buffer_cstr(&text), text.size, spec, err);
 	if (r < 0)
 		return r;
-	r = keep_config(id, &text, err);
+	if (!(*spec)->process)
+		r = bundle_stand_in_process(*spec, err);
+	if (r == 0)
+		r = keep_config(id, &text, err);
 	*bundle = steal_ptr(&absolute);
 	return r;
 }

@@ -11,6 +11,10 @@
 int bundle_load(const char *dir, const char *config, const char *id, char **bundle,
                 struct oci_spec **spec, struct error *err);
 
+/* A process for a specification without one (config.md, "Process": required when start is called,
+ * not before): `absent`, so that it is created and not started. */
+int bundle_stand_in_process(struct oci_spec *spec, struct error *err);
+
 /* linux.cgroupsPath as this run's cgroup manager has it; opts->no_cgroup when there is none. */
 int bundle_set_cgroup(struct oci_spec *spec, const char *id, struct container_opts *opts,
                       struct error *err);

@@ -165,6 +165,7 @@ static int make(struct creation *x, struct error *err)
 	struct container_opts opts = {.id = x->id,
 	                              .stdio = {0, 1, 2},
 	                              .preserve_fds = x->d->preserve_fds,
+	                              .allow_shared_mounts = true,
 	                              .no_pivot = x->d->no_pivot,
 	                              .no_new_keyring = x->d->no_new_keyring};
 	int r = bundle_load(x->d->bundle, x->d->config, x->id, &x->bundle, &x->spec, err);

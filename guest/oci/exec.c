@@ -16,6 +16,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 
+#define EXEC_FAILED 255
+
 struct exec_data {
 	const char *process;
 	const char *cwd;
@@ -145,10 +147,13 @@ static int set_groups(struct arena *a, struct oci_user *u, const struct strv *gi
 /* The container's own process with the command and the options in place. */
 static int adapt(struct oci_spec *spec, const struct exec_data *d, char **argv, struct error *err)
 {
+	int r = spec->process ? 0 : bundle_stand_in_process(spec, err);
 	struct oci_process *p = spec->process;
 	size_t n = 0;
-	int r = 0;
 
+	if (r < 0)
+		return r;
+	p->absent = false;
 	while (argv[n])
 		n++;
 	if (oci_strings_copy(&spec->arena, &p->args, (const char *const *)argv, n) < 0 ||
@@ -252,7 +257,11 @@ static int exec_main(int argc, char **argv, void *data)
 	oci_spec_free(x.process);
 	oci_spec_free(x.spec);
 	close_fd(&x.console);
-	return r < 0 ? runtime_fail(&err) : r;
+	if (r >= 0)
+		return r;
+	/* Told from what the command itself returns, as other runtimes do. */
+	runtime_fail(&err);
+	return EXEC_FAILED;
 }
 
 const struct verb exec_verb = {

@@ -158,6 +158,16 @@ static int parse_globals(int argc, char **argv, struct error *err)
 	return i - 1;
 }
 
+/* Verbs of other runtimes that need CRIU, whatever their options. */
+static bool needs_criu(const char *verb, struct error *err)
+{
+	if (!verb || (strcmp(verb, "checkpoint") != 0 && strcmp(verb, "restore") != 0))
+		return false;
+	error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
+	               "%s is not supported: containers are not saved and restored here", verb);
+	return true;
+}
+
 static const char *default_root(void)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
@@ -180,7 +190,8 @@ static const char details[] =
     "  --cgroup-manager NAME    cgroupfs, systemd (as above) or disabled: no cgroup at all\n"
     "  --debug                  more words on stderr\n"
     "Control groups are version 2 only.\n\n"
-    "Exit status: 0, the container's own (run, exec), 1 for every error, 2 for usage.\n";
+    "Exit status: 0, the container's own (run, exec), 1 for every error (exec: 255), 2 for "
+    "usage.\n";
 
 int main(int argc, char **argv)
 {
@@ -203,6 +214,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_setup("kihon-oci", this_run.debug ? LOG_DEBUG : LOG_WARN, 2, LOG_AUTO);
+	if (needs_criu(argv[taken + 1], &err))
+		return runtime_fail(&err);
 	argv[taken] = argv[0];
 	return program_main(&program, argc - taken, argv + taken);
 }

@@ -166,6 +166,8 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 	char stamp[40], fraction[16];
 	struct timespec now;
 	struct tm tm;
+	uint64_t below;
+	const char *shared_root = container_shared_root(c, &below);
 	int r = save_filter(id, container_filter_fd(c), err);
 
 	if (r < 0)
@@ -184,6 +186,10 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 		buffer_str(&j, ",\"cgroup\":");
 		buffer_json_string(&j, container_cgroup_path(c));
 	}
+	if (shared_root) {
+		buffer_printf(&j, ",\"rootBelow\":%" PRIu64 ",\"sharedRoot\":", below);
+		buffer_json_string(&j, shared_root);
+	}
 	buffer_str(&j, ",");
 	write_light(&j, spec);
 	buffer_str(&j, "}\n");
@@ -199,6 +205,7 @@ void store_record_free(struct store_record *r)
 	free(r->id);
 	free(r->bundle);
 	free(r->cgroup);
+	free(r->shared_root);
 	free(r->created);
 	oci_spec_free(r->light);
 	memset(r, 0, sizeof(*r));
@@ -207,7 +214,7 @@ void store_record_free(struct store_record *r)
 static int read_record(const cJSON *obj, const char *id, struct store_record *out,
                        struct error *err)
 {
-	const char *bundle = NULL, *cgroup = NULL, *created = NULL, *start = NULL;
+	const char *bundle = NULL, *cgroup = NULL, *created = NULL, *start = NULL, *root = NULL;
 	uint64_t pid = 0, owner = 0;
 	int r;
 
@@ -216,6 +223,8 @@ static int read_record(const cJSON *obj, const char *id, struct store_record *ou
 	    (r = json_string(obj, "created", true, &created, id, err)) < 0 ||
 	    (r = json_string(obj, "startTime", true, &start, id, err)) < 0 ||
 	    (r = json_u64(obj, "pid", true, &pid, id, err)) < 0 ||
+	    (r = json_string(obj, "sharedRoot", false, &root, id, err)) < 0 ||
+	    (r = json_u64(obj, "rootBelow", false, &out->root_below, id, err)) < 0 ||
 	    (r = json_u64(obj, "owner", true, &owner, id, err)) < 0 ||
 	    (r = json_bool(obj, "laterHooks", true, &out->hooks, id, err)) < 0)
 		return r;
@@ -227,7 +236,9 @@ static int read_record(const cJSON *obj, const char *id, struct store_record *ou
 	out->bundle = strdup(bundle);
 	out->created = strdup(created);
 	out->cgroup = cgroup ? strdup(cgroup) : NULL;
-	if (!out->id || !out->bundle || !out->created || (cgroup && !out->cgroup))
+	out->shared_root = root ? strdup(root) : NULL;
+	if (!out->id || !out->bundle || !out->created || (cgroup && !out->cgroup) ||
+	    (root && !out->shared_root))
 		return error_set(err, ENOMEM, "no memory");
 	return 0;
 }
@@ -295,6 +306,8 @@ int store_attach(const char *id, bool full, struct container **out, struct oci_s
 		                               .init_pid = rec.pid,
 		                               .init_start_time = rec.start_time,
 		                               .start_socket = sock,
+		                               .shared_root = rec.shared_root,
+		                               .shared_root_below = rec.root_below,
 		                               .filter_path = fs_exists(filter) ? filter : NULL};
 		r = container_attach(&cr, config ? config : rec.light, out, err);
 	}

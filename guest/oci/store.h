@@ -18,8 +18,10 @@
 struct store_record {
 	char *id;
 	char *bundle;
-	char *cgroup;  /* absolute directory, or NULL */
-	char *created; /* RFC 3339 */
+	char *cgroup;      /* absolute directory, or NULL */
+	char *created;     /* RFC 3339 */
+	char *shared_root; /* of a container without a mount namespace, see container.h */
+	uint64_t root_below;
 	pid_t pid;
 	uint64_t start_time;
 	uint32_t owner;

@@ -104,9 +104,15 @@ struct oci_io_priority {
 	int32_t priority;
 };
 
+struct oci_cpu_affinity {
+	const char *initial; /* a list of processors, "0-3,7"; NULL: not said */
+	const char *final;
+};
+
 struct oci_process {
 	bool terminal;
 	bool no_new_privileges;
+	bool absent; /* stands in for a process that is not set: can be created, not started */
 	uint32_t console_height; /* 0: not said */
 	uint32_t console_width;
 	struct oci_user user;
@@ -121,6 +127,7 @@ struct oci_process {
 	const char *selinux_label;
 	struct oci_scheduler *scheduler;
 	struct oci_io_priority *io_priority;
+	struct oci_cpu_affinity *exec_cpu_affinity; /* JSON: execCPUAffinity; exec only */
 };
 
 /* ---- root, mounts, hooks ---- */
@@ -330,6 +337,16 @@ struct oci_time_offset {
 	uint32_t nanosecs;
 };
 
+/* runtime-spec 1.3: read to be refused. */
+struct oci_memory_policy {
+	const char *mode;
+};
+
+struct oci_net_device {
+	const char *host_name;
+	const char *name;
+};
+
 struct oci_linux {
 	size_t n_uid_mappings;
 	struct oci_id_mapping *uid_mappings;
@@ -351,6 +368,9 @@ struct oci_linux {
 	struct oci_personality *personality;
 	size_t n_time_offsets;
 	struct oci_time_offset *time_offsets;
+	struct oci_memory_policy *memory_policy;
+	size_t n_net_devices;
+	struct oci_net_device *net_devices;
 };
 
 struct oci_spec {

@@ -62,6 +62,10 @@ static const struct json_member console_members[] = {
     MEMBER(struct console_size, "height", JSON_U32, height),
     MEMBER(struct console_size, "width", JSON_U32, width), END};
 
+static const struct json_member cpu_affinity_members[] = {
+    MEMBER(struct oci_cpu_affinity, "initial", JSON_STRING, initial),
+    MEMBER(struct oci_cpu_affinity, "final", JSON_STRING, final), END};
+
 static const struct json_member process_members[] = {
     MEMBER(struct oci_process, "terminal", JSON_BOOL, terminal),
     MEMBER(struct oci_process, "noNewPrivileges", JSON_BOOL, no_new_privileges),
@@ -81,6 +85,8 @@ static const struct json_member process_members[] = {
                    struct oci_scheduler),
     MEMBER_POINTER(struct oci_process, "ioPriority", io_priority, io_priority_members,
                    struct oci_io_priority),
+    MEMBER_POINTER(struct oci_process, "execCPUAffinity", exec_cpu_affinity, cpu_affinity_members,
+                   struct oci_cpu_affinity),
     END};
 
 /* ---- root, mounts, hooks ---- */
@@ -288,6 +294,12 @@ static const struct json_member time_offset_members[] = {
     MEMBER(struct oci_time_offset, "secs", JSON_I64, secs),
     MEMBER(struct oci_time_offset, "nanosecs", JSON_U32, nanosecs), END};
 
+static const struct json_member memory_policy_members[] = {
+    MEMBER(struct oci_memory_policy, "mode", JSON_STRING, mode), END};
+
+static const struct json_member net_device_members[] = {
+    MEMBER(struct oci_net_device, "name", JSON_STRING, name), END};
+
 static const struct json_member linux_members[] = {
     MEMBER_ARRAY(struct oci_linux, "uidMappings", n_uid_mappings, uid_mappings, id_mapping_members,
                  struct oci_id_mapping),
@@ -312,6 +324,10 @@ static const struct json_member linux_members[] = {
                    struct oci_personality),
     MEMBER_KEYED(struct oci_linux, "timeOffsets", n_time_offsets, time_offsets, time_offset_members,
                  struct oci_time_offset),
+    MEMBER_POINTER(struct oci_linux, "memoryPolicy", memory_policy, memory_policy_members,
+                   struct oci_memory_policy),
+    MEMBER_KEYED(struct oci_linux, "netDevices", n_net_devices, net_devices, net_device_members,
+                 struct oci_net_device),
     END};
 
 static const struct json_member spec_members[] = {

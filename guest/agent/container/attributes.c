@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
@@ -17,6 +18,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 
+#define CPUS_MAX                    8192 /* of Linux on x86-64 */
 #define IOPRIO_WHO_PROCESS          1
 #define IOPRIO_CLASS_SHIFT          13
 #define KEYCTL_JOIN_SESSION_KEYRING 1
@@ -163,6 +165,52 @@ int attributes_set_outside(pid_t pid, const struct oci_process *p, struct error 
 	if (r == 0)
 		r = set_io_priority(pid, p, err);
 	return r;
+}
+
+/* "0-3,7" into bits; false when it is no such list. */
+static bool parse_cpus(const char *list, unsigned long *bits, size_t n_bits)
+{
+	const size_t word = 8 * sizeof(*bits);
+
+	while (*list) {
+		char *end;
+		unsigned long first = strtoul(list, &end, 10), last = first;
+
+		if (end == list || *list == '-' || *list == '+')
+			return false;
+		if (*end == '-') {
+			list = end + 1;
+			last = strtoul(list, &end, 10);
+			if (end == list || *list == '-' || *list == '+')
+				return false;
+		}
+		if (last < first || last >= n_bits)
+			return false;
+		for (unsigned long i = first; i <= last; i++)
+			bits[i / word] |= 1ul << i % word;
+		if (*end == ',' && end[1])
+			end++;
+		else if (*end)
+			return false;
+		list = end;
+	}
+	return true;
+}
+
+int attributes_set_affinity(const char *list, struct error *err)
+{
+	unsigned long bits[CPUS_MAX / (8 * sizeof(unsigned long))] = {0};
+
+	if (str_empty(list))
+		return 0;
+	if (!parse_cpus(list, bits, CPUS_MAX))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "process.execCPUAffinity: \"%s\" is not a list of processors",
+		                      list);
+	if (syscall(SYS_sched_setaffinity, 0, sizeof(bits), bits) < 0)
+		return error_errno(err, errno, "process.execCPUAffinity: taking the processors %s",
+		                   list);
+	return 0;
 }
 
 int attributes_set_personality(const struct oci_personality *p, struct error *err)

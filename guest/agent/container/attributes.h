@@ -19,6 +19,8 @@ int attributes_set_outside(pid_t pid, const struct oci_process *p, struct error 
 /* Resource limits; late where possible, for they hold for the setting up too. */
 int attributes_set_rlimits(pid_t pid, const struct oci_process *p, struct error *err);
 
+/* execCPUAffinity: NULL or an empty list changes nothing. */
+int attributes_set_affinity(const char *list, struct error *err);
 int attributes_set_personality(const struct oci_personality *p, struct error *err);
 /* A session keyring of its own, named after the container. A kernel without keys, or a
  * full quota, is no error. */

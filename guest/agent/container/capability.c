@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
+
 /* In the order of linux/capability.h: the index is the number. */
 static const char *const names[] = {
     "CAP_CHOWN",
@@ -88,39 +90,57 @@ static int last_capability(void)
 	return low;
 }
 
-static int parse_set(const struct oci_strings *list, uint64_t known, uint64_t *out,
-                     struct error *err)
+static bool lists(const struct oci_strings *list, const char *name)
 {
+	for (size_t i = 0; list && i < list->n; i++)
+		if (strcmp(list->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What `said` lists too was warned about there. */
+static uint64_t parse_set(const struct oci_strings *list, uint64_t known,
+                          const struct oci_strings *said, bool warn)
+{
+	uint64_t set = 0;
+
 	for (size_t i = 0; i < list->n; i++) {
 		int n = capability_number(list->v[i]);
 
-		if (n < 0)
-			return error_set_kind(err, ERROR_INPUT, EINVAL, "unknown capability \"%s\"",
-			                      list->v[i]);
-		*out |= 1ull << n & known;
+		if (n >= 0 && known & 1ull << n)
+			set |= 1ull << n;
+		else if (warn && !lists(said, list->v[i]))
+			log_warn("capability \"%s\" is left out: it is not known here", list->v[i]);
 	}
-	return 0;
+	return set;
 }
 
-int capability_sets_parse(const struct oci_capabilities *c, struct capability_sets *out,
-                          struct error *err)
+/* What the sets themselves make impossible (capabilities(7), "Ambient"). */
+static void leave_out_ambient(struct capability_sets *sets, bool warn)
+{
+	uint64_t possible = sets->permitted & sets->inheritable;
+
+	for (int i = 0; i < N_NAMES && warn; i++)
+		if (sets->ambient & ~possible & 1ull << i)
+			log_warn("capability %s is left out of the ambient set: it is not both "
+			         "permitted and inheritable",
+			         names[i]);
+	sets->ambient &= possible;
+}
+
+void capability_sets_parse(const struct oci_capabilities *c, bool warn, struct capability_sets *out)
 {
 	uint64_t known = ~0ull >> (63 - last_capability());
-	int r;
 
 	memset(out, 0, sizeof(*out));
 	if (!c)
-		return 0;
-	r = parse_set(&c->bounding, known, &out->bounding, err);
-	if (r == 0)
-		r = parse_set(&c->effective, known, &out->effective, err);
-	if (r == 0)
-		r = parse_set(&c->inheritable, known, &out->inheritable, err);
-	if (r == 0)
-		r = parse_set(&c->permitted, known, &out->permitted, err);
-	if (r == 0)
-		r = parse_set(&c->ambient, known, &out->ambient, err);
-	return r;
+		return;
+	out->bounding = parse_set(&c->bounding, known, NULL, warn);
+	out->effective = parse_set(&c->effective, known, &c->bounding, warn);
+	out->inheritable = parse_set(&c->inheritable, known, &c->bounding, warn);
+	out->permitted = parse_set(&c->permitted, known, &c->bounding, warn);
+	out->ambient = parse_set(&c->ambient, known, &c->bounding, warn);
+	leave_out_ambient(out, warn);
 }
 
 int capability_drop_bounding(const struct capability_sets *sets, struct error *err)
@@ -171,16 +191,34 @@ int capability_regain(struct error *err)
 	return error_errno(err, errno, "regaining capabilities after the change of user");
 }
 
+/* What cannot be granted is left out (config.md, "capabilities": a runtime should not fail where it
+ * has fewer itself). */
+static int set_possible(const struct capability_sets *sets)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	uint64_t permitted, inheritable;
+
+	if (set(sets->effective, sets->permitted, sets->inheritable) == 0)
+		return 0;
+	if (errno != EPERM || syscall(SYS_capget, &head, data) < 0)
+		return -1;
+	permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	return set(sets->effective & sets->permitted & permitted, sets->permitted & permitted,
+	           sets->inheritable & (permitted | inheritable));
+}
+
 int capability_apply(const struct capability_sets *sets, struct error *err)
 {
-	if (set(sets->effective, sets->permitted, sets->inheritable) < 0)
+	if (set_possible(sets) < 0)
 		return error_errno(err, errno, "setting the capabilities of the process");
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return error_errno(err, errno, "clearing the ambient capabilities");
 	for (int i = 0; i < 64; i++) {
 		if (!(sets->ambient & 1ull << i))
 			continue;
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0 && errno != EPERM)
 			return error_errno(err, errno, "raising %s as an ambient capability",
 			                   i < N_NAMES ? names[i] : "a capability");
 	}

@@ -16,10 +16,11 @@ struct capability_sets {
 	uint64_t ambient;
 };
 
-/* Unknown names: those that this kernel does not know are left out; what is no name of a
- * capability at all is -EINVAL. NULL: no capabilities. */
-int capability_sets_parse(const struct oci_capabilities *c, struct capability_sets *out,
-                          struct error *err);
+/* NULL: no capabilities. What this kernel does not know, and ambient ones that are not both
+ * permitted and inheritable, are left out, with a warning where asked for (config.md,
+ * "capabilities"). */
+void capability_sets_parse(const struct oci_capabilities *c, bool warn,
+                           struct capability_sets *out);
 /* Number of "CAP_KILL", -1 if there is none. */
 int capability_number(const char *name);
 /* "CAP_KILL" of 5, NULL beyond. */

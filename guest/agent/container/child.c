@@ -53,6 +53,8 @@ int child_before(void *data, struct error *err)
 	if (p->namespaces && p->namespaces->create & CLONE_NEWUSER)
 		return 0;
 	r = attributes_set_outside(0, p->process, err);
+	if (r == 0 && !p->spec && p->process->exec_cpu_affinity)
+		r = attributes_set_affinity(p->process->exec_cpu_affinity->initial, err);
 	if (r == 0 && p->private_user)
 		r = attributes_set_rlimits(0, p->process, err);
 	return r;
@@ -79,6 +81,7 @@ static int isolate(struct child_plan *p, struct error *err)
 	descriptors_keep(&keep, &p->helper_fd);
 	descriptors_keep(&keep, &p->listen_fd);
 	descriptors_keep(&keep, &p->proc_fd);
+	descriptors_keep(&keep, &p->root_fd);
 	descriptors_keep(&keep, &p->filter_fd);
 	/* Above the descriptors that are handed on by number. */
 	r = descriptors_lift(&keep, first, err);
@@ -214,6 +217,8 @@ static int set_up_root(struct child *c, struct error *err)
 	                        .helper_fd = p->helper_fd,
 	                        .cgroup_path = p->cgroup_path,
 	                        .no_pivot = p->no_pivot,
+	                        .shared =
+	                            !((p->namespaces->create | p->namespaces->join) & CLONE_NEWNS),
 	                        .fd = -1,
 	                        .null_mount = -1};
 	r = rootfs_open(root, err);
@@ -330,6 +335,8 @@ static int become_user(struct child *c, struct error *err)
 
 	if (r == 0 && !p->private_user)
 		r = attributes_set_rlimits(0, p->process, err);
+	if (r == 0 && !p->spec && p->process->exec_cpu_affinity)
+		r = attributes_set_affinity(p->process->exec_cpu_affinity->final, err);
 	if (r == 0)
 		r = attributes_set_labels(p->proc_fd, p->apparmor, p->selinux, err);
 	if (r == 0)
@@ -483,6 +490,9 @@ static int prepare(struct child *c, const struct spawn_args *args, struct error 
 	if (r < 0)
 		return r;
 	close_fd(&p->helper_fd);
+	if (p->root_fd >= 0 && (fchdir(p->root_fd) < 0 || chroot(".") < 0))
+		return error_errno(err, errno, "entering the container's root");
+	close_fd(&p->root_fd);
 	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (slash < 0)
 		return error_errno(err, errno, "opening the container's root");
@@ -496,7 +506,7 @@ static int prepare(struct child *c, const struct spawn_args *args, struct error 
 		r = prepare_filter(c, err);
 	if (r == 0)
 		r = become_user(c, err);
-	if (r == 0)
+	if (r == 0 && !p->process->absent)
 		r = program_prepare(&c->arena, p->process, c->user.home, &c->program, err);
 	close_fd(&p->proc_fd);
 	close_fd(&c->slave);
@@ -511,6 +521,10 @@ void child_run(const struct spawn_args *args)
 
 	if (r == 0 && c.plan->spec)
 		r = wait_for_start(c.plan, &err);
+	if (r == 0 && c.plan->process->absent)
+		r = error_set_kind(&err, ERROR_INPUT, EINVAL,
+		                   "process is not set in the configuration: there is nothing to "
+		                   "start");
 	if (r == 0 && c.plan->spec)
 		r = run_hooks(&c, OCI_HOOK_START_CONTAINER, "created", &err);
 	if (r == 0)

@@ -30,6 +30,7 @@ struct child_plan {
 	int helper_fd; /* -1: none */
 	int listen_fd; /* the start socket, -1: none */
 	int proc_fd;   /* the runtime's /proc */
+	int root_fd;   /* root of a container without a mount namespace, to be entered; -1 */
 	int filter_fd; /* compiled system call filter, -1: none, or to be made of the spec */
 	int stdio[3];
 	unsigned int preserve_fds;

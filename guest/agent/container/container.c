@@ -14,6 +14,7 @@
 #include "guest/agent/container/device_filter.h"
 #include "guest/agent/container/hook.h"
 #include "guest/agent/container/internal.h"
+#include "guest/agent/container/rootfs.h"
 #include "guest/agent/container/start_socket.h"
 #include "guest/agent/container/state.h"
 #include "guest/agent/container/sync.h"
@@ -37,6 +38,7 @@ void container_free(struct container *c)
 	free(c->id);
 	free(c->bundle);
 	free(c->start_socket);
+	free(c->shared_root);
 	free(c);
 }
 
@@ -97,10 +99,9 @@ int container_keep(struct container *c, const struct oci_spec *spec, struct erro
 {
 	struct arena *a = &c->kept;
 	const struct oci_process *p = spec->process;
-	int r = capability_sets_parse(p ? p->capabilities : NULL, &c->capabilities, err);
 
-	if (r < 0)
-		return r;
+	/* About an attached one its maker has warned. */
+	capability_sets_parse(p ? p->capabilities : NULL, !c->attached, &c->capabilities);
 	c->version = arena_strdup(a, spec->version);
 	c->apparmor = arena_strdup(a, p ? p->apparmor_profile : NULL);
 	c->selinux = arena_strdup(a, p ? p->selinux_label : NULL);
@@ -126,16 +127,20 @@ int container_attach(const struct container_record *rec, const struct oci_spec *
 
 	if (!c)
 		return error_set(err, ENOMEM, "container %s: no memory", rec->id);
+	c->attached = true;
 	r = container_keep(c, spec, err);
 	if (r < 0)
 		return r;
-	c->attached = true;
 	c->init_start_time = rec->init_start_time;
 	c->init.pid = rec->init_pid;
 	c->init.ready = true;
 	c->private_user = oci_spec_namespace(spec, "user") != NULL;
 	c->private_pid = pid && str_empty(pid->path);
 	c->no_cgroup = !rec->cgroup_path;
+	c->shared_root = rec->shared_root ? strdup(rec->shared_root) : NULL;
+	c->shared_root_below = rec->shared_root_below;
+	if (rec->shared_root && !c->shared_root)
+		return error_set(err, ENOMEM, "container %s: no memory", rec->id);
 	if (process_start_time(rec->init_pid) == rec->init_start_time)
 		c->init.pidfd = call_pidfd_open(rec->init_pid);
 	else
@@ -183,6 +188,12 @@ const char *container_id(const struct container *c)
 const char *container_cgroup_path(const struct container *c)
 {
 	return c->cgroup.path;
+}
+
+const char *container_shared_root(const struct container *c, uint64_t *below)
+{
+	*below = c->shared_root_below;
+	return c->shared_root;
 }
 
 int container_cgroup_fd(const struct container *c)
@@ -379,14 +390,10 @@ static int destroy_without_cgroup(struct container *c, struct error *err)
 	return r < 0 ? r : process_start_time(c->init.pid) != 0;
 }
 
-int container_destroy(struct container *c, struct error *err)
+static int destroy_with_cgroup(struct container *c, struct error *err)
 {
 	int r;
 
-	if (c->start_socket)
-		unlink(c->start_socket);
-	if (c->cgroup.fd < 0)
-		return destroy_without_cgroup(c, err);
 	r = cgroup_kill(&c->cgroup, err);
 	if (r < 0)
 		return r;
@@ -398,4 +405,16 @@ int container_destroy(struct container *c, struct error *err)
 	if (r == 0)
 		cgroup_close(&c->cgroup);
 	return r;
+}
+
+int container_destroy(struct container *c, struct error *err)
+{
+	int r;
+
+	if (c->start_socket)
+		unlink(c->start_socket);
+	r = c->cgroup.fd < 0 ? destroy_without_cgroup(c, err) : destroy_with_cgroup(c, err);
+	if (r != 0 || !c->shared_root)
+		return r;
+	return rootfs_detach(c->shared_root, c->shared_root_below, err);
 }

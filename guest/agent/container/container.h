@@ -71,6 +71,9 @@ struct container_opts {
 	/* Kernel parameters that no namespace of the container separates are refused, unless
 	 * the whole machine is the container's (the agent: Kata sets net.* of the VM). */
 	bool allow_global_sysctls;
+	/* A specification without a mount namespace is refused, unless this is set: its mounts are
+	 * the runtime's too, and container_destroy() has to take them away. */
+	bool allow_shared_mounts;
 };
 
 /* ---- life ---- */
@@ -90,6 +93,8 @@ struct container_record {
 	uint64_t init_start_time;
 	const char *start_socket; /* as in container_opts, or NULL */
 	const char *filter_path;  /* a copy of what container_filter_fd() gave, or NULL */
+	const char *shared_root;  /* as container_shared_root() gave them */
+	uint64_t shared_root_below;
 };
 int container_attach(const struct container_record *rec, const struct oci_spec *spec,
                      struct container **out, struct error *err);
@@ -137,6 +142,9 @@ const char *container_cgroup_path(const struct container *c);
 /* The compiled system call filter (a memfd, the container's own), once created; -1: none.
  * Its bytes, kept in a file, are what container_record.filter_path wants. */
 int container_filter_fd(const struct container *c);
+/* For a container without a mount namespace of its own: its root file system, and the number of the
+ * mount that was there before (for container_record); else NULL. */
+const char *container_shared_root(const struct container *c, uint64_t *below);
 /* O_PATH|O_DIRECTORY descriptor of the cgroup (the container's own), -1 without. */
 int container_cgroup_fd(const struct container *c);
 /* cgroup.events, readable; polls EPOLLPRI on change. Opened on first use, -1 without. */

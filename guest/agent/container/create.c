@@ -21,6 +21,7 @@
 #include "guest/agent/container/helper.h"
 #include "guest/agent/container/internal.h"
 #include "guest/agent/container/namespace.h"
+#include "guest/agent/container/rootfs.h"
 #include "guest/agent/container/spawn.h"
 #include "guest/agent/container/start_socket.h"
 #include "guest/agent/container/sync.h"
@@ -96,12 +97,31 @@ static bool sysctl_is_separate(const char *key, const struct namespace_plan *ns)
 	return false;
 }
 
+/* config.md: what is not supported must be an error, not silence. */
+static int refuse_unsupported(const struct oci_linux *l, struct error *err)
+{
+	const struct {
+		bool present;
+		const char *why;
+	} all[] = {
+	    {l->intel_rdt, "linux.intelRdt: no resctrl file system is used here"},
+	    {l->memory_policy, "linux.memoryPolicy is not supported: use linux.resources.cpu.mems"},
+	    {l->n_net_devices, "linux.netDevices is not supported: move the interface into the "
+	                       "network namespace before, and name that by its path"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].present)
+			return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP, "%s", all[i].why);
+	return 0;
+}
+
 static int check_spec(const struct container_opts *o, const struct oci_spec *spec,
                       const struct namespace_plan *ns, struct error *err)
 {
 	const struct oci_linux *l = &spec->linux_;
 
-	if (!((ns->create | ns->join) & CLONE_NEWNS))
+	if (!((ns->create | ns->join) & CLONE_NEWNS) && !o->allow_shared_mounts)
 		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
 		                      "a container without a mount namespace is not supported: add "
 		                      "{\"type\": \"mount\"} to linux.namespaces");
@@ -111,10 +131,7 @@ static int check_spec(const struct container_opts *o, const struct oci_spec *spe
 			                      "the kernel parameter %s is not separate in the "
 			                      "container's namespaces",
 			                      l->sysctl.v[i].key);
-	if (l->intel_rdt)
-		return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
-		                      "linux.intelRdt: no resctrl file system is used here");
-	return 0;
+	return refuse_unsupported(l, err);
 }
 
 /* ---- the cgroup ---- */
@@ -229,6 +246,18 @@ static void making_free(struct making *m)
 	close_fd(&m->plan.proc_fd);
 }
 
+/* Without a mount namespace the root's mounts outlive the container, until it is destroyed. */
+static int find_shared_root(struct making *m, struct error *err)
+{
+	if ((m->namespaces.create | m->namespaces.join) & CLONE_NEWNS)
+		return 0;
+	m->c->shared_root = realpath(m->rootfs, NULL);
+	if (!m->c->shared_root)
+		return error_errno(err, errno, "the root file system %s", m->rootfs);
+	m->c->shared_root_below = rootfs_mount_number(m->c->shared_root);
+	return 0;
+}
+
 static int make_channels(struct making *m, struct error *err)
 {
 	int fds[2], r = sync_pair(fds, err);
@@ -324,7 +353,9 @@ static int make(struct making *m, struct error *err)
 		return r;
 	m->c->private_user = m->namespaces.private_user;
 	m->c->private_pid = m->namespaces.create & CLONE_NEWPID;
-	r = make_cgroup(m->c, m->o, m->spec, err);
+	r = find_shared_root(m, err);
+	if (r == 0)
+		r = make_cgroup(m->c, m->o, m->spec, err);
 	if (r == 0)
 		r = delegate_cgroup(m->c, m->spec, &m->namespaces, err);
 	if (r == 0)
@@ -353,13 +384,14 @@ static void unmake(struct container *c)
 int container_create(const struct container_opts *opts, const struct oci_spec *spec,
                      struct container **out, struct error *err)
 {
-	struct making m = {.c = container_alloc(opts->id, opts->bundle, opts->start_socket),
-	                   .o = opts,
-	                   .spec = spec,
-	                   .child_end = -1,
-	                   .helper_ours = -1,
-	                   .helper_child = -1,
-	                   .plan = {.listen_fd = -1, .proc_fd = -1, .filter_fd = -1}};
+	struct making m = {
+	    .c = container_alloc(opts->id, opts->bundle, opts->start_socket),
+	    .o = opts,
+	    .spec = spec,
+	    .child_end = -1,
+	    .helper_ours = -1,
+	    .helper_child = -1,
+	    .plan = {.listen_fd = -1, .proc_fd = -1, .filter_fd = -1, .root_fd = -1}};
 	int r;
 
 	if (!m.c)
@@ -421,11 +453,22 @@ static int spawn_further(struct container_process *p, struct child_plan *plan, i
 	return r;
 }
 
+/* With its mount namespace a process gets the container's root. Here it is not the namespace's. */
+static int open_root_of(const struct container *c, struct error *err)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", c->init.pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "opening the root of container %s", c->id) : fd;
+}
+
 static int make_further(struct container_process *p, const struct oci_process *process,
                         const struct container_exec_opts *o, struct error *err)
 {
 	struct container *c = p->container;
-	_cleanup_close_ int theirs = -1, proc = -1, sub = -1;
+	_cleanup_close_ int theirs = -1, proc = -1, sub = -1, root = -1;
 	struct child_plan plan = {.process = process,
 	                          .personality = c->personality,
 	                          .capabilities = c->capabilities,
@@ -433,13 +476,14 @@ static int make_further(struct container_process *p, const struct oci_process *p
 	                          .helper_fd = -1,
 	                          .listen_fd = -1,
 	                          .filter_fd = c->filter_fd,
+	                          .root_fd = -1,
 	                          .preserve_fds = o->preserve_fds,
 	                          .die_with_parent = o->die_with_parent,
 	                          .keep_keyring = true};
 	int fds[2], r = oci_process_validate(process, err);
 
 	if (r == 0 && process->capabilities)
-		r = capability_sets_parse(process->capabilities, &plan.capabilities, err);
+		capability_sets_parse(process->capabilities, true, &plan.capabilities);
 	if (r == 0)
 		r = proc = open_proc(err);
 	if (r >= 0)
@@ -452,6 +496,11 @@ static int make_further(struct container_process *p, const struct oci_process *p
 	plan.proc_fd = proc;
 	memcpy(plan.stdio, o->stdio, sizeof(plan.stdio));
 	plan_labels(&plan, c, process);
+	if (c->shared_root) {
+		r = plan.root_fd = root = open_root_of(c, err);
+		if (r < 0)
+			return r;
+	}
 	r = open_exec_cgroup(c, o->cgroup, &sub, err);
 	return r < 0 ? r : spawn_further(p, &plan, sub, err);
 }

@@ -17,6 +17,9 @@
 
 bool helper_needed(const struct oci_spec *spec, bool new_user_namespace)
 {
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (rootfs_mount_maps_ids(&spec->mounts[i]))
+			return true;
 	return new_user_namespace || spec->hooks[OCI_HOOK_PRESTART].n ||
 	       spec->hooks[OCI_HOOK_CREATE_RUNTIME].n;
 }
@@ -32,12 +35,16 @@ static int map_ids(const struct helper_args *a, struct error *err)
 
 static int run_hooks(const struct helper_args *a, struct error *err)
 {
-	static const enum oci_hook_point points[] = {OCI_HOOK_PRESTART, OCI_HOOK_CREATE_RUNTIME};
-	int r = 0;
+	struct state state = a->state;
+	int r;
 
-	for (int i = 0; i < 2 && r == 0; i++)
-		r = hooks_run(&a->spec->hooks[points[i]], oci_hook_point_name(points[i]), &a->state,
-		              err);
+	/* runtime-spec 1.0 had prestart hooks run by start, and they still expect that word. */
+	state.status = "created";
+	r = hooks_run(&a->spec->hooks[OCI_HOOK_PRESTART], oci_hook_point_name(OCI_HOOK_PRESTART),
+	              &state, err);
+	if (r == 0)
+		r = hooks_run(&a->spec->hooks[OCI_HOOK_CREATE_RUNTIME],
+		              oci_hook_point_name(OCI_HOOK_CREATE_RUNTIME), &a->state, err);
 	return r;
 }
 

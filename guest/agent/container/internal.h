@@ -36,6 +36,8 @@ struct container {
 	bool attached;            /* made by an earlier process: not our child */
 	uint64_t init_start_time; /* attached */
 	int filter_fd;
+	char *shared_root; /* NULL: it has a mount namespace */
+	uint64_t shared_root_below;
 
 	/* What later processes and hooks need of the specification. */
 	struct arena kept;

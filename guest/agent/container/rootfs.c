@@ -96,7 +96,7 @@ int rootfs_open(struct rootfs *root, struct error *err)
 	root->real = realpath(root->path, NULL);
 	if (!root->real)
 		return error_errno(err, errno, "the root file system %s", root->path);
-	r = cut_propagation(root, err);
+	r = root->shared ? 0 : cut_propagation(root, err);
 	if (r == 0)
 		r = open_null(root, err);
 	if (r < 0)
@@ -108,7 +108,7 @@ int rootfs_open(struct rootfs *root, struct error *err)
 	if (tree < 0)
 		return error_prefix(err, tree, "the root file system %s", root->path);
 	/* With a private copy nothing that the container mounts reaches anyone. */
-	r = mount_change(tree, 0, 0, MS_PRIVATE, false, "the root", err);
+	r = mount_change(tree, 0, 0, MS_PRIVATE, root->shared, "the root", err);
 	if (r == 0)
 		r = mount_attach(tree, there, "the root file system", err);
 	if (r < 0)
@@ -159,6 +159,13 @@ static int unmount_others(const struct rootfs *root, struct error *err)
 	return 0;
 }
 
+static int change_root(const struct rootfs *root, struct error *err)
+{
+	if (fchdir(root->fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return error_errno(err, errno, "changing the root directory");
+	return 0;
+}
+
 static int enter_by_move(struct rootfs *root, struct error *err)
 {
 	_cleanup_close_ int slash = -1;
@@ -170,17 +177,15 @@ static int enter_by_move(struct rootfs *root, struct error *err)
 	if (slash < 0)
 		return error_errno(err, errno, "opening /");
 	r = mount_attach(root->fd, slash, "the root file system on /", err);
-	if (r < 0)
-		return r;
-	if (fchdir(root->fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return error_errno(err, errno, "changing the root directory");
-	return 0;
+	return r < 0 ? r : change_root(root, err);
 }
 
 int rootfs_enter(struct rootfs *root, struct error *err)
 {
 	_cleanup_close_ int old = -1;
 
+	if (root->shared)
+		return change_root(root, err);
 	if (root->no_pivot)
 		return enter_by_move(root, err);
 	old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -202,6 +207,33 @@ int rootfs_enter(struct rootfs *root, struct error *err)
 	}
 	if (fchdir(old) < 0 || call_umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_errno(err, errno, "leaving the old root");
+	return 0;
+}
+
+/* ---- without a mount namespace ---- */
+
+uint64_t rootfs_mount_number(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	char info[64];
+	const char *at;
+
+	snprintf(info, sizeof(info), "/proc/self/fdinfo/%d", fd);
+	if (fd < 0 || fs_read_file(AT_FDCWD, info, 4096, &text, NULL) < 0)
+		return 0;
+	at = strstr(buffer_cstr(&text), "mnt_id:");
+	return at ? strtoull(at + strlen("mnt_id:"), NULL, 10) : 0;
+}
+
+int rootfs_detach(const char *path, uint64_t below, struct error *err)
+{
+	/* Where nothing came on top there is nothing of ours. */
+	if (below == 0 || rootfs_mount_number(path) == below)
+		return 0;
+	if (call_umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+	    errno != ENOENT)
+		return error_errno(err, errno, "unmounting the root file system %s", path);
 	return 0;
 }
 
@@ -303,7 +335,7 @@ int rootfs_protect(struct rootfs *root, struct error *err)
 		r = mask_all(root, err);
 	if (r == 0 && root->spec->root->readonly)
 		r = mount_change(root->fd, MOUNT_ATTR_RDONLY, 0, 0, false, "/", err);
-	if (r == 0 && !str_empty(l->rootfs_propagation)) {
+	if (r == 0 && !str_empty(l->rootfs_propagation) && !root->shared) {
 		propagation = mount_propagation(l->rootfs_propagation, &recursive);
 		r = mount_change(root->fd, 0, 0, propagation, recursive, "/", err);
 	}

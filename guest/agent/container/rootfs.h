@@ -21,6 +21,7 @@ struct rootfs {
 	int helper_fd;      /* asks the runtime's side for sources it alone may open; -1: none */
 	const char *cgroup_path; /* directory of the container's cgroup, NULL: none */
 	bool no_pivot;
+	bool shared;    /* no mount namespace: everything is mounted in the runtime's */
 	int fd;         /* the root mount, once rootfs_open() was called */
 	int null_mount; /* the runtime's /dev/null, detached until the first mask used it */
 };
@@ -34,6 +35,14 @@ int rootfs_enter(struct rootfs *root, struct error *err);
 /* Masked and read-only paths, a read-only root, the root's propagation. */
 int rootfs_protect(struct rootfs *root, struct error *err);
 void rootfs_close(struct rootfs *root);
+
+/* For containers without a mount namespace: the number of the mount that `path` is on (0: unknown),
+ * and the end of what was mounted there since. */
+uint64_t rootfs_mount_number(const char *path);
+int rootfs_detach(const char *path, uint64_t below, struct error *err);
+
+/* Is it a bind mount that shows other ids? */
+bool rootfs_mount_maps_ids(const struct oci_mount *m);
 
 /* Opens the source of mount number `index` detached, in the runtime's namespaces: used
  * directly, or by the helper for a container with its own user namespace. */

@@ -32,6 +32,14 @@ static bool is_bind(const struct oci_mount *m, const struct mount_options *o)
 	return o->bind || (m->type && strcmp(m->type, "bind") == 0);
 }
 
+bool rootfs_mount_maps_ids(const struct oci_mount *m)
+{
+	struct mount_options o;
+
+	mount_options_parse(&m->options, &o);
+	return is_bind(m, &o) && (m->n_uid_mappings || m->n_gid_mappings || o.idmap);
+}
+
 int rootfs_open_source(const struct oci_spec *spec, size_t index, const char *bundle,
                        struct error *err)
 {
@@ -54,7 +62,7 @@ int rootfs_open_source(const struct oci_spec *spec, size_t index, const char *bu
 	fd = mount_clone(AT_FDCWD, source, o.recursive, err);
 	if (fd < 0)
 		return error_prefix(err, fd, "mounting %s", m->destination);
-	if (m->n_uid_mappings || m->n_gid_mappings || o.idmap) {
+	if (rootfs_mount_maps_ids(m)) {
 		r = idmap_apply(fd, spec, m, o.idmap_recursive, err);
 		if (r < 0) {
 			close(fd);
@@ -76,7 +84,8 @@ static int ask_helper(struct mounting *x, struct error *err)
 	return r;
 }
 
-/* A source that only the runtime's ids may look into is opened on its side. */
+/* A source that only the runtime's ids may look into is opened on its side; so is one whose ids are
+ * mapped, for /proc here has no numbers of the container's own processes. */
 static int make_bind(struct mounting *x, struct error *err)
 {
 	for (size_t i = 0; i < x->m->options.n; i++)
@@ -84,11 +93,12 @@ static int make_bind(struct mounting *x, struct error *err)
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "the bind mount %s cannot have the option \"%s\"",
 			                      x->m->destination, x->m->options.v[i]);
-	if (x->root->namespaces->private_user && x->root->helper_fd >= 0) {
+	if (x->root->helper_fd >= 0 &&
+	    (x->root->namespaces->private_user || rootfs_mount_maps_ids(x->m))) {
 		int r = ask_helper(x, err);
 
 		/* An unprivileged runtime may less than this process in its own namespaces. */
-		if (r != -EPERM)
+		if (r != -EPERM || rootfs_mount_maps_ids(x->m))
 			return r;
 		error_clear(err);
 	}
