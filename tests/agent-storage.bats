@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Storages of several layers, on loop devices: the agent as an ordinary process in private namespaces, as in
+# agent.bats. dm-verity, which most build machines lack, is tested in a guest (agent-storage-guest.bats).
+
+setup_file() {
+	export ROOT=$BATS_TEST_DIRNAME/..
+	make -s -C "$ROOT" build/host/bin/kihon-agent build/host/bin/agent-client >&2
+	export AGENT=$ROOT/build/host/bin/kihon-agent TAG=kihon-storage-$$
+	export FILES=$BATS_FILE_TMPDIR TREE=/run/kata-containers/c1/rootfs
+	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
+	make_layers
+}
+
+# Three layers, lowest first, and a writable disk. In containerd's layers a whiteout is a device 0:0.
+make_layers() {
+	local a
+	cd "$FILES" || return
+	mkdir -p base/{bin,etc,proc,sys,dev,run,tmp} mid/etc/hidden top/etc
+	cp "$(command -v busybox)" base/bin/busybox
+	for a in sh cat ls echo rm stat touch; do ln -s busybox base/bin/$a; done
+	echo base >base/etc/name
+	echo gone >base/etc/gone
+	echo mid >mid/etc/name
+	echo mid >mid/etc/mid
+	echo top >top/etc/name
+	[ "$(id -u)" -ne 0 ] || mknod top/etc/gone c 0 0
+	for a in base mid top; do
+		chmod 755 $a
+		mkfs.erofs --quiet -Enoinline_data $a.erofs $a >/dev/null
+	done
+	truncate -s 8M upper.ext4
+	mkfs.ext4 -q -F upper.ext4 2>/dev/null
+	# One disk, the topmost layer first; the second table begins where the runtime's does, at a MiB.
+	truncate -s 16M disk
+	local sectors text=$'label: gpt\n' at=2048
+	for a in top mid base; do
+		sectors=$(($(stat -c %s $a.erofs) / 512))
+		text+="start=$at, size=$sectors"$'\n'
+		dd if=$a.erofs of=disk.part bs=512 seek=$at conv=notrunc status=none
+		at=$(((at + sectors + 2047) / 2048 * 2048))
+	done
+	cp disk.part disk && truncate -s 16M disk
+	printf '%s' "$text" | PATH=$PATH:/sbin:/usr/sbin sfdisk -q --no-reread disk
+}
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for namespaces"
+	unshare --mount --uts --ipc --pid --net --fork true 2>/dev/null || skip "namespaces cannot be made here"
+	command -v protoc >/dev/null || skip "protoc is not installed"
+	losetup -f >/dev/null 2>&1 || skip "there are no loop devices here"
+	grep -qw erofs /proc/filesystems || skip "this kernel has no erofs"
+}
+
+teardown() {
+	local d
+	for d in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$FILES/" 'index($2, dir) == 1 { print $1 }'); do
+		losetup -d "$d"
+	done
+}
+
+# inside SCRIPT: runs it beside an agent's helper functions, with these of ours; $output and $status are its.
+inside() {
+	run timeout 100 unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child \
+		bash -c '. "$ROOT/tests/agent/inside.sh"'"$OURS"$'\n'"$1"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+OURS='
+	attach() { losetup -f --show "$@"; }
+	# storage DRIVER SOURCE TYPE OPTION...: its text, for the mount point of c1.
+	storage() {
+		local o text="storages { driver: \"$1\" source: \"$2\" fstype: \"$3\" mount_point: \"$TREE\""
+		shift 3
+		for o; do text+=" options: \"$o\""; done
+		echo "$text } "
+	}
+	lower() { storage blk "$1" erofs ro X-kata.overlay-lower X-kata.multi-layer=true "${@:2}"; }
+	upper() { storage blk "$1" ext4 rw X-kata.overlay-upper X-kata.multi-layer=true "${@:2}"; }
+	part() { lower "$1" X-kata.gpt-partitioned=true X-kata.partition-number=$2; }
+	three() { lower $(attach -r $FILES/top.erofs); lower $(attach -r $FILES/mid.erofs); lower $(attach -r $FILES/base.erofs); }
+	SHOW="cat /etc/name /etc/mid; ls /etc; echo new >/etc/new; rm /etc/mid; stat -c %a /"
+	refused() { container "$@" 2>&1 && { echo "not refused"; exit 1; }; nothing_left; }'
+
+has() { [[ $output == *"$1"* ]] || { echo "missing: $1"; false; }; }
+hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
+
+@test "layers on devices of their own, an upper disk, directories in it" {
+	cp "$FILES/upper.ext4" "$FILES/own.ext4"
+	inside '
+		agent_start; sandbox
+		dev=$(attach $FILES/own.ext4)
+		run_all c1 -e "$(upper $dev "X-kata.mkdir.path={{ mount 0 }}/upper:0755" "X-kata.mkdir.path={{ mount 0 }}/more/x:0750:7:8")$(three)" /bin/sh -c "$SHOW"
+		nothing_left
+		finish'
+	has $'top\nmid\n'
+	hasnt gone
+	has 'exit 0'
+	run debugfs -R 'cat /upper/etc/new' "$FILES/own.ext4"
+	has new
+	run debugfs -R 'stat /upper/etc/mid' "$FILES/own.ext4"
+	has 'Type: character'
+	run debugfs -R 'stat /more/x' "$FILES/own.ext4"
+	has 'Mode:  0750' && has 'User:     7   Group:     8'
+}
+
+@test "without an upper disk the container writes to memory; the mounts are where Kata has them" {
+	inside '
+		agent_start; sandbox
+		container c1 -e "$(three)" /bin/sh -c "$SHOW" && start c1 && output c1
+		grep -c " /run/kata-containers/c1/multi-layer/[012] erofs ro" /proc/mounts
+		cat /run/kata-containers/c1/multi-layer/upper/upper/etc/new
+		wait_exit c1; remove c1
+		nothing_left
+		finish'
+	has $'\n3\nnew\n0'
+}
+
+@test "partitions of one disk" {
+	inside '
+		agent_start; sandbox
+		dev=$(attach -r -P $FILES/disk)
+		run_all c1 -e "$(part $dev 1; part $dev 2; part $dev 3)" /bin/sh -c "$SHOW"
+		echo "no partitions known"
+		losetup -d $dev
+		dev=$(attach -r $FILES/disk)
+		run_all c1 -e "$(part $dev 1; part $dev 2; part $dev 3)" /bin/sh -c "$SHOW"
+		nothing_left
+		finish'
+	hasnt gone
+	[ "$(grep -c '^top$' <<<"$output")" -eq 2 ] && [ "$(grep -c 'exit 0' <<<"$output")" -eq 2 ]
+}
+
+@test "partitions that are damaged, missing, elsewhere or named twice" {
+	inside '
+		agent_start; sandbox
+		dev=$(attach -r $FILES/disk)
+		refused c1 -e "$(part $dev 1; part $dev 9)" /bin/sh
+		refused c1 -e "$(part $dev 2; part $dev 1; part $dev 2)" /bin/sh
+		cp $FILES/disk $FILES/bad
+		printf x | dd of=$FILES/bad bs=1 seek=$((512 + 60)) conv=notrunc status=none
+		printf x | dd of=$FILES/bad bs=1 seek=$(((16 << 20) - 512 + 60)) conv=notrunc status=none
+		refused c1 -e "$(part $(attach -r $FILES/bad) 1)" /bin/sh
+		refused c1 -e "$(part $(attach -r $FILES/top.erofs) 1)" /bin/sh
+		# The kernel knows another partition of that number than the table has.
+		dev=$(attach -r $FILES/disk)
+		addpart $dev 2 64 8 || PATH=$PATH:/sbin:/usr/sbin addpart $dev 2 64 8
+		refused c1 -e "$(part $dev 1; part $dev 2)" /bin/sh
+		finish'
+	has 'has no partition 9'
+	has 'partition 2 of /dev/loop'
+	has 'checksum does not hold'
+	has 'there is no partition table'
+	has 'is not where the partition table'
+}
+
+@test "options and layers that cannot be: one line, nothing left" {
+	inside '
+		agent_start; sandbox
+		dev=$(attach -r $FILES/top.erofs); low=$(attach -r $FILES/base.erofs); up=$(attach $FILES/upper.ext4)
+		refused c1 -e "$(upper $up)" /bin/sh
+		refused c1 -e "$(lower $dev; upper $up; upper $low)" /bin/sh
+		refused c1 -e "$(lower $dev; lower $dev)" /bin/sh
+		refused c1 -e "$(lower $dev X-kata.dmverity-enabled=true)" /bin/sh
+		refused c1 -e "$(lower $dev X-kata.dmverity.nonsense=1)" /bin/sh
+		refused c1 -e "$(lower $dev X-kata.dmverity.salt=00 X-kata.dmverity.salt=11)" /bin/sh
+		refused c1 -e "$(lower $dev X-kata.gpt-partitioned=true)" /bin/sh
+		refused c1 -e "$(lower $dev X-kata.partition-number=0 X-kata.gpt-partitioned=true)" /bin/sh
+		refused c1 -e "$(lower $dev "X-kata.mkdir.path={{ mount 7 }}/x")" /bin/sh
+		refused c1 -e "$(lower $dev; upper $up X-kata.mkfs=true)" /bin/sh
+		refused c1 -e "$(lower $dev; lower $up)" /bin/sh
+		refused c1 -e "$(lower $dev; storage virtio-fs share erofs X-kata.overlay-lower)" /bin/sh
+		refused c1 -e "$(storage blk $dev xfs X-kata.multi-layer=true)" /bin/sh
+		refused c1 -e "$(lower $dev; lower /dev/not-there)" /bin/sh
+		refused c1 -e "$(lower $dev; upper $up "X-kata.mkdir.path=/../../../../etc/x" ro)" /bin/sh
+		[ ! -e /etc/x ] && finish'
+	has 'there is no lower layer'
+	has 'two upper layers'
+	has 'is two layers'
+	has 'needs the option X-kata.dmverity.roothash='
+	has 'nothing about a hash tree is ignored'
+	has 'twice, with different values'
+	has 'go together'
+	has 'from 1 to 255'
+	has '{{ mount 0 }} and'
+	has 'formats no disks'
+	has 'gives no layers'
+	has 'neither upper nor lower'
+	has 'did not appear'
+}
+
+@test "ten thousand layers" {
+	inside '
+		agent_start; sandbox
+		text=$(lower /dev/loop9)
+		printf -v many "%10000s" ""
+		quiet CreateContainer "container_id: \"c1\" ${many// /$text}" 2>&1 | cut -c 1-300
+		quiet CreateContainer "container_id: \"c1\" ${many// /$text} OCI { Version: \"1.0.2\" Process { Args: \"x\" Cwd: \"/\" User {} } Root { Path: \"$TREE\" } Linux {} }" 2>&1 | cut -c 1-300
+		call GetGuestDetails "" >/dev/null && nothing_left && finish'
+	has '10000 layers: the kernel stacks at most 500'
+}
+
+@test "a verified disk where the kernel has no device-mapper is not mounted" {
+	[ ! -e /dev/mapper/control ] || skip "this kernel has device-mapper: the guest's test does it"
+	inside '
+		agent_start; sandbox
+		dev=$(attach -r $FILES/top.erofs)
+		V="X-kata.dmverity.roothash=$(printf %064d 1) X-kata.dmverity.hashoffset=4096 X-kata.dmverity.no-superblock=true"
+		refused c1 -e "$(lower $dev $V)" /bin/sh
+		refused c1 -e "$(storage blk $dev erofs ro $V)" /bin/sh
+		refused c1 -e "$(lower $dev ${V% *})" /bin/sh
+		finish'
+	[ "$(grep -c 'no device-mapper' <<<"$output")" -eq 2 ]
+	has 'the verity superblock is not there'
+}
