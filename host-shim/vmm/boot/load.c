@@ -51,12 +51,12 @@ static int place(const struct guest_memory *m, const struct load_file *f, bool m
 	if (size == 0)
 		return 0;
 	if (!to)
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "does not fit into the guest's memory (it needs up to %" PRIu64
-		                      " MiB): give it more",
-		                      (gpa + size + (1u << 20) - 1) >> 20);
-	if (!map || f->fd < 0 || (gpa ^ offset) & (LAYOUT_PAGE - 1) ||
-	    size < head + LAYOUT_PAGE) {
+		return error_set_kind(
+		    err, ERROR_INPUT, EINVAL,
+		    "does not fit into the guest's memory (it needs up to %" PRIu64
+		    " MiB): give it more",
+		    (gpa + size + (1u << 20) - 1) >> 20);
+	if (!map || f->fd < 0 || (gpa ^ offset) & (LAYOUT_PAGE - 1) || size < head + LAYOUT_PAGE) {
 		memcpy(to, f->data + offset, size);
 		return 0;
 	}
@@ -113,10 +113,9 @@ static int place_cmdline(const struct tell *t, struct error *err)
 	if (max > LAYOUT_CMDLINE_MAX - 1)
 		max = LAYOUT_CMDLINE_MAX - 1;
 	if (size > max)
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "takes a command line of at most %" PRIu64
-		                      " bytes, not %" PRIu64,
-		                      max, size);
+		return error_set_kind(
+		    err, ERROR_INPUT, EINVAL,
+		    "takes a command line of at most %" PRIu64 " bytes, not %" PRIu64, max, size);
 	to = guest_memory_ptr(t->memory, LAYOUT_CMDLINE, size + 1, GUEST_WRITE);
 	if (to)
 		memcpy(to, t->cmdline, size + 1);
@@ -138,10 +137,8 @@ int load_kernel(const struct guest_memory *m, const struct load_config *c, struc
                 struct error *err)
 {
 	struct kernel_image k;
-	struct tell t = {.memory = m,
-	                 .kernel = &k,
-	                 .cmdline = c->cmdline ? c->cmdline : "",
-	                 .rsdp = c->rsdp};
+	struct tell t = {
+	    .memory = m, .kernel = &k, .cmdline = c->cmdline ? c->cmdline : "", .rsdp = c->rsdp};
 	uint64_t told;
 	int r = kernel_parse(c->kernel.data, c->kernel.size, &k, err);
 
@@ -156,7 +153,8 @@ int load_kernel(const struct guest_memory *m, const struct load_config *c, struc
 	told = entries[k.entry].tell(&t);
 	if (!told)
 		return error_set(err, EINVAL, "has no memory for what it is told");
-	*out = (struct load_entry){.mode = k.entry, .rip = k.entry_point, .rax = entries[k.entry].rax};
+	*out =
+	    (struct load_entry){.mode = k.entry, .rip = k.entry_point, .rax = entries[k.entry].rax};
 	*(entries[k.entry].in_rsi ? &out->rsi : &out->rbx) = told;
 	return 0;
 }

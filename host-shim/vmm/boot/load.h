@@ -22,9 +22,9 @@ struct load_file {
 struct load_config {
 	struct load_file kernel, initrd; /* initrd.size 0: none */
 	const char *cmdline;             /* NULL: "" */
-	uint64_t rsdp;                   /* guest-physical address of ACPI's root pointer, 0: none */
-	bool map; /* map whole pages of the files privately over the memory instead of copying:
-	           * not for memory that other processes share, nor for huge pages */
+	uint64_t rsdp; /* guest-physical address of ACPI's root pointer, 0: none */
+	bool map;      /* map whole pages of the files privately over the memory instead of copying:
+	                * not for memory that other processes share, nor for huge pages */
 };
 
 /* How the first processor starts: struct kernel_image tells the mode. */

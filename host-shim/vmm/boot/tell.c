@@ -26,8 +26,7 @@ uint64_t tell_linux(const struct tell *t)
 {
 	struct memory_map_entry map[MEMORY_MAP_MAX];
 	unsigned int n = memory_map(t->memory, map);
-	uint8_t *z =
-	    guest_memory_ptr(t->memory, LAYOUT_ZERO_PAGE, LAYOUT_PAGE, GUEST_WRITE);
+	uint8_t *z = guest_memory_ptr(t->memory, LAYOUT_ZERO_PAGE, LAYOUT_PAGE, GUEST_WRITE);
 
 	if (!z)
 		return 0;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kvm: the kernel's side of a machine: its descriptor, memory slots, interrupts and eventfds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host-shim/vmm/memory.h"
+#include "lib/base/error.h"
+
+struct kvm {
+	int dev, vm;       /* /dev/kvm; the machine */
+	uint32_t run_size; /* bytes to map of a processor's descriptor */
+	uint32_t slots;    /* memory slots in use */
+	bool deadline_timer;
+};
+
+#define KVM_INIT                                                                                   \
+	{                                                                                          \
+		.dev = -1, .vm = -1                                                                \
+	}
+
+/* Opens /dev/kvm and makes a machine with interrupt controllers; -ENOTSUP names what the kernel
+ * lacks. pit: a timer of the PC too, for guests without a TSC deadline timer. */
+int kvm_open(struct kvm *k, bool pit, struct error *err);
+void kvm_close(struct kvm *k); /* fine twice */
+
+/* Makes all regions of the memory visible to the guest, read-only ones as such. Once. */
+int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err);
+int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err);
+
+/* A write to irq_fd is an edge on the line of the IO-APIC. */
+int kvm_add_irqfd(struct kvm *k, int irq_fd, uint32_t gsi, struct error *err);
+/* A 4-byte write of `value` at the address is a write to fd; add false: no longer. */
+int kvm_set_ioeventfd(struct kvm *k, int fd, uint64_t address, uint32_t value, bool add,
+                      struct error *err);
+
+/* ioctl(2) that is made again when a signal came. */
+int kvm_ioctl(int fd, unsigned long request, void *arg);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm: a machine of the built-in monitor, from its making to its end. */
+#include "vm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "host-shim/vmm/boot/load.h"
+#include "host-shim/vmm/bus.h"
+#include "host-shim/vmm/kvm.h"
+#include "host-shim/vmm/layout.h"
+#include "host-shim/vmm/ram.h"
+#include "host-shim/vmm/vcpu_exit.h"
+#include "host-shim/vmm/vcpus.h"
+#include "host-shim/vmm/virtio/mmio.h"
+#include "host-shim/vmm/x86_64/acpi.h"
+#include "host-shim/vmm/x86_64/cpu.h"
+#include "host-shim/vmm/x86_64/mptable.h"
+#include "host-shim/vmm/x86_64/ports.h"
+#include "lib/base/bytes.h"
+
+enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
+
+struct vm {
+	struct loop *loop;
+	struct vm_config config;
+	struct vm_events events;
+	enum vm_state state;
+	struct kvm kvm;
+	struct guest_memory memory;
+	int memory_fd;
+	struct bus memory_bus, port_bus;
+	struct ports ports;
+	struct vcpus vcpus;
+	struct virtio_mmio *mmio[VM_DEVICES_MAX];
+	struct acpi_device slots[VM_DEVICES_MAX];
+	unsigned int n_devices;
+	uint64_t created_ns, run_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err)
+{
+	static const char *const names[] = {"not booted", "running", "paused", "at its end"};
+
+	if (vm->state == state)
+		return 0;
+	return error_set(err, EINVAL, "a machine that is %s cannot be %s", names[vm->state], what);
+}
+
+/* ---- the end */
+
+static const enum vm_end_kind ends[] = {
+    [VCPU_EVENT_RESET] = VM_END_RESET,
+    [VCPU_EVENT_POWER_OFF] = VM_END_POWER_OFF,
+    [VCPU_EVENT_EXIT] = VM_END_EXIT,
+    [VCPU_EVENT_FAILED] = VM_END_FAILED,
+};
+
+static void on_event(void *data)
+{
+	struct vm *vm = data;
+	struct vm_end end;
+
+	if (vm->state == VM_ENDED)
+		return;
+	vcpus_pause(&vm->vcpus);
+	ports_flush(&vm->ports);
+	vm->state = VM_ENDED;
+	end = (struct vm_end){ends[vm->vcpus.event], vm->vcpus.event_value, vm->vcpus.event_text};
+	vm->events.ended(vm->events.data, &end);
+}
+
+/* ---- making */
+
+static int check_config(const struct vm_config *c, struct error *err)
+{
+	if (c->cpus < 1 || c->cpus > VM_CPUS_MAX)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "%u processors: a machine has 1 to %d", c->cpus, VM_CPUS_MAX);
+	return 0;
+}
+
+static int make_ram(struct vm *vm, struct error *err)
+{
+	const struct ram_config c = {.size = vm->config.memory,
+	                             .shared = vm->config.shared,
+	                             .huge_pages = vm->config.huge_pages,
+	                             .prefault = vm->config.prefault};
+
+	return ram_allocate(&vm->memory, &c, &vm->memory_fd, err);
+}
+
+static int make_ports(struct vm *vm, struct error *err)
+{
+	int r;
+
+	vm->ports.vcpus = &vm->vcpus;
+	vm->ports.console = vm->events.console;
+	vm->ports.panicked = vm->events.panicked;
+	vm->ports.data = vm->events.data;
+	r = ports_init(&vm->ports, vm->loop, &vm->port_bus, err);
+	return r < 0 ? r : kvm_add_irqfd(&vm->kvm, vm->ports.serial_irq, 4, err);
+}
+
+static int make_vcpus(struct vm *vm, struct error *err)
+{
+	vm->vcpus.kvm = &vm->kvm;
+	vm->vcpus.memory_bus = &vm->memory_bus;
+	vm->vcpus.port_bus = &vm->port_bus;
+	vm->vcpus.enter = vm->config.enter_vcpu;
+	vm->vcpus.enter_data = vm->config.enter_data;
+	vm->vcpus.on_event = on_event;
+	vm->vcpus.event_data = vm;
+	return vcpus_init(&vm->vcpus, vm->loop, vm->config.cpus, err);
+}
+
+int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config,
+              const struct vm_events *events, struct error *err)
+{
+	_cleanup_vm_ struct vm *vm = NULL;
+	uint64_t start = now_ns();
+	int r = check_config(config, err);
+
+	if (r < 0)
+		return r;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return error_set(err, ENOMEM, "no memory for a machine");
+	vm->created_ns = start;
+	vm->loop = loop;
+	vm->config = *config;
+	vm->events = *events;
+	vm->memory_fd = -1;
+	vm->kvm = (struct kvm)KVM_INIT;
+	r = kvm_open(&vm->kvm, config->pit, err);
+	if (r == 0)
+		r = make_ram(vm, err);
+	if (r == 0)
+		r = make_vcpus(vm, err);
+	if (r == 0)
+		r = make_ports(vm, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(&vm);
+	return 0;
+}
+
+/* ---- devices */
+
+static int connect_device(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
+                          unsigned int n_queues, struct error *err)
+{
+	int r = bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m, err);
+
+	if (r == 0)
+		r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
+	for (unsigned int i = 0; i < n_queues && r == 0; i++)
+		r = kvm_set_ioeventfd(&vm->kvm, virtio_mmio_kick_fd(m, i),
+		                      slot->base + VIRTIO_MMIO_QUEUE_NOTIFY, i, true, err);
+	return r;
+}
+
+int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err)
+{
+	const struct virtio_mmio_config c = {
+	    .loop = vm->loop, .memory = &vm->memory, .call = vcpus_call, .call_data = &vm->vcpus};
+	struct acpi_device slot = {.base = LAYOUT_VIRTIO + vm->n_devices * LAYOUT_VIRTIO_SIZE,
+	                           .gsi = LAYOUT_GSI_FIRST + vm->n_devices};
+	_cleanup_virtio_mmio_ struct virtio_mmio *m = NULL;
+	int r = must_be(vm, VM_CREATED, "given a device", err);
+
+	if (r < 0)
+		return r;
+	if (vm->n_devices == VM_DEVICES_MAX)
+		return error_set(err, ENOSPC, "a machine has at most %d devices", VM_DEVICES_MAX);
+	r = virtio_mmio_new(&m, &c, err);
+	if (r == 0)
+		r = virtio_mmio_plug(m, dev, err);
+	if (r == 0)
+		r = connect_device(vm, m, &slot, dev->ops->n_queues, err);
+	/* Once on the bus it must stay as long as the machine. */
+	if (r < 0)
+		return r;
+	vm->slots[vm->n_devices] = slot;
+	vm->mmio[vm->n_devices++] = steal_ptr(&m);
+	return 0;
+}
+
+/* Behind everything that is there, and above the gap. */
+static uint64_t next_address(const struct vm *vm)
+{
+	const struct guest_region *last = &vm->memory.regions[vm->memory.n - 1];
+	uint64_t end = last->gpa + last->size;
+
+	if (end < LAYOUT_GAP_END)
+		end = LAYOUT_GAP_END;
+	return (end + LAYOUT_PMEM_ALIGN - 1) & ~(LAYOUT_PMEM_ALIGN - 1);
+}
+
+int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
+                  struct error *err)
+{
+	uint64_t at = next_address(vm);
+	int r = must_be(vm, VM_CREATED, "given memory", err);
+
+	if (r == 0)
+		r = guest_memory_add(&vm->memory, at, size, host, readonly, err);
+	if (r == 0)
+		*gpa = at;
+	return r;
+}
+
+/* ---- booting */
+
+static void unmap_file(struct load_file *f)
+{
+	if (f->data)
+		munmap((void *)(uintptr_t)f->data, f->size);
+}
+
+static int map_file(struct load_file *f, int fd, const char *what, struct error *err)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "%s", what);
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is empty or no file", what);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return error_errno(err, errno, "mapping %s", what);
+	*f = (struct load_file){p, (size_t)st.st_size, fd};
+	return 0;
+}
+
+/* "virtio_mmio.device=4K@0xd0000000:5", for kernels without ACPI. */
+static char *make_cmdline(const struct vm *vm, const char *given)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+
+	buffer_str(&b, given ? given : "");
+	for (unsigned int i = 0; i < vm->n_devices && vm->config.no_acpi; i++)
+		buffer_printf(&b, " virtio_mmio.device=4K@0x%" PRIx64 ":%u", vm->slots[i].base,
+		              vm->slots[i].gsi);
+	return buffer_steal(&b);
+}
+
+static int write_tables(struct vm *vm, uint64_t *rsdp, struct error *err)
+{
+	const struct acpi_config c = {vm->config.cpus, vm->slots, vm->n_devices};
+	int r = cpu_write_tables(&vm->memory, err);
+
+	*rsdp = 0;
+	if (r < 0)
+		return r;
+	return vm->config.no_acpi ? mptable_write(&vm->memory, vm->config.cpus, err)
+	                          : acpi_write(&vm->memory, &c, rsdp, err);
+}
+
+static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
+{
+	_cleanup_(unmap_file) struct load_file kernel = {0};
+	_cleanup_(unmap_file) struct load_file initrd = {0};
+	_cleanup_free_ char *cmdline = make_cmdline(vm, boot->cmdline);
+	struct load_config c = {.cmdline = cmdline};
+	struct load_entry entry;
+	int r = cmdline ? 0 : error_set(err, ENOMEM, "no memory for the command line");
+
+	if (r == 0)
+		r = map_file(&kernel, boot->kernel_fd, boot->kernel_name, err);
+	if (r == 0 && boot->initrd_fd >= 0)
+		r = map_file(&initrd, boot->initrd_fd, "the initial ramdisk", err);
+	if (r == 0)
+		r = write_tables(vm, &c.rsdp, err);
+	if (r < 0)
+		return r;
+	c.kernel = kernel;
+	c.initrd = initrd;
+	c.map = !vm->config.shared && !vm->config.huge_pages;
+	r = load_kernel(&vm->memory, &c, &entry, err);
+	if (r < 0)
+		return error_prefix(err, r, "the kernel %s", boot->kernel_name);
+	return vcpus_set_entry(&vm->vcpus, &entry, err);
+}
+
+int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err)
+{
+	int r = must_be(vm, VM_CREATED, "booted", err);
+
+	if (r == 0)
+		r = load(vm, boot, err);
+	if (r == 0)
+		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
+	if (r < 0)
+		return r;
+	vm->run_ns = now_ns();
+	vm->state = VM_RUNNING;
+	return vcpus_start(&vm->vcpus, err);
+}
+
+/* ---- life */
+
+int vm_pause(struct vm *vm, struct error *err)
+{
+	int r = must_be(vm, VM_RUNNING, "paused", err);
+
+	if (r < 0)
+		return r;
+	vcpus_pause(&vm->vcpus);
+	vm->state = VM_PAUSED;
+	return 0;
+}
+
+int vm_resume(struct vm *vm, struct error *err)
+{
+	int r = must_be(vm, VM_PAUSED, "resumed", err);
+
+	if (r < 0)
+		return r;
+	vm->state = VM_RUNNING;
+	vcpus_resume(&vm->vcpus);
+	return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (!vm)
+		return;
+	vcpus_free(&vm->vcpus);
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		virtio_mmio_free(vm->mmio[i]);
+	ports_free(&vm->ports);
+	kvm_close(&vm->kvm);
+	guest_memory_clear(&vm->memory);
+	close_fd(&vm->memory_fd);
+	free(vm);
+}
+
+void vm_stats(const struct vm *vm, struct vm_stats *out)
+{
+	*out = (struct vm_stats){.created_ns = vm->created_ns, .run_ns = vm->run_ns};
+	for (unsigned int i = 0; i < vm->vcpus.n; i++)
+		for (unsigned int j = 0; j < VCPU_EXITS; j++) {
+			out->exits[j] += vm->vcpus.v[i].exits[j];
+			out->exits_total += vm->vcpus.v[i].exits[j];
+		}
+}
+
+const char *vm_exit_name(unsigned int reason)
+{
+	return vcpu_exit_name(reason);
+}

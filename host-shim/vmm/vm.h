@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm: a machine of the built-in monitor, from its making to its end.
+ *
+ *	vm_create -> vm_add_* -> vm_boot -> { vm_pause <-> vm_resume } -> vm_destroy
+ *
+ * A call that does not fit the machine's state does nothing and returns -EINVAL with one line that
+ * names both. All calls and callbacks belong to the thread that runs the loop, which is the device
+ * thread; processors have threads of their own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host-shim/vmm/virtio/device.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/error.h"
+#include "lib/base/loop.h"
+
+#define VM_CPUS_MAX    32
+#define VM_DEVICES_MAX 19
+
+struct vm;
+
+struct vm_config {
+	uint32_t cpus;   /* 1 to VM_CPUS_MAX */
+	uint64_t memory; /* bytes; see ram.h for what is allowed, and for the next three */
+	bool shared, huge_pages, prefault;
+	bool no_acpi; /* the kernel has none: MP table and words on the command line instead */
+	bool pit;     /* give the guest the PC's timer */
+	/* First thing on each processor's thread (its jail); negative ends the machine. */
+	int (*enter_vcpu)(void *data);
+	void *enter_data;
+};
+
+enum vm_end_kind {
+	VM_END_POWER_OFF, /* ACPI S5 */
+	VM_END_RESET,     /* asked for a restart, or a triple fault */
+	VM_END_EXIT,      /* wrote to the exit port; `value` is the byte */
+	VM_END_FAILED,    /* KVM could not go on; `text` */
+};
+
+struct vm_end {
+	enum vm_end_kind kind;
+	uint64_t value;
+	const char *text; /* one line, or "" */
+};
+
+struct vm_events {
+	void (*console)(void *data, const uint8_t *bytes, size_t size); /* may be NULL */
+	void (*panicked)(void *data); /* the guest's kernel says so; may be NULL */
+	/* Once; the processors stand still. vm_destroy() may not be called from here. */
+	void (*ended)(void *data, const struct vm_end *end);
+	void *data;
+};
+
+/* Files stay the caller's and may be closed after vm_boot(); nobody may cut them while the machine
+ * lives, for their pages are mapped. */
+struct vm_boot {
+	int kernel_fd, initrd_fd; /* initrd_fd -1: none */
+	const char *kernel_name;  /* for error lines */
+	const char *cmdline;      /* NULL: none */
+};
+
+struct vm_stats {
+	uint64_t created_ns, run_ns; /* CLOCK_MONOTONIC: vm_create() called; processors started */
+	uint64_t exits[64];          /* by KVM_EXIT_* */
+	uint64_t exits_total;
+};
+
+int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config,
+              const struct vm_events *events, struct error *err);
+
+/* Attaches a device, which must outlive the machine. They are found in the order of these calls. */
+int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err);
+/* Makes the mapped bytes memory of the guest, above its own: *gpa is where. They stay the caller's
+ * and must outlive the machine; so does their alignment: whole pages. */
+int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
+                  struct error *err);
+
+int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err);
+/* Returns when no processor runs. */
+int vm_pause(struct vm *vm, struct error *err);
+int vm_resume(struct vm *vm, struct error *err);
+void vm_destroy(struct vm *vm); /* in any state; NULL is fine */
+DEFINE_CLEANUP(struct vm, vm, vm_destroy)
+#define _cleanup_vm_ _cleanup_(cleanup_vm)
+
+void vm_stats(const struct vm *vm, struct vm_stats *out);
+/* The name of an exit's reason ("mmio"), or NULL. */
+const char *vm_exit_name(unsigned int reason);
