@@ -12,6 +12,7 @@
 #include "guest/agent/net/netlink.h"
 #include "guest/agent/policy.h"
 #include "guest/agent/sandbox.h"
+#include "guest/agent/trace.h"
 #include "lib/base/loop.h"
 #include "lib/rpc/server.h"
 
@@ -27,6 +28,7 @@ struct agent {
 	struct sandbox sandbox;
 	struct log_port *log_port;
 	struct debug_console *console;
+	struct traces traces;
 	struct policy *policy; /* NULL: everything is allowed */
 	bool pid1;             /* power off at the end, instead of exiting */
 	uint64_t scrapes;      /* GetMetrics calls */

@@ -39,6 +39,7 @@ static const struct setting {
     {"container_pipe_size", NULL, SET_BYTES, AT(container_pipe_size), 0},
     {"policy_file", "KATA_AGENT_POLICY_FILE", SET_TEXT, AT(policy_file), SZ(policy_file)},
     {"image_puller", NULL, SET_TEXT, AT(image_puller), SZ(image_puller)}, /* ours */
+    {"tracer", NULL, SET_TEXT, AT(tracer), SZ(tracer)},                   /* ours */
     {"eof", NULL, SET_EOF, AT(eof), 0}, /* ours: "error" or "empty" */
 #undef AT
 #undef SZ
@@ -49,6 +50,7 @@ void agent_config_defaults(struct agent_config *c)
 	*c = (struct agent_config){
 	    .server_addr = AGENT_DEFAULT_ADDRESS,
 	    .image_puller = AGENT_IMAGE_PULLER,
+	    .tracer = AGENT_TRACER,
 	    .policy_file = AGENT_POLICY_FILE,
 	    .log_level = LOG_INFO,
 	    .hotplug_timeout_ms = 3000,

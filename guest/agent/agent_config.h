@@ -15,6 +15,7 @@
 #define AGENT_DEFAULT_ADDRESS "vsock://-1:1024"
 #define AGENT_POLICY_FILE     "/etc/kihon/policy.json"
 #define AGENT_IMAGE_PULLER    "/usr/bin/kihon-pull"
+#define AGENT_TRACER          "/usr/bin/kihon-trace"
 
 /* How ReadStdout and ReadStderr tell the end of a stream. Kata's runtimes before 3.27 spin on
  * an empty answer, while every version ends on an error; hence the default. */
@@ -37,6 +38,7 @@ struct agent_config {
 	enum agent_eof eof;
 	char policy_file[256];  /* "": none */
 	char image_puller[256]; /* the program that pulls images */
+	char tracer[256];       /* the program that traces containers */
 };
 
 void agent_config_defaults(struct agent_config *c);

@@ -195,6 +195,7 @@ static int start(struct agent *agent, const struct cmdline *words, struct error 
 	if (r < 0)
 		return r;
 	sandbox_init(&agent->sandbox, agent->loop, &agent->config);
+	traces_init(&agent->traces, agent->loop, agent->config.tracer);
 	/* Containers' orphans come to us, process 1 or not. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	r = loop_watch_children(agent->loop, sandbox_orphan, &agent->sandbox, err);
@@ -214,6 +215,7 @@ static int start(struct agent *agent, const struct cmdline *words, struct error 
 static void release(struct agent *agent)
 {
 	rpc_server_free(agent->server);
+	traces_release(&agent->traces);
 	policy_free(agent->policy);
 	passfd_close(agent->sandbox.passfd);
 	debug_console_close(agent->console);

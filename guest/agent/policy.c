@@ -10,6 +10,7 @@
 #include "lib/base/json.h"
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/trace.pb-c.h"
 
 #define POLICY_SCHEMA 1
 
@@ -21,11 +22,13 @@ struct policy {
 
 static const ProtobufCMessageDescriptor *find_request(const char *name)
 {
-	const ProtobufCServiceDescriptor *s = &grpc__agent_service__descriptor;
+	static const ProtobufCServiceDescriptor *const services[] = {
+	    &grpc__agent_service__descriptor, &kihon__trace__descriptor};
 
-	for (unsigned int i = 0; i < s->n_methods; i++)
-		if (strcmp(s->methods[i].input->short_name, name) == 0)
-			return s->methods[i].input;
+	for (size_t n = 0; n < sizeof(services) / sizeof(services[0]); n++)
+		for (unsigned int i = 0; i < services[n]->n_methods; i++)
+			if (strcmp(services[n]->methods[i].input->short_name, name) == 0)
+				return services[n]->methods[i].input;
 	return NULL;
 }
 

@@ -48,6 +48,7 @@ struct peer {
 	struct rpc_connection conn;
 	struct rpc_call *calls;
 	unsigned int n_calls;
+	uint64_t number;
 };
 
 struct service {
@@ -71,6 +72,9 @@ struct rpc_server {
 	unsigned int n_services;
 	rpc_gate_fn gate;
 	void *gate_data;
+	void (*disconnected)(uint64_t connection, void *data);
+	void *disconnected_data;
+	uint64_t last_number; /* of a connection */
 	struct listener *listeners;
 	struct peer *peers;
 	unsigned int n_peers;
@@ -256,6 +260,11 @@ const char *rpc_call_method(const struct rpc_call *call)
 	return call->method->name;
 }
 
+uint64_t rpc_call_connection(const struct rpc_call *call)
+{
+	return call->peer ? call->peer->number : 0;
+}
+
 size_t rpc_call_backlog(const struct rpc_call *call)
 {
 	return call->peer ? rpc_connection_backlog(&call->peer->conn) : 0;
@@ -436,6 +445,8 @@ static void peer_free(struct peer *peer)
 	rpc_connection_release(&peer->conn);
 	while (peer->calls)
 		call_cancel(peer->calls);
+	if (s->disconnected)
+		s->disconnected(peer->number, s->disconnected_data);
 	if (peer->next)
 		peer->next->prev = peer->prev;
 	if (peer->prev)
@@ -466,6 +477,7 @@ int rpc_server_add_connection(struct rpc_server *server, int fd, struct error *e
 	if (!peer)
 		return error_set(err, ENOMEM, "out of memory for a connection");
 	peer->server = server;
+	peer->number = ++server->last_number;
 	peer->conn.on_frame = peer_frame;
 	peer->conn.on_closed = peer_closed;
 	peer->conn.data = peer;
@@ -576,6 +588,13 @@ void rpc_server_set_gate(struct rpc_server *server, rpc_gate_fn gate, void *data
 {
 	server->gate = gate;
 	server->gate_data = data;
+}
+
+void rpc_server_on_disconnect(struct rpc_server *server,
+                              void (*fn)(uint64_t connection, void *data), void *data)
+{
+	server->disconnected = fn;
+	server->disconnected_data = data;
 }
 
 int rpc_server_new(struct loop *loop, const struct rpc_limits *limits, struct rpc_server **out,

@@ -72,6 +72,10 @@ unsigned int rpc_server_connections(const struct rpc_server *server);
  * the last answer before the end. */
 void rpc_server_flush(struct rpc_server *server, uint64_t timeout_ms);
 
+/* Told the number of each connection that ends, after its calls were cancelled. */
+void rpc_server_on_disconnect(struct rpc_server *server,
+                              void (*fn)(uint64_t connection, void *data), void *data);
+
 /* ---- calls */
 
 /* Answers with the message (of the method's output type), or an empty one for NULL. The
@@ -97,5 +101,7 @@ struct arena *rpc_call_arena(struct rpc_call *call);
  * is cancelled. The call has a new, empty one. */
 struct arena rpc_call_take_arena(struct rpc_call *call);
 const char *rpc_call_method(const struct rpc_call *call);
+/* Number of its connection, from 1 on and never used again; 0: the call was answered. */
+uint64_t rpc_call_connection(const struct rpc_call *call);
 /* Output of this call's connection that its peer has not taken, bytes. */
 size_t rpc_call_backlog(const struct rpc_call *call);

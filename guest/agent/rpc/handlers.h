@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers: one function for each method of grpc.Health and grpc.AgentService. `data` is the
- * struct agent. The table is in service.c.
+ * handlers: one function for each method of grpc.Health, grpc.AgentService and kihon.Trace. `data`
+ * is the struct agent. The table is in service.c.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #define AGENT_HANDLER(name)                                                                        \
 	void name(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 
-/* Puts both services into the agent's server. */
+/* Puts the services into the agent's server. */
 int agent_add_services(struct agent *agent, struct error *err);
 
 /* Takes the policy of init-data, or else of the image, into force. A policy that cannot be read
@@ -91,3 +91,8 @@ AGENT_HANDLER(rpc_get_diagnostic_data);
 
 /* policy_calls.c */
 AGENT_HANDLER(rpc_set_policy);
+
+/* trace_calls.c */
+AGENT_HANDLER(rpc_start_trace);
+AGENT_HANDLER(rpc_read_trace);
+AGENT_HANDLER(rpc_stop_trace);

@@ -3,6 +3,7 @@
 #include "guest/agent/rpc/handlers.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/health.pb-c.h"
+#include "lib/rpc/proto/trace.pb-c.h"
 
 static const struct rpc_handler health_methods[] = {
     {"Check", rpc_check, NULL},
@@ -56,6 +57,18 @@ static const struct rpc_handler agent_methods[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct rpc_handler trace_methods[] = {
+    {"Start", rpc_start_trace, NULL},
+    {"Read", rpc_read_trace, NULL},
+    {"Stop", rpc_stop_trace, NULL},
+    {NULL, NULL, NULL},
+};
+
+static void disconnected(uint64_t connection, void *data)
+{
+	traces_disconnected(&((struct agent *)data)->traces, connection);
+}
+
 int agent_add_services(struct agent *agent, struct error *err)
 {
 	int r = rpc_server_add_service(agent->server, &grpc__health__descriptor, health_methods,
@@ -65,6 +78,11 @@ int agent_add_services(struct agent *agent, struct error *err)
 		r = rpc_server_add_service(agent->server, &grpc__agent_service__descriptor,
 		                           agent_methods, agent, err);
 	if (r == 0)
-		rpc_server_set_gate(agent->server, agent_gate, agent);
-	return r;
+		r = rpc_server_add_service(agent->server, &kihon__trace__descriptor, trace_methods,
+		                           agent, err);
+	if (r < 0)
+		return r;
+	rpc_server_set_gate(agent->server, agent_gate, agent);
+	rpc_server_on_disconnect(agent->server, disconnected, agent);
+	return 0;
 }
