@@ -2,10 +2,11 @@
 # vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
 $(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
 SYSLIBS_OF_vmm := -lseccomp
-VMM_DEVICES := blk pmem
+VMM_DEVICES := blk console pmem rng
 $(eval $(call unit_test,test-virtqueue,tests/unit/test-virtqueue.c,vmm base,-lcjson))
 $(foreach t,test-vsock test-vsock-ring test-vsock-listen,$(eval $(call unit_test,$(t),tests/unit/$(t).c,vmm base,-lcjson)))
 $(eval $(call fuzz_target,fuzz-virtqueue,tests/fuzz/fuzz-virtqueue.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vsock,tests/fuzz/fuzz-vsock.c,vmm base,-lcjson))
-$(foreach d,$(VMM_DEVICES),$(eval $(call unit_test,test-vmm-$(d),tests/unit/test-vmm-$(d).c,vmm base,-lcjson)))
+$(foreach d,$(VMM_DEVICES) serial,$(eval $(call unit_test,test-vmm-$(d),tests/unit/test-vmm-$(d).c,vmm base,-lcjson)))
 $(foreach d,$(VMM_DEVICES),$(eval $(call fuzz_target,fuzz-virtio-$(d),tests/fuzz/fuzz-virtio-$(d).c,vmm base,-lcjson)))
+$(eval $(call fuzz_target,fuzz-serial,tests/fuzz/fuzz-serial.c,vmm base,-lcjson))

@@ -133,8 +133,10 @@ static inline int vfuzz_run(const struct vfuzz *f, const uint8_t *data, size_t s
 			vbench_turn_now(&b);
 	}
 	vbench_turn_now(&b);
-	vbench_stop(&b);
+	virtio_device_free(b.dev);
+	b.dev = NULL;
 	if (f->end)
 		f->end(&b);
+	vbench_stop(&b);
 	return 0;
 }
