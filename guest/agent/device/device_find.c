@@ -126,6 +126,63 @@ static int lookup_pci_net(const void *match_data, const char *sysfs, char *name,
 const struct uevent_matcher device_pci_block = {match_pci_block, lookup_pci_block};
 const struct uevent_matcher device_pci_net = {match_pci_net, lookup_pci_net};
 
+/* ---------------------------------------------------------------- PCI devices, IOMMU groups */
+/* Its event has no name: the look that follows finds it by its folder. */
+static int lookup_pci(const void *match_data, const char *sysfs, char *name, size_t room)
+{
+	char base[PCI_SYSFS_PATH_MAX], path[PATH_MAX];
+	const char *address;
+
+	if (!resolve(match_data, sysfs, base) ||
+	    snprintf(path, sizeof(path), "%s%s", sysfs, base) >= (int)sizeof(path) ||
+	    !fs_exists(path))
+		return -ENOENT;
+	address = strrchr(base, '/') + 1;
+	if (strlen(address) >= room)
+		return -ENOENT;
+	strcpy(name, address);
+	return 0;
+}
+
+static bool match_pci(const struct uevent *ev, const void *match_data, const char *sysfs)
+{
+	char base[PCI_SYSFS_PATH_MAX];
+
+	return strcmp(ev->subsystem, "pci") == 0 && resolve(match_data, sysfs, base) &&
+	       strcmp(ev->devpath, base) == 0;
+}
+
+const struct uevent_matcher device_pci = {match_pci, lookup_pci};
+
+static bool is_group_number(const char *name)
+{
+	return *name && strspn(name, "0123456789") == strlen(name);
+}
+
+static bool match_group(const struct uevent *ev, const void *match_data, const char *sysfs)
+{
+	static const char folder[] = "/devices/virtual/vfio/";
+	const struct device_key *key = match_data;
+
+	return str_starts(ev->devpath, folder) &&
+	       strcmp(ev->devpath + strlen(folder), key->name) == 0;
+}
+
+static int lookup_group(const void *match_data, const char *sysfs, char *name, size_t room)
+{
+	const struct device_key *key = match_data;
+	char path[PATH_MAX];
+
+	if (!is_group_number(key->name) ||
+	    snprintf(path, sizeof(path), "%s/devices/virtual/vfio/%s", sysfs, key->name) >=
+	        (int)sizeof(path) ||
+	    !fs_exists(path) || snprintf(name, room, "vfio/%s", key->name) >= (int)room)
+		return -ENOENT;
+	return 0;
+}
+
+const struct uevent_matcher device_vfio_group = {match_group, lookup_group};
+
 /* ---------------------------------------------------------------- by name */
 static bool match_block(const struct uevent *ev, const void *match_data, const char *sysfs)
 {

@@ -13,8 +13,8 @@
 
 struct device_key {
 	union {
-		struct pci_path pci; /* device_pci_block, device_pci_net */
-		char name[32];       /* device_block: "vdb", "pmem0" */
+		struct pci_path pci; /* device_pci, device_pci_block, device_pci_net */
+		char name[32];       /* device_block: "vdb", "pmem0"; device_vfio_group: "12" */
 		struct {
 			uint32_t id;
 			uint64_t lun;
@@ -26,6 +26,10 @@ struct device_key {
 extern const struct uevent_matcher device_pci_block;
 /* A network link behind that PCI path. */
 extern const struct uevent_matcher device_pci_net;
+/* The PCI device itself; its name is its address, "0000:01:03.0". */
+extern const struct uevent_matcher device_pci;
+/* The node of an IOMMU group; its name is "vfio/12". */
+extern const struct uevent_matcher device_vfio_group;
 /* A disk by its kernel name: virtio-mmio disks, pmem. */
 extern const struct uevent_matcher device_block;
 /* SCSI address 0:0:id:lun. */

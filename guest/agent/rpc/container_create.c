@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "guest/agent/device/device_find.h"
 #include "guest/agent/image/image_root.h"
+#include "guest/agent/rpc/container_devices.h"
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/rpc/spec_from_proto.h"
@@ -32,7 +31,7 @@ struct create_op {
 	bool cancelled;
 	struct oci_spec *spec;
 	struct loop_source *step;
-	size_t next_device;
+	bool had_devices;
 	struct storage_list storages;
 	struct storage_job *job;
 	struct error failure; /* kept while everything is undone */
@@ -191,94 +190,35 @@ static void storage_added(int result, struct storage *storage, const struct erro
 		next_step(op);
 }
 
-static int patch_device(struct create_op *op, const Grpc__Device *dev, const char *node,
-                        struct error *err)
-{
-	struct stat st;
-
-	if (stat(node, &st) < 0)
-		return error_errno(err, errno, "device %s", node);
-	if (!S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s is no device", node);
-	return container_spec_device(op->spec, dev->container_path, st.st_rdev,
-	                             S_ISBLK(st.st_mode) ? 'b' : 'c', err);
-}
-
-static void device_found(int result, const char *name, void *data)
+static void devices_added(int result, const struct error *err, void *data)
 {
 	struct create_op *op = data;
-	const Grpc__Device *dev = op->req->devices[op->next_device++];
-	struct error err = ERROR_INIT;
-	char node[64];
 
-	if (result < 0) {
-		error_set(&err, -result, "device \"%s\" (%s) did not appear", dev->id,
-		          dev->vm_path);
-	} else {
-		snprintf(node, sizeof(node), "/dev/%s", name);
-		result = patch_device(op, dev, node, &err);
-	}
 	if (result < 0)
-		op_fail(op, &err);
+		op_fail(op, err);
 	else
 		next_step(op);
 }
 
-/* How each type of device is found: by its name in the guest, or by where it is plugged in. */
-static int device_wanted(const Grpc__Device *dev, struct device_key *key,
-                         const struct uevent_matcher **matcher, struct error *err)
+/* 1: there is nothing to wait for. */
+static int add_devices(struct create_op *op, struct error *err)
 {
-	const char *name = str_starts(dev->vm_path, "/dev/") ? dev->vm_path + 5 : NULL;
-	bool by_path = strcmp(dev->type, "blk") == 0 && !name;
-
-	if (strcmp(dev->type, "blk") != 0 && strcmp(dev->type, "mmioblk") != 0 &&
-	    strcmp(dev->type, "nvdimm") != 0)
-		return error_set(err, EOPNOTSUPP, "devices of type \"%s\" are not supported",
-		                 dev->type);
-	if (!*dev->container_path || (!*dev->id && !*dev->vm_path))
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "a device needs container_path, and id or vm_path");
-	if (by_path) {
-		*matcher = &device_pci_block;
-		return pci_path_parse(&key->pci, dev->id, err);
-	}
-	if (!name || strlen(name) >= sizeof(key->name) || strchr(name, '/'))
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "device \"%s\": no device node",
-		                      dev->vm_path);
-	*matcher = &device_block;
-	strcpy(key->name, name);
-	return 0;
-}
-
-static int wait_device(struct create_op *op, struct error *err)
-{
-	const struct uevent_matcher *matcher = NULL;
-	struct device_key key;
-	int r;
-
-	memset(&key, 0, sizeof(key));
-	r = device_wanted(op->req->devices[op->next_device], &key, &matcher, err);
-	if (r < 0)
-		return r;
-	if (!op->sandbox->uevents)
-		return error_set(err, ENODEV, "no devices can be added here");
-	return uevents_wait(op->sandbox->uevents, matcher, &key, sizeof(key),
-	                    op->sandbox->config->hotplug_timeout_ms, device_found, op, NULL, err);
+	op->had_devices = true;
+	return container_devices_add(op->sandbox, op->req->devices, op->req->n_devices, op->spec,
+	                             devices_added, op, err);
 }
 
 static void next_step(struct create_op *op)
 {
 	struct error err = ERROR_INIT;
-	int r;
+	int r = op->cancelled     ? error_set(&err, ECANCELED, "cancelled")
+	        : op->had_devices ? 1
+	                          : add_devices(op, &err);
 
-	if (op->cancelled) {
-		r = error_set(&err, ECANCELED, "cancelled");
-	} else if (op->next_device < op->req->n_devices) {
-		r = wait_device(op, &err);
-	} else if (storage_list_more(&op->storages)) {
+	if (r > 0 && storage_list_more(&op->storages)) {
 		r = storage_add(op->sandbox, &op->storages, op->c->id, storage_added, op, &op->job,
 		                &err);
-	} else {
+	} else if (r > 0) {
 		r = adapt_spec(op, &err);
 		if (r == 0)
 			r = make_engine(op, &err);

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/str.h"
 
 static int no_memory(struct error *err)
@@ -186,34 +188,52 @@ int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct e
 
 /* ---- devices */
 
-static const struct oci_device *set_number(struct oci_linux *l, const char *path, dev_t dev,
-                                           char type, struct oci_device *old)
+static struct oci_device *find_device(struct oci_linux *l, const char *path)
 {
-	for (size_t i = 0; i < l->n_devices; i++) {
-		struct oci_device *d = &l->devices[i];
-
-		if (!d->path || strcmp(d->path, path) != 0)
-			continue;
-		*old = *d;
-		d->major = major(dev);
-		d->minor = minor(dev);
-		d->type = type == 'b' ? "b" : "c";
-		return d;
-	}
+	for (size_t i = 0; i < l->n_devices; i++)
+		if (l->devices[i].path && strcmp(l->devices[i].path, path) == 0)
+			return &l->devices[i];
 	return NULL;
 }
 
-int container_spec_device(struct oci_spec *spec, const char *container_path, dev_t dev, char type,
-                          struct error *err)
+static struct oci_device *append_device(struct oci_spec *spec, const char *path)
+{
+	struct oci_linux *l = &spec->linux_;
+	struct oci_device *v = arena_array(&spec->arena, l->n_devices + 1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	if (l->n_devices)
+		memcpy(v, l->devices, l->n_devices * sizeof(*v));
+	v[l->n_devices] = (struct oci_device){.path = arena_strdup(&spec->arena, path),
+	                                      .major = -1,
+	                                      .minor = -1,
+	                                      .file_mode = {true, 0600}};
+	l->devices = v;
+	return &v[l->n_devices++];
+}
+
+int container_spec_device(struct oci_spec *spec, const char *container_path, const char *new_path,
+                          dev_t dev, char type, struct error *err)
 {
 	struct oci_linux *l = &spec->linux_;
 	struct arena *a = &spec->arena;
 	struct oci_resources *res = l->resources;
 	struct oci_device_rule *rules;
-	struct oci_device old;
+	struct oci_device *entry = find_device(l, container_path), old;
 
-	if (!set_number(l, container_path, dev, type, &old))
+	if (!entry && !new_path)
 		return 0; /* a device for the guest, not for this container's /dev */
+	if (!entry)
+		entry = append_device(spec, new_path);
+	if (!entry)
+		return no_memory(err);
+	old = *entry;
+	entry->major = major(dev);
+	entry->minor = minor(dev);
+	entry->type = type == 'b' ? "b" : "c";
+	if (new_path)
+		entry->path = arena_strdup(a, new_path);
 	if (!res)
 		res = l->resources = arena_alloc(a, sizeof(*res));
 	rules = res ? arena_array(a, res->n_devices + 1, sizeof(*rules)) : NULL;
@@ -236,5 +256,56 @@ int container_spec_device(struct oci_spec *spec, const char *container_path, dev
 	};
 	res->devices = rules;
 	res->n_devices++;
+	return a->failed ? no_memory(err) : 0;
+}
+
+/* ---- PCI addresses in the environment */
+
+static const char *translate(const struct pci_name *names, size_t n, const char *word, size_t size)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strlen(names[i].host) == size && strncasecmp(names[i].host, word, size) == 0)
+			return names[i].guest;
+	return NULL;
+}
+
+/* NULL on a full memory. */
+static char *translate_list(struct arena *a, const struct pci_name *names, size_t n, char *entry)
+{
+	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
+	const char *at = strchr(entry, '=') + 1;
+
+	buffer_append(&out, entry, (size_t)(at - entry));
+	for (;;) {
+		size_t size = strcspn(at, ",");
+		const char *guest = translate(names, n, at, size);
+
+		if (guest)
+			buffer_str(&out, guest);
+		else
+			buffer_append(&out, at, size);
+		at += size;
+		if (!*at)
+			break;
+		buffer_append(&out, at++, 1);
+	}
+	return out.failed ? NULL : arena_strdup(a, buffer_cstr(&out));
+}
+
+int container_spec_pci_names(struct oci_spec *spec, const struct pci_name *names, size_t n,
+                             struct error *err)
+{
+	struct oci_strings *env = spec->process ? &spec->process->env : NULL;
+
+	for (size_t i = 0; n > 0 && env && i < env->n; i++) {
+		const char *equals = strchr(env->v[i], '=');
+
+		if (!equals || !str_starts(env->v[i], "PCIDEVICE_") ||
+		    (equals - env->v[i] >= 5 && memcmp(equals - 5, "_INFO", 5) == 0))
+			continue;
+		env->v[i] = translate_list(&spec->arena, names, n, env->v[i]);
+		if (!env->v[i])
+			return no_memory(err);
+	}
 	return 0;
 }

@@ -28,6 +28,17 @@ int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bo
 int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct error *err);
 
 /* The host's number of a device is not the guest's: the entry of linux.devices with this path, and
- * the rules with its old number, get the new one; the container may use it. */
-int container_spec_device(struct oci_spec *spec, const char *container_path, dev_t dev, char type,
-                          struct error *err);
+ * the rules with its old number, get the new one; the container may use it. With new_path the entry
+ * gets that path, too, and is made where there is none. */
+int container_spec_device(struct oci_spec *spec, const char *container_path, const char *new_path,
+                          dev_t dev, char type, struct error *err);
+
+/* A PCI device by the address ("0000:3b:00.0") that it has on the host, and in the guest. */
+struct pci_name {
+	const char *host, *guest;
+};
+
+/* Translates the addresses in the process's variables PCIDEVICE_*, lists with commas, as device
+ * plugins of Kubernetes set them; not those that end in _INFO, which are JSON. */
+int container_spec_pci_names(struct oci_spec *spec, const struct pci_name *names, size_t n,
+                             struct error *err);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* container_devices: the devices of a CreateContainer request, one after the other: waited for,
+ * given to the driver that the container needs, and entered into its specification. */
+#pragma once
+
+#include <stddef.h>
+
+#include "guest/agent/sandbox.h"
+#include "lib/oci/runtime_spec.h"
+#include "lib/rpc/proto/agent.pb-c.h"
+
+typedef void (*container_devices_fn)(int result, const struct error *err, void *data);
+
+/* Devices and specification stay until done is called, which happens once, and never from within.
+ * 1: there was nothing to wait for, all is done, and done is not called. */
+int container_devices_add(struct sandbox *s, Grpc__Device *const *v, size_t n,
+                          struct oci_spec *spec, container_devices_fn done, void *data,
+                          struct error *err);
