@@ -26,7 +26,7 @@ static int keep_config(const char *id, const struct buffer *text, struct error *
 	if (!path)
 		return error_set(err, ENOMEM, "no memory");
 	/* The record does not count before record.json is there: no need for a rename. */
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_errno(err, errno, "making %s", path);
 	r = fs_write_all(fd, text->data, text->size);

@@ -222,7 +222,7 @@ static int spec_main(int argc, char **argv, void *data)
 		error_set(&err, ENOMEM, "no memory");
 		return runtime_fail(&err);
 	}
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		error_errno(&err, errno, "making %s", path);
 		return runtime_fail(&err);

@@ -65,7 +65,7 @@ void self_protect(int argc, char **argv)
 
 	if (!enters_containers(argc, argv))
 		return;
-	exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	exe = openat(AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (exe >= 0 && is_sealed(exe))
 		return;
 	fd = exe < 0 ? -1 : copy(exe);

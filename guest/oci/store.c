@@ -97,7 +97,7 @@ int store_write_file(const char *path, const void *data, size_t size, mode_t mod
 
 	if (!part)
 		return error_set(err, ENOMEM, "no memory");
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	fd = openat(AT_FDCWD, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return error_errno(err, errno, "making %s", part);
 	r = fs_write_all(fd, data, size);
@@ -121,7 +121,7 @@ static int save_filter(const char *id, int filter, struct error *err)
 		return 0;
 	if (!path || fstat(filter, &st) < 0)
 		return error_set(err, ENOMEM, "no memory");
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_errno(err, errno, "making %s", path);
 	while (at < st.st_size)

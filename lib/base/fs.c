@@ -49,8 +49,11 @@ int fs_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 	_cleanup_strv_ struct strv parts = STRV_INIT;
 	char sofar[PATH_MAX] = "/";
 	size_t n = 1;
-	int r = strv_split(&parts, path, "/");
+	int r = fs_open_in_root(rootfd, path, O_PATH | O_DIRECTORY, 0);
 
+	if (r != -ENOENT) /* mostly it is there */
+		return r;
+	r = strv_split(&parts, path, "/");
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < parts.n; i++) {

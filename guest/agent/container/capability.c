@@ -79,6 +79,9 @@ static int last_capability(void)
 {
 	int low = 0, high = 63;
 
+	if (prctl(PR_CAPBSET_READ, N_NAMES - 1, 0, 0, 0) >= 0 &&
+	    prctl(PR_CAPBSET_READ, N_NAMES, 0, 0, 0) < 0)
+		return N_NAMES - 1;
 	while (low < high) {
 		int middle = (low + high + 1) / 2;
 

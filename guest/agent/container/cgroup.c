@@ -138,7 +138,7 @@ void cgroup_close(struct cgroup *c)
 int cgroup_open(const char *path, struct cgroup *out, struct error *err)
 {
 	*out = (struct cgroup)CGROUP_INIT;
-	out->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	out->fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (out->fd < 0)
 		return error_errno(err, errno, "opening the cgroup %s", path);
 	out->path = strdup(path);
@@ -166,7 +166,7 @@ int cgroup_open_of_process(pid_t pid, int *fd, struct error *err)
 	     line = strtok_r(NULL, "\n", &save))
 		if (str_starts(line, "0::/"))
 			path = str_printf("%s%s", root, line + 3);
-	*fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	*fd = path ? openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (*fd < 0)
 		return error_errno(err, path ? errno : ENOENT, "opening the cgroup of process %d",
 		                   pid);
@@ -191,7 +191,7 @@ static int step(int *dir, const char *name, const char *path, struct error *err)
 static int descend(const char *root, const struct strv *parts, const char *path, uint32_t needed,
                    int *out, struct error *err)
 {
-	_cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int dir = openat(AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = 1;
 
 	if (dir < 0)

@@ -256,7 +256,8 @@ static bool is_null(const struct stat *st)
  * be unreachable there. */
 static void take_own_null(int i)
 {
-	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+	    openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && is_null(&st))
@@ -493,7 +494,7 @@ static int prepare(struct child *c, const struct spawn_args *args, struct error 
 	if (p->root_fd >= 0 && (fchdir(p->root_fd) < 0 || chroot(".") < 0))
 		return error_errno(err, errno, "entering the container's root");
 	close_fd(&p->root_fd);
-	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	slash = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (slash < 0)
 		return error_errno(err, errno, "opening the container's root");
 	if (!p->spec)

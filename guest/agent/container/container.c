@@ -148,7 +148,7 @@ int container_attach(const struct container_record *rec, const struct oci_spec *
 	if (rec->cgroup_path && cgroup_open(rec->cgroup_path, &c->cgroup, NULL) < 0)
 		c->cgroup = (struct cgroup)CGROUP_INIT; /* gone with its last process */
 	if (rec->filter_path)
-		c->filter_fd = open(rec->filter_path, O_RDONLY | O_CLOEXEC);
+		c->filter_fd = openat(AT_FDCWD, rec->filter_path, O_RDONLY | O_CLOEXEC);
 	*out = steal_ptr(&c);
 	return 0;
 }

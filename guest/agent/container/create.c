@@ -32,7 +32,7 @@
 
 static int open_proc(struct error *err)
 {
-	_cleanup_close_ int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
@@ -460,7 +460,7 @@ static int open_root_of(const struct container *c, struct error *err)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/root", c->init.pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? error_errno(err, errno, "opening the root of container %s", c->id) : fd;
 }
 

@@ -68,7 +68,7 @@ int descriptors_place_stdio(const int stdio[3], struct error *err)
 
 		if (fd < 0) {
 			if (null < 0)
-				null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+				null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 			fd = null;
 		}
 		if (fd < 0 || dup2(fd, i) < 0)

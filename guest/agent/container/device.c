@@ -85,10 +85,14 @@ static int make_node(int parent, const char *name, const struct oci_device *d, s
 			                      d->path);
 		return 0;
 	}
-	/* The umask took part in mknod. */
-	if (fchmodat(parent, name, mode, 0) < 0 ||
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_errno(err, errno, "making the device %s", d->path);
+	/* The folder may have had a say (a set-group-id bit, an access list). */
+	if ((st.st_mode & 07777) != mode && fchmodat(parent, name, mode, 0) < 0)
+		return error_errno(err, errno, "setting the mode of %s", d->path);
+	if ((st.st_uid != uid || st.st_gid != gid) &&
 	    fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_errno(err, errno, "setting the owner and mode of %s", d->path);
+		return error_errno(err, errno, "setting the owner of %s", d->path);
 	return 0;
 }
 
@@ -165,7 +169,7 @@ static bool in_spec(const struct oci_spec *spec, const char *path)
 	return false;
 }
 
-int devices_make(int root_fd, const struct oci_spec *spec, bool bind, struct error *err)
+static int make_all(int root_fd, const struct oci_spec *spec, bool bind, struct error *err)
 {
 	int r = 0;
 
@@ -180,5 +184,14 @@ int devices_make(int root_fd, const struct oci_spec *spec, bool bind, struct err
 	for (size_t i = 0; i < spec->linux_.n_devices && r == 0; i++)
 		if (strcmp(spec->linux_.devices[i].path, "/dev/ptmx") != 0)
 			r = make_device(root_fd, &spec->linux_.devices[i], bind, err);
+	return r;
+}
+
+int devices_make(int root_fd, const struct oci_spec *spec, bool bind, struct error *err)
+{
+	mode_t old = umask(0);
+	int r = make_all(root_fd, spec, bind, err);
+
+	umask(old);
 	return r;
 }

@@ -112,8 +112,12 @@ static int collect(const struct oci_resources *res, const struct oci_device *dev
 
 /* ---- emitting ---- */
 
-/* r2: the accesses not yet allowed, r3: type, r4: major, r5: minor, r6: scratch. */
-enum { R0, R1, R2, R3, R4, R5, R6 };
+/* r2: the accesses not yet allowed, r3: type, r4: major, r5: minor, r6: scratch, r7: r4 and r5 as
+ * the kernel's own number of a device (kdev_t.h: 12 and 20 bits). */
+enum { R0, R1, R2, R3, R4, R5, R6, R7 };
+
+#define MINOR_BITS 20
+#define MAJOR_BITS 12
 
 static void emit(struct device_filter *f, uint8_t code, unsigned int dst, unsigned int src,
                  int16_t off, int32_t imm)
@@ -138,6 +142,39 @@ static void emit_start(struct device_filter *f)
 	emit(f, BPF_ALU64 | BPF_RSH | BPF_K, R2, 0, 0, 16);
 	emit(f, BPF_LDX | BPF_MEM | BPF_W, R4, R1, offsetof(struct bpf_cgroup_dev_ctx, major), 0);
 	emit(f, BPF_LDX | BPF_MEM | BPF_W, R5, R1, offsetof(struct bpf_cgroup_dev_ctx, minor), 0);
+	emit(f, BPF_ALU64 | BPF_MOV | BPF_X, R7, R4, 0, 0);
+	emit(f, BPF_ALU64 | BPF_LSH | BPF_K, R7, 0, 0, MINOR_BITS);
+	emit(f, BPF_ALU64 | BPF_OR | BPF_X, R7, R5, 0, 0);
+}
+
+/* Everything of one device is allowed: a single comparison, which the kernel checks fast. */
+static bool is_exact(const struct rule *r)
+{
+	return r->allow && r->type && r->access == ALL_ACCESS && r->major >= 0 &&
+	       r->major < 1 << MAJOR_BITS && r->minor >= 0 && r->minor < 1 << MINOR_BITS;
+}
+
+/* The rules before `n` that are exact and of one type: how many were taken. */
+static size_t emit_exact_rules(struct device_filter *f, const struct rule *rules, size_t n)
+{
+	size_t skip = f->n, taken = 0, from;
+
+	emit(f, BPF_JMP | BPF_JNE | BPF_K, R3, 0, 0, (int32_t)rules[n - 1].type);
+	from = f->n;
+	while (taken < n && is_exact(&rules[n - taken - 1]) &&
+	       rules[n - taken - 1].type == rules[n - 1].type) {
+		const struct rule *r = &rules[n - ++taken];
+
+		emit(f, BPF_JMP32 | BPF_JEQ | BPF_K, R7, 0, 0,
+		     (int32_t)((uint32_t)r->major << MINOR_BITS | (uint32_t)r->minor));
+	}
+	/* None of them: past the return that they jump to. */
+	emit(f, BPF_JMP | BPF_JA, 0, 0, 2, 0);
+	for (size_t i = from; i < f->n - 1; i++)
+		f->insns[i].off = (int16_t)(f->n - i - 1);
+	emit_return(f, 1);
+	f->insns[skip].off = (int16_t)(f->n - skip - 1);
+	return taken;
 }
 
 /* True when the rule decides always, so that nothing after it can be reached. */
@@ -184,12 +221,16 @@ int device_filter_build(const struct oci_resources *res, const struct oci_device
 	memset(out, 0, sizeof(*out));
 	if (r < 0)
 		return r;
-	out->insns = malloc((n + 2) * INSNS_A_RULE * sizeof(*out->insns));
+	out->insns = malloc((n + 3) * INSNS_A_RULE * sizeof(*out->insns));
 	if (!out->insns)
 		return error_set(err, ENOMEM, "making the device filter: no memory");
 	emit_start(out);
-	while (n > 0 && !decided)
-		decided = emit_rule(out, &rules[--n]);
+	while (n > 0 && !decided) {
+		if (is_exact(&rules[n - 1]))
+			n -= emit_exact_rules(out, rules, n);
+		else
+			decided = emit_rule(out, &rules[--n]);
+	}
 	if (!decided)
 		emit_return(out, 0);
 	return 0;

@@ -31,7 +31,7 @@ static int open_user_namespace(const struct oci_linux *mappings, struct error *e
 	r = namespace_map_ids(pid, mappings, err);
 	if (r == 0) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			r = error_errno(err, errno, "opening %s", path);
 	}

@@ -46,7 +46,7 @@ const char *namespace_name(uint64_t flag)
 
 static int open_namespace(const char *path, size_t i, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), kind;
+	int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), kind;
 
 	if (fd < 0)
 		return error_errno(err, errno, "opening the %s namespace %s", types[i].type, path);

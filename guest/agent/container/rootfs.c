@@ -44,7 +44,7 @@ static int make_parent_private(const char *path, struct error *err)
 		if (!best)
 			return error_set(err, ENOMEM, "preparing the root: no memory");
 	}
-	fd = open(best ? best : "/", O_PATH | O_CLOEXEC);
+	fd = openat(AT_FDCWD, best ? best : "/", O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(err, errno, "opening the mount %s", best);
 	return mount_change(fd, 0, 0, MS_PRIVATE, false, best, err);
@@ -52,7 +52,7 @@ static int make_parent_private(const char *path, struct error *err)
 
 static int cut_propagation(struct rootfs *root, struct error *err)
 {
-	_cleanup_close_ int slash = open("/", O_PATH | O_CLOEXEC);
+	_cleanup_close_ int slash = openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
 	const char *word = root->spec->linux_.rootfs_propagation;
 	bool recursive = true;
 	uint64_t propagation = str_empty(word) ? MS_SLAVE : mount_propagation(word, &recursive);
@@ -101,7 +101,7 @@ int rootfs_open(struct rootfs *root, struct error *err)
 		r = open_null(root, err);
 	if (r < 0)
 		return r;
-	there = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	there = openat(AT_FDCWD, root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (there < 0)
 		return error_errno(err, errno, "opening the root file system %s", root->path);
 	tree = mount_clone(there, "", true, err);
@@ -173,7 +173,7 @@ static int enter_by_move(struct rootfs *root, struct error *err)
 
 	if (r < 0)
 		return r;
-	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	slash = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (slash < 0)
 		return error_errno(err, errno, "opening /");
 	r = mount_attach(root->fd, slash, "the root file system on /", err);
@@ -188,7 +188,7 @@ int rootfs_enter(struct rootfs *root, struct error *err)
 		return change_root(root, err);
 	if (root->no_pivot)
 		return enter_by_move(root, err);
-	old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	old = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (old < 0)
 		return error_errno(err, errno, "opening /");
 	if (fchdir(root->fd) < 0)
@@ -214,7 +214,7 @@ int rootfs_enter(struct rootfs *root, struct error *err)
 
 uint64_t rootfs_mount_number(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	char info[64];
 	const char *at;
@@ -274,7 +274,7 @@ static int make_empty(struct error *err)
  * tmpfs. What does not exist needs no mask. */
 static int mask(const char *path, struct cover *null, struct cover *empty, struct error *err)
 {
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -307,7 +307,7 @@ static int mask_all(struct rootfs *root, struct error *err)
 
 static int make_readonly(const char *path, struct error *err)
 {
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
 	_cleanup_close_ int copy = -1;
 	int r;
 

@@ -21,7 +21,7 @@ static int address(const char *path, struct sockaddr_un *out, int *dir, struct e
 
 	if (!name || !folder)
 		return error_set(err, EINVAL, "there is no start socket");
-	*dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*dir = openat(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*dir < 0)
 		return error_errno(err, errno, "opening %s", folder);
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
