@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
 $(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
-SYSLIBS_OF_vmm := -lseccomp
+SYSLIBS_OF_vmm := -lseccomp -lisal
 VMM_DEVICES := blk console pmem rng
 $(eval $(call unit_test,test-virtqueue,tests/unit/test-virtqueue.c,vmm base,-lcjson))
 $(foreach t,test-vsock test-vsock-ring test-vsock-listen,$(eval $(call unit_test,$(t),tests/unit/$(t).c,vmm base,-lcjson)))

@@ -16,3 +16,5 @@ check-nested: nested image ## the built-in VMM under KVM, in an emulated host
 	@tests/nested/run --all
 
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
+$(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
+$(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))
