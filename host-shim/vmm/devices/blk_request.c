@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h> /* not in fcntl.h of musl */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
