@@ -27,7 +27,6 @@
 #define LAYER_DIGEST_MAX      64u
 #define LAYER_PARTITION_MAX   255u /* Linux numbers no more (DISK_MAX_PARTS) */
 #define LAYER_DRIVER          "erofs.multi-layer"
-#define LAYER_MKDIR_MAX       64u
 #define LAYER_ALGORITHM_BYTES 16u
 
 enum layer_role { LAYER_NONE, LAYER_LOWER, LAYER_UPPER };
