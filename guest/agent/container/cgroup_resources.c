@@ -346,13 +346,40 @@ static int apply_pids(const struct cgroup *c, const struct oci_resources *res, s
 	return put_limit(c, "pids.max", limit > 0 ? limit : -1, err);
 }
 
+/* config.md: values that are not supported are errors. memory.swappiness and memory.kernel are
+ * advice that nothing answers to any more. */
+static int refuse_version_1(const struct oci_resources *res, struct error *err)
+{
+	const struct oci_network *net = res->network;
+	const struct {
+		bool present;
+		const char *name;
+	} all[] = {
+	    {res->cpu.realtime_runtime.value != 0, "cpu.realtimeRuntime"},
+	    {res->cpu.realtime_period.value != 0, "cpu.realtimePeriod"},
+	    {net && net->class_id.value != 0, "network.classID"},
+	    {net && net->n_priorities, "network.priorities"},
+	    {res->memory.disable_oom_killer.value, "memory.disableOOMKiller"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].present)
+			return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
+			                      "linux.resources: version 2 of control groups has "
+			                      "no %s",
+			                      all[i].name);
+	return 0;
+}
+
 int cgroup_apply(const struct cgroup *c, const struct oci_resources *res, struct error *err)
 {
 	int r;
 
 	if (!res)
 		return 0;
-	r = apply_memory(c, &res->memory, err);
+	r = refuse_version_1(res, err);
+	if (r == 0)
+		r = apply_memory(c, &res->memory, err);
 	if (r == 0)
 		r = apply_cpu(c, &res->cpu, err);
 	if (r == 0)
