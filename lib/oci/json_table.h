@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_table: JSON objects into C structures by tables of their members.
+ * json_table: JSON objects into C structures by tables of their members, and back.
  *
  * A table says for each member its name, how it is read and where it goes; all
  * memory comes from one arena. The reader follows the tables, never the input:
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/oci/runtime_spec.h"
@@ -80,3 +81,7 @@ struct json_member {
  * errno: -EINVAL for a wrong type or a missing member, -ENOMEM. */
 int json_table_read(struct arena *a, const cJSON *obj, const struct json_member *table, void *base,
                     const char *what, struct error *err);
+
+/* Appends the object that reads as `base`. What is zero, NULL or empty and need not be there is
+ * left out. False: that was all of it, "{}". A full memory shows in out->failed. */
+bool json_table_write(struct buffer *out, const struct json_member *table, const void *base);

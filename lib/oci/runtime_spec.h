@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 
@@ -396,6 +397,8 @@ DEFINE_CLEANUP(struct oci_spec, oci_spec, oci_spec_free)
 /* config.json: types and required members are checked here, meaning by
  * oci_spec_validate(). Unknown members are ignored (config.md, "Extensibility"). */
 int oci_spec_parse(const char *json, size_t size, struct oci_spec **out, struct error *err);
+/* The config.json that reads as spec. -ENOMEM. */
+int oci_spec_format(const struct oci_spec *spec, struct buffer *out, struct error *err);
 /* One `process` object (exec --process): out->process is set, nothing else. */
 int oci_spec_parse_process(const char *json, size_t size, struct oci_spec **out, struct error *err);
 /* One `linux.resources` object (update --resources): out->linux_.resources is set. */

@@ -385,6 +385,12 @@ int oci_spec_parse(const char *json, size_t size, struct oci_spec **out, struct 
 	return parse(json, size, "config.json", spec_members, false, out, err);
 }
 
+int oci_spec_format(const struct oci_spec *spec, struct buffer *out, struct error *err)
+{
+	json_table_write(out, spec_members, spec);
+	return out->failed ? error_set(err, ENOMEM, "writing config.json: no memory") : 0;
+}
+
 int oci_spec_parse_process(const char *json, size_t size, struct oci_spec **out, struct error *err)
 {
 	return parse(json, size, "the process", lone_process, true, out, err);
