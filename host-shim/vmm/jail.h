@@ -5,9 +5,9 @@
  * In this order, each for good:
  *
  *	jail_fork()    makes the process, in namespaces of its own as far as the kernel lets us;
- *	               then the process opens all that it will ever need;
+ *	               then the process opens all files that it will ever need;
  *	jail_enter()   closes the process: descriptors, root directory, identity, capabilities,
- *	               limits, Landlock; then it starts its threads;
+ *	               limits, Landlock; then it makes its machine of what is open, and threads;
  *	jail_thread()  in each thread, the first one last: only the system calls of its kind.
  *
  * A process that needs no namespaces may be made by fork(2) and only call the latter two. Nothing
@@ -62,9 +62,8 @@ int jail_enter(struct jail *j, struct error *err);
 
 /* The kinds of threads; jail_filter.c has their system calls. */
 enum jail_thread {
-	JAIL_THREAD_MAIN,    /* life-cycle: requests of kihon, pausing, saving, plugging */
+	JAIL_THREAD_DEVICES, /* the loop: device models, pausing, saving, plugging */
 	JAIL_THREAD_VCPU,    /* KVM_RUN */
-	JAIL_THREAD_DEVICES, /* the loop that the device models run on */
 	JAIL_THREAD_STORAGE, /* reads and writes of a disk that may block */
 	JAIL_THREAD_VSOCK,   /* the vsock device alone, in a process beside QEMU */
 	JAIL_THREADS,

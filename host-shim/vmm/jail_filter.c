@@ -18,13 +18,12 @@
 #define BIT(kind) (1u << JAIL_THREAD_##kind)
 
 enum {
-	MAIN = BIT(MAIN),
 	VCPU = BIT(VCPU),
 	DEVICES = BIT(DEVICES),
 	STORAGE = BIT(STORAGE),
 	VSOCK = BIT(VSOCK),
-	ALL = MAIN | VCPU | DEVICES | STORAGE | VSOCK,
-	LOOPS = MAIN | DEVICES | VSOCK, /* threads with an event loop */
+	ALL = VCPU | DEVICES | STORAGE | VSOCK,
+	LOOPS = DEVICES | VSOCK, /* threads with an event loop */
 };
 
 /* What the arguments must be. */
@@ -77,10 +76,10 @@ static const struct {
     {"fstat", LOOPS | STORAGE},
     {"newfstatat", LOOPS | STORAGE}, /* what glibc's fstat() is; Landlock cannot deny a stat */
     /* event loops */
-    {"epoll_ctl", LOOPS},
+    {"epoll_ctl", LOOPS | VCPU}, /* output.h: what the serial port prints */
     {"epoll_wait", LOOPS},
     {"epoll_pwait", LOOPS},
-    {"epoll_create1", MAIN},
+    {"epoll_create1", DEVICES},
     {"poll", LOOPS},
     {"ppoll", LOOPS},
     {"eventfd2", LOOPS},
@@ -96,15 +95,15 @@ static const struct {
     {"sendmsg", LOOPS},
     {"shutdown", LOOPS},
     /* disks, and guest memory that is given back or saved */
-    {"pread64", MAIN | DEVICES | STORAGE},
+    {"pread64", DEVICES | STORAGE},
     {"preadv", DEVICES | STORAGE},
-    {"pwrite64", MAIN | DEVICES | STORAGE},
-    {"pwritev", MAIN | DEVICES | STORAGE},
-    {"lseek", MAIN | DEVICES | STORAGE},
-    {"fsync", MAIN | DEVICES | STORAGE},
-    {"fdatasync", MAIN | DEVICES | STORAGE},
-    {"ftruncate", MAIN},
-    {"fallocate", MAIN | DEVICES | STORAGE},
+    {"pwrite64", DEVICES | STORAGE},
+    {"pwritev", DEVICES | STORAGE},
+    {"lseek", DEVICES | STORAGE},
+    {"fsync", DEVICES | STORAGE},
+    {"fdatasync", DEVICES | STORAGE},
+    {"ftruncate", DEVICES},
+    {"fallocate", DEVICES | STORAGE},
     {"sync_file_range", DEVICES | STORAGE},
 #ifdef __SANITIZE_ADDRESS__
     {"getuid", ALL}, /* the sanitizer's own */
@@ -140,19 +139,19 @@ static const struct {
     {KVM_SET_XCRS, VCPU},
     {KVM_GET_TSC_KHZ, VCPU},
     {KVM_SET_TSC_KHZ, VCPU},
-    {KVM_KVMCLOCK_CTRL, VCPU | MAIN},
-    {KVM_GET_CLOCK, MAIN},
-    {KVM_SET_CLOCK, MAIN},
-    {KVM_GET_IRQCHIP, MAIN},
-    {KVM_SET_IRQCHIP, MAIN},
-    {KVM_GET_PIT2, MAIN},
-    {KVM_SET_PIT2, MAIN},
-    {KVM_GET_DIRTY_LOG, MAIN},
-    {KVM_SET_USER_MEMORY_REGION, MAIN | DEVICES},
-    {KVM_IRQFD, MAIN | DEVICES},
-    {KVM_IOEVENTFD, MAIN | DEVICES},
-    {KVM_IRQ_LINE, MAIN | DEVICES | VCPU},
-    {KVM_SIGNAL_MSI, MAIN | DEVICES},
+    {KVM_KVMCLOCK_CTRL, VCPU | DEVICES},
+    {KVM_GET_CLOCK, DEVICES},
+    {KVM_SET_CLOCK, DEVICES},
+    {KVM_GET_IRQCHIP, DEVICES},
+    {KVM_SET_IRQCHIP, DEVICES},
+    {KVM_GET_PIT2, DEVICES},
+    {KVM_SET_PIT2, DEVICES},
+    {KVM_GET_DIRTY_LOG, DEVICES},
+    {KVM_SET_USER_MEMORY_REGION, DEVICES},
+    {KVM_IRQFD, DEVICES},
+    {KVM_IOEVENTFD, DEVICES},
+    {KVM_IRQ_LINE, DEVICES | VCPU},
+    {KVM_SIGNAL_MSI, DEVICES},
     {FIONBIO, LOOPS},
 };
 

@@ -27,6 +27,7 @@ struct io_pool {
 	struct job_list todo, done;
 	struct worker workers[IO_POOL_THREADS_MAX];
 	unsigned int n_workers;
+	int (*enter)(void); /* may be NULL */
 	bool stop;
 	int event_fd;
 	struct loop_source *src;
@@ -104,6 +105,8 @@ static void *worker_main(void *data)
 	struct worker *w = data;
 	struct io_pool *pool = w->pool;
 
+	if (pool->enter && pool->enter() < 0)
+		_exit(1);
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stop) {
 		struct io_job *job = list_take(&pool->todo);
@@ -195,6 +198,12 @@ static int start_worker(struct io_pool *pool, struct error *err)
 
 int io_pool_new(struct io_pool **out, struct loop *loop, unsigned int threads, struct error *err)
 {
+	return io_pool_new_entered(out, loop, threads, NULL, err);
+}
+
+int io_pool_new_entered(struct io_pool **out, struct loop *loop, unsigned int threads,
+                        int (*enter)(void), struct error *err)
+{
 	_cleanup_io_pool_ struct io_pool *pool = calloc(1, sizeof(*pool));
 	int r;
 
@@ -205,6 +214,7 @@ int io_pool_new(struct io_pool **out, struct loop *loop, unsigned int threads, s
 	pthread_cond_init(&pool->work_done, NULL);
 	list_init(&pool->todo);
 	list_init(&pool->done);
+	pool->enter = enter;
 	pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool->event_fd < 0)
 		return error_errno(err, errno, "eventfd of the storage threads");

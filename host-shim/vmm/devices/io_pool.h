@@ -26,6 +26,10 @@ struct io_job {
 
 /* threads 0: jobs are worked on where they are submitted (tests and fuzzers want no threads). */
 int io_pool_new(struct io_pool **out, struct loop *loop, unsigned int threads, struct error *err);
+/* The same; each thread calls enter() first (its jail). When that fails the process ends: jobs
+ * would be done outside. */
+int io_pool_new_entered(struct io_pool **out, struct loop *loop, unsigned int threads,
+                        int (*enter)(void), struct error *err);
 /* Waits for what is being worked on; done() of what is left is called. NULL is fine. */
 void io_pool_free(struct io_pool *pool);
 DEFINE_CLEANUP(struct io_pool, io_pool, io_pool_free)
