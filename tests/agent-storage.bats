@@ -214,3 +214,28 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	[ "$(grep -c 'no device-mapper' <<<"$output")" -eq 2 ]
 	has 'the verity superblock is not there'
 }
+
+@test "a sandbox's container where the guest has no pause container" {
+	[ ! -e /pause_bundle ] || skip "this machine has a /pause_bundle"
+	inside '
+		agent_start; sandbox
+		pull() { echo "storages { driver: \"image_guest_pull\" driver_options: \"image_guest_pull={\\\"metadata\\\":{\\\"$1\\\":\\\"sandbox\\\"}}\"
+			source: \"pause\" fstype: \"overlay\" mount_point: \"$TREE\" }"; }
+		refused c1 -e "$(pull io.kubernetes.cri.container-type)" /bin/sh
+		refused c1 -e "$(pull io.kubernetes.cri-o.ContainerType)" /bin/sh
+		finish'
+	[ "$(grep -c 'no pause container: /pause_bundle/rootfs is not there' <<<"$output")" -eq 2 ]
+}
+
+@test "the bundle has the container's config.json" {
+	inside '
+		agent_start; sandbox
+		container c1 -e "$(three)" /bin/sh -c "$SHOW"
+		stat -c "mode %a" /run/kata-containers/c1/config.json
+		jq -c "[.process.args, .root.path, [.linux.namespaces[].type]]" /run/kata-containers/c1/config.json
+		remove c1; nothing_left
+		finish'
+	has 'mode 600'
+	has '["/bin/sh","-c","cat /etc/name'
+	has '"/run/kata-containers/c1/rootfs",["ipc","uts","mount","pid","cgroup"]'
+}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest/agent/image/image_root.h"
+#include "guest/agent/image/pause.h"
 #include "guest/agent/rpc/container_devices.h"
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/handlers.h"
@@ -117,6 +118,17 @@ static void created(int result, const struct error *err, void *data)
 	op_free(op);
 }
 
+/* What hooks find in the bundle, as with Kata: the container as it is made. */
+static int write_config(const struct create_op *op, const char *bundle, struct error *err)
+{
+	_cleanup_free_ char *path = str_printf("%s/config.json", bundle);
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	int r =
+	    path ? oci_spec_format(op->spec, &text, err) : error_set(err, ENOMEM, "out of memory");
+
+	return r < 0 ? r : fs_write_file_atomic(path, text.data, text.size, 0600, err);
+}
+
 static int make_engine(struct create_op *op, struct error *err)
 {
 	_cleanup_process_stdio_ struct process_stdio io = PROCESS_STDIO_INIT;
@@ -132,6 +144,8 @@ static int make_engine(struct create_op *op, struct error *err)
 	if (!bundle)
 		return error_set(err, ENOMEM, "out of memory");
 	r = fs_mkdir_p(bundle, 0755, err);
+	if (r == 0)
+		r = write_config(op, bundle, err);
 	if (r == 0)
 		r = process_stdio_open(&io, op->sandbox, terminal, ports, err);
 	if (r < 0)
@@ -158,11 +172,11 @@ static int adapt_spec(struct create_op *op, struct error *err)
 {
 	const struct image_root *image = find_image(op->c);
 	const char *defaults = oci_map_get(&op->spec->annotations, ANNOTATION_IMAGE_DEFAULTS);
-	int r = 0;
+	int r = pause_process(op->spec, op->req->storages, op->req->n_storages, PAUSE_BUNDLE, err);
 
-	if (image && defaults && strcmp(defaults, "true") == 0)
+	if (r == 1 && image && defaults && strcmp(defaults, "true") == 0)
 		r = container_spec_image_defaults(op->spec, &image->info, err);
-	if (r == 0)
+	if (r >= 0)
 		r = container_spec_namespaces(op->spec, op->sandbox, op->req->sandbox_pidns, err);
 	if (r == 0 && op->sandbox->hook_path)
 		r = container_spec_guest_hooks(op->spec, op->sandbox->hook_path, err);

@@ -31,3 +31,5 @@ struct storage_driver {
 };
 
 const struct storage_driver *storage_driver_find(const char *name);
+/* The same by what a storage is: a pause container's image is not pulled. */
+const struct storage_driver *storage_driver_of(const Grpc__Storage *request);

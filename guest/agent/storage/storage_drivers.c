@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest/agent/container/mount_options.h"
+#include "guest/agent/image/pause.h"
 #include "guest/agent/sandbox.h"
 #include "guest/agent/storage/layer_device.h"
 #include "guest/agent/storage/mirror.h"
@@ -348,6 +349,18 @@ const struct storage_driver *storage_driver_find(const char *name)
 		if (strcmp(drivers[i].name, name) == 0)
 			return &drivers[i];
 	return NULL;
+}
+
+static int mount_pause(const struct storage_mount_args *a, struct error *err)
+{
+	return pause_mount(a->request->mount_point, a->container_id, err);
+}
+
+const struct storage_driver *storage_driver_of(const Grpc__Storage *request)
+{
+	static const struct storage_driver pause = {"image_guest_pull", NULL, mount_pause};
+
+	return pause_wanted(request) ? &pause : storage_driver_find(request->driver);
 }
 
 const char *const *storage_driver_names(void)
