@@ -23,7 +23,7 @@ struct request {
 };
 
 /* One call on the device of this name; 0 or a negative errno. */
-static int call(int control, unsigned long number, const char *name, uint32_t flags,
+static int call(int control, unsigned int number, const char *name, uint32_t flags,
                 struct request *rq)
 {
 	rq->head.version[0] = DM_VERSION_MAJOR;
@@ -36,7 +36,7 @@ static int call(int control, unsigned long number, const char *name, uint32_t fl
 	return ioctl(control, number, rq) < 0 ? -errno : 0;
 }
 
-static int simple_call(int control, unsigned long number, const char *name, uint32_t flags)
+static int simple_call(int control, unsigned int number, const char *name, uint32_t flags)
 {
 	struct request rq;
 
