@@ -229,15 +229,15 @@ static void destruction_end(struct destruction *d)
 static void drop_storages(void *data)
 {
 	struct destruction *d = data;
-	struct storage *st = d->sandbox->storages;
+	struct storage *st;
 
-	if (!st) {
-		destruction_end(d);
-		return;
+	while ((st = d->sandbox->storages)) {
+		st->refs = 1;
+		st->shared = false;
+		if (storage_drop(d->sandbox, st, drop_storages, d))
+			return;
 	}
-	st->refs = 1;
-	st->shared = false;
-	storage_drop(d->sandbox, st, drop_storages, d);
+	destruction_end(d);
 }
 
 /* Looks again and again: containers come to their ends in several ways. */
@@ -248,7 +248,8 @@ static void destroy_look(struct loop_source *src, void *data)
 	for (struct sandbox_container *c = d->sandbox->containers; c; c = c->next) {
 		if (c->state == SANDBOX_CONTAINER_CREATING && c->cancel)
 			c->cancel(c->cancel_data);
-		else if (c->state != SANDBOX_CONTAINER_CREATING && !c->removal)
+		else if (c->state != SANDBOX_CONTAINER_CREATING &&
+		         c->state != SANDBOX_CONTAINER_REMOVING)
 			sandbox_container_remove(c, 0, NULL, NULL, NULL);
 	}
 	if (!d->sandbox->containers) {

@@ -17,35 +17,9 @@
 
 #define DESTROY_RETRY_MIN_MS 2u
 #define DESTROY_RETRY_MAX_MS 100u
+#define DESTROY_FAILURES_MAX 50u
 
 /* ---- finding */
-
-int sandbox_container_new(struct sandbox *s, const char *id, struct sandbox_container **out,
-                          struct error *err)
-{
-	struct sandbox_container *c;
-	int r = sandbox_id_check(id, "container id", err);
-
-	if (r < 0)
-		return r;
-	for (c = s->containers; c; c = c->next)
-		if (strcmp(c->id, id) == 0)
-			return error_set(err, EEXIST, "container %s exists already", id);
-	if (s->n_containers >= SANDBOX_MAX_CONTAINERS)
-		return error_set(err, ENOSPC, "more than %u containers", SANDBOX_MAX_CONTAINERS);
-	c = calloc(1, sizeof(*c));
-	if (!c || !(c->id = strdup(id))) {
-		free(c);
-		return error_set(err, ENOMEM, "out of memory for container %s", id);
-	}
-	c->sandbox = s;
-	c->oom_fd = -1;
-	c->next = s->containers;
-	s->containers = c;
-	s->n_containers++;
-	*out = c;
-	return 0;
-}
 
 int sandbox_container_find(struct sandbox *s, const char *id, struct sandbox_container **out,
                            struct error *err)
@@ -161,10 +135,19 @@ struct removal_waiter {
 
 struct container_removal {
 	struct sandbox_container *c;
-	struct removal_waiter *waiters;
+	struct removal_waiter first, *waiters;
 	struct loop_source *retry, *hooks;
+	struct helper *bundle;
+	unsigned int failures;
 	uint64_t wait_ms;
 };
+
+static void waiter_free(struct removal_waiter *w)
+{
+	loop_source_free(w->timer);
+	if (w != &w->removal->first)
+		free(w);
+}
 
 static void finish_waiters(struct container_removal *rm, int result, const struct error *err)
 {
@@ -172,14 +155,13 @@ static void finish_waiters(struct container_removal *rm, int result, const struc
 		struct removal_waiter *w = rm->waiters;
 
 		rm->waiters = w->next;
-		loop_source_free(w->timer);
 		if (w->done)
 			w->done(result, err, w->data);
-		free(w);
+		waiter_free(w);
 	}
 }
 
-static void container_unlink_free(struct sandbox_container *c)
+static void container_unlink(struct sandbox_container *c)
 {
 	struct sandbox *s = c->sandbox;
 	struct sandbox_container **at;
@@ -191,10 +173,22 @@ static void container_unlink_free(struct sandbox_container *c)
 			break;
 		}
 	}
+}
+
+static void container_release(struct sandbox_container *c)
+{
+	struct container_removal *rm = c->removal;
+
 	stop_oom_watch(c);
 	while (c->processes)
 		sandbox_process_free(c->processes);
 	container_free(c->engine);
+	if (rm) {
+		loop_source_free(rm->retry);
+		loop_source_free(rm->hooks);
+		helper_release(rm->bundle);
+	}
+	free(rm);
 	free(c->termination_log);
 	free(c->id);
 	free(c);
@@ -203,49 +197,44 @@ static void container_unlink_free(struct sandbox_container *c)
 /* Whatever is still mounted below goes first: removing must not reach through a mount. */
 static int remove_bundle(void *data, void *out, struct error *err)
 {
-	if (storage_unmount_below(data) > 0)
-		return error_set(err, EBUSY, "%s has mounts", (const char *)data);
-	return fs_remove_tree(AT_FDCWD, data, err);
+	const struct sandbox_container *c = data;
+	char path[sizeof(SANDBOX_ROOT) + 1 + SANDBOX_ID_MAX];
+
+	snprintf(path, sizeof(path), SANDBOX_ROOT "/%s", c->id);
+	if (storage_unmount_below(path) > 0)
+		return error_set(err, EAGAIN, "%s has mounts", path);
+	return fs_remove_tree(AT_FDCWD, path, err);
 }
 
+/* Only now may another container take the id, and the bundle's place. */
 static void bundle_removed(int result, const void *out, const struct error *err, void *data)
 {
-	if (result < 0)
-		log_warn("%s", err->text);
-}
-
-static void removal_end(struct container_removal *rm)
-{
+	struct container_removal *rm = data;
 	struct sandbox_container *c = rm->c;
 	struct error none = ERROR_INIT;
-	char *bundle = str_printf(SANDBOX_ROOT "/%s", c->id);
 
-	/* The storages' mounts are going; what is left is a tree of our own. */
-	if (bundle && fs_exists(bundle))
-		helper_run(c->sandbox->loop, "removing a bundle", remove_bundle, bundle,
-		           SANDBOX_UMOUNT_MS, bundle_removed, NULL, NULL);
-	free(bundle);
-	container_unlink_free(c);
-	loop_source_free(rm->retry);
-	loop_source_free(rm->hooks);
+	if (result < 0)
+		log_warn("container %s: %s", c->id, err->text);
+	container_unlink(c);
 	finish_waiters(rm, 0, &none);
-	free(rm);
+	container_release(c);
 }
 
-static void drop_next_storage(void *data)
+static void drop_storages(void *data)
 {
 	struct container_removal *rm = data;
-	struct container_storage *h = rm->c->storages;
-	struct storage *storage;
+	struct container_storage *h;
 
-	if (!h) {
-		removal_end(rm);
-		return;
+	while ((h = rm->c->storages)) {
+		struct storage *storage = h->storage;
+
+		rm->c->storages = h->next;
+		free(h);
+		if (storage_drop(rm->c->sandbox, storage, drop_storages, rm))
+			return;
 	}
-	rm->c->storages = h->next;
-	storage = h->storage;
-	free(h);
-	storage_drop(rm->c->sandbox, storage, drop_next_storage, rm);
+	helper_run_reserved(rm->bundle, "removing a bundle", remove_bundle, rm->c,
+	                    SANDBOX_UMOUNT_MS, bundle_removed, rm);
 }
 
 static void on_poststop(struct loop_source *src, pid_t pid, int status, void *data)
@@ -254,7 +243,7 @@ static void on_poststop(struct loop_source *src, pid_t pid, int status, void *da
 
 	loop_source_free(rm->hooks);
 	rm->hooks = NULL;
-	drop_next_storage(rm);
+	drop_storages(rm);
 }
 
 static void run_poststop(struct container_removal *rm)
@@ -270,19 +259,20 @@ static void run_poststop(struct container_removal *rm)
 	if (r < 0)
 		log_warn("container %s: poststop hooks: %s", rm->c->id, err.text);
 	if (!rm->hooks)
-		drop_next_storage(rm);
+		drop_storages(rm);
 }
 
-/* Kills and tries to take the cgroup away, until nothing is left. */
+/* Kills and tries to take the cgroup away, until nothing is left. What lacks memory or descriptors
+ * is tried again, too; a cgroup that cannot be taken away at all must not keep the rest. */
 static void try_destroy(struct container_removal *rm)
 {
 	struct sandbox_container *c = rm->c;
 	struct error err = ERROR_INIT;
 	int r = c->engine ? container_destroy(c->engine, &err) : 0;
 
-	if (r < 0)
+	if (r < 0 && ++rm->failures == 1)
 		log_warn("container %s: %s", c->id, err.text);
-	if (r != 1) {
+	if (r == 0 || rm->failures > DESTROY_FAILURES_MAX) {
 		run_poststop(rm);
 		return;
 	}
@@ -305,16 +295,15 @@ static void on_removal_timeout(struct loop_source *src, void *data)
 	for (at = &w->removal->waiters; *at != w; at = &(*at)->next)
 		;
 	*at = w->next;
-	loop_source_free(w->timer);
 	if (w->done)
 		w->done(-ETIME, &err, w->data);
-	free(w);
+	waiter_free(w);
 }
 
 static int add_waiter(struct container_removal *rm, uint64_t timeout_ms, sandbox_removed_fn done,
                       void *data, struct error *err)
 {
-	struct removal_waiter *w = calloc(1, sizeof(*w));
+	struct removal_waiter *w = rm->first.removal ? calloc(1, sizeof(*w)) : &rm->first;
 	int r = 0;
 
 	if (!w)
@@ -326,7 +315,10 @@ static int add_waiter(struct container_removal *rm, uint64_t timeout_ms, sandbox
 		r = loop_add_timer(rm->c->sandbox->loop, timeout_ms, on_removal_timeout, w,
 		                   &w->timer, err);
 	if (r < 0) {
-		free(w);
+		if (w == &rm->first)
+			w->removal = NULL;
+		else
+			free(w);
 		return r;
 	}
 	w->next = rm->waiters;
@@ -334,32 +326,71 @@ static int add_waiter(struct container_removal *rm, uint64_t timeout_ms, sandbox
 	return 0;
 }
 
+static int removal_new(struct sandbox_container *c)
+{
+	struct container_removal *rm = calloc(1, sizeof(*rm));
+	struct loop *loop = c->sandbox->loop;
+	int r;
+
+	if (!rm)
+		return -ENOMEM;
+	c->removal = rm;
+	rm->c = c;
+	rm->wait_ms = DESTROY_RETRY_MIN_MS;
+	r = loop_add_timer(loop, LOOP_NEVER, on_retry, rm, &rm->retry, NULL);
+	return r < 0 ? r : helper_reserve(loop, &rm->bundle, NULL);
+}
+
 /* The first attempt is made from the loop, so that `done` never runs within the caller. */
 int sandbox_container_remove(struct sandbox_container *c, uint64_t timeout_ms,
                              sandbox_removed_fn done, void *data, struct error *err)
 {
-	struct container_removal *rm = c->removal;
-	int r;
+	int r = add_waiter(c->removal, timeout_ms, done, data, err);
 
-	if (rm)
-		return add_waiter(rm, timeout_ms, done, data, err);
-	rm = calloc(1, sizeof(*rm));
-	if (!rm)
-		return error_set(err, ENOMEM, "out of memory for the removal of %s", c->id);
-	rm->c = c;
-	rm->wait_ms = DESTROY_RETRY_MIN_MS;
-	r = add_waiter(rm, timeout_ms, done, data, err);
-	if (r == 0)
-		r = loop_add_timer(c->sandbox->loop, 0, on_retry, rm, &rm->retry, err);
-	if (r < 0) {
-		if (rm->waiters)
-			loop_source_free(rm->waiters->timer);
-		free(rm->waiters);
-		free(rm);
+	if (r < 0 || c->state == SANDBOX_CONTAINER_REMOVING)
 		return r;
-	}
-	c->removal = rm;
 	c->state = SANDBOX_CONTAINER_REMOVING;
 	stop_oom_watch(c);
+	loop_set_timer(c->removal->retry, 0);
+	return 0;
+}
+
+/* ---- making */
+
+static struct sandbox_container *container_alloc(struct sandbox *s, const char *id)
+{
+	struct sandbox_container *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->sandbox = s;
+	c->oom_fd = -1;
+	c->id = strdup(id);
+	if (c->id && removal_new(c) == 0)
+		return c;
+	container_release(c);
+	return NULL;
+}
+
+int sandbox_container_new(struct sandbox *s, const char *id, struct sandbox_container **out,
+                          struct error *err)
+{
+	struct sandbox_container *c;
+	int r = sandbox_id_check(id, "container id", err);
+
+	if (r < 0)
+		return r;
+	for (c = s->containers; c; c = c->next)
+		if (strcmp(c->id, id) == 0)
+			return error_set(err, EEXIST, "container %s exists already", id);
+	if (s->n_containers >= SANDBOX_MAX_CONTAINERS)
+		return error_set(err, ENOSPC, "more than %u containers", SANDBOX_MAX_CONTAINERS);
+	c = container_alloc(s, id);
+	if (!c)
+		return error_set(err, ENOMEM, "out of memory for container %s", id);
+	c->next = s->containers;
+	s->containers = c;
+	s->n_containers++;
+	*out = c;
 	return 0;
 }

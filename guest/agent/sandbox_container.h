@@ -39,7 +39,7 @@ struct sandbox_container {
 	int oom_fd;
 	struct loop_source *oom_source;
 	uint64_t oom_kills;
-	struct container_removal *removal;
+	struct container_removal *removal; /* made ready with the container */
 	/* While it is being created: makes the creation fail soon, which removes it. */
 	void (*cancel)(void *data);
 	void *cancel_data;
@@ -64,8 +64,8 @@ int sandbox_container_hold(struct sandbox_container *c, struct storage *storage,
 /* Tells the sandbox of OOM kills from now on. */
 int sandbox_container_watch_oom(struct sandbox_container *c, struct error *err);
 
-/* Kills, destroys, runs poststop hooks, unmounts, frees. done (may be NULL) is called once, with
- * -ETIME when timeout_ms (0: none) passed first, in which case the removal goes on. Several may
+/* Kills, destroys, runs poststop hooks, unmounts, removes the bundle, frees. Needs no memory for the
+ * first caller without a timeout. done (may be NULL) is called once, with -ETIME when timeout_ms (0: none) passed first, in which case the removal goes on. Several may
  * wait. */
 typedef void (*sandbox_removed_fn)(int result, const struct error *err, void *data);
 int sandbox_container_remove(struct sandbox_container *c, uint64_t timeout_ms,

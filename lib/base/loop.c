@@ -195,9 +195,9 @@ static int timers_rearm(struct loop *loop)
 
 int loop_set_timer(struct loop_source *src, uint64_t ms)
 {
+	src->armed = ms != LOOP_NEVER;
 	if (__builtin_add_overflow(loop_now_ms(), ms, &src->due))
 		src->due = UINT64_MAX - 1;
-	src->armed = true;
 	return timers_rearm(src->loop);
 }
 
@@ -280,13 +280,19 @@ int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *data,
 	s = source_new(loop, SOURCE_CHILD, data);
 	if (!s)
 		return no_memory(err);
-	s->pid = pid;
 	s->child_fn = fn;
-	/* It may have died before anybody watched: look once without a signal. */
-	raise(SIGCHLD);
+	if (pid > 0)
+		loop_set_child(s, pid);
 	if (out)
 		*out = s;
 	return 0;
+}
+
+void loop_set_child(struct loop_source *src, pid_t pid)
+{
+	src->pid = pid;
+	/* It may have died before anybody watched: look once without a signal. */
+	raise(SIGCHLD);
 }
 
 int loop_defer(struct loop *loop, void (*fn)(void *data), void *data)

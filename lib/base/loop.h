@@ -39,7 +39,9 @@ int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void 
                 struct loop_source **out, struct error *err);
 int loop_set_events(struct loop_source *src, uint32_t events);
 
-/* Fires once, `ms` from now; loop_set_timer() arms it again. */
+/* Fires once, `ms` from now; loop_set_timer() arms it again, which takes no memory. LOOP_NEVER: not
+ * until then. */
+#define LOOP_NEVER UINT64_MAX
 int loop_add_timer(struct loop *loop, uint64_t ms, loop_timer_fn fn, void *data,
                    struct loop_source **out, struct error *err);
 int loop_set_timer(struct loop_source *src, uint64_t ms);
@@ -54,6 +56,9 @@ int loop_add_signal(struct loop *loop, int signo, loop_signal_fn fn, void *data,
 int loop_watch_children(struct loop *loop, loop_child_fn orphan, void *data, struct error *err);
 int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *data,
                    struct loop_source **out, struct error *err);
+
+/* A source made for pid 0 watches nobody until it is told whom. Takes no memory. */
+void loop_set_child(struct loop_source *src, pid_t pid);
 
 /* Runs fn once after the present callback returns. */
 int loop_defer(struct loop *loop, void (*fn)(void *data), void *data);

@@ -55,7 +55,7 @@ scenario_container() {
 	request "$d/06-ExecProcess" "$c exec_id: \"e2\" process { Terminal: true Args: \"/bin/true\" Cwd: \"/\" }"
 	request "$d/07-WaitProcess" "$c exec_id: \"e2\""
 	request "$d/08-SignalProcess" "$c signal: 9"
-	request "$d/09-WaitProcess" "$c"
+	request "$d/09-WaitProcess@2000" "$c"
 	request "$d/10-RemoveContainer" "$c"
 	request "$1/undo/01-RemoveContainer" "$c"
 }

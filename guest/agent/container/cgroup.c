@@ -181,8 +181,13 @@ static int step(int *dir, const char *name, const char *path, struct error *err)
 	if (made < 0 && errno != EEXIST)
 		return error_errno(err, errno, "making \"%s\" of the cgroup %s", name, path);
 	fd = openat(*dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(err, errno, "opening \"%s\" of the cgroup %s", name, path);
+	if (fd < 0) {
+		int r = error_errno(err, errno, "opening \"%s\" of the cgroup %s", name, path);
+
+		if (made == 0)
+			unlinkat(*dir, name, AT_REMOVEDIR);
+		return r;
+	}
 	close(*dir);
 	*dir = fd;
 	return made < 0;

@@ -27,6 +27,8 @@ struct image_pull {
 	struct image_root *root;
 	bool *fresh;       /* layer i was mounted for this pull */
 	uint64_t deadline; /* loop_now_ms() time */
+	struct helper *undo;
+	struct error failure; /* while it is undone */
 	image_root_fn done;
 	void *data;
 };
@@ -51,25 +53,40 @@ static void unlink_layer(struct sandbox *s, struct image_layer *layer)
 	}
 }
 
-size_t image_root_free(struct sandbox *s, struct image_root *root, char **paths)
+void image_root_drop(struct sandbox *s, struct image_root *root)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; root && i < root->n_layers; i++) {
+	for (size_t i = 0; i < root->n_layers; i++) {
 		struct image_layer *l = root->layers[i];
 
 		if (--l->refs > 0)
 			continue;
-		paths[n] = str_printf(IMAGE_LAYERS_DIR "/%u", l->number);
-		if (paths[n])
-			n++;
 		unlink_layer(s, l);
-		free(l);
+		root->layers[n++] = l;
 	}
-	if (root)
-		arena_free(&root->arena);
+	root->n_layers = n;
+}
+
+void image_root_unmount(const struct image_root *root)
+{
+	for (size_t i = 0; i < root->n_layers; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), IMAGE_LAYERS_DIR "/%u", root->layers[i]->number);
+		umount2(path, MNT_DETACH);
+		rmdir(path);
+	}
+}
+
+void image_root_free(struct image_root *root)
+{
+	if (!root)
+		return;
+	for (size_t i = 0; i < root->n_layers; i++)
+		free(root->layers[i]);
+	arena_free(&root->arena);
 	free(root);
-	return n;
 }
 
 /* Takes a reference to each layer, those that are mounted already and new ones, which get their
@@ -105,19 +122,6 @@ static int take_layers(struct image_pull *pull, struct error *err)
 
 /* ---- in the helper */
 
-static void unmount_fresh(const struct image_pull *pull, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char path[64];
-
-		if (!pull->fresh[i])
-			continue;
-		snprintf(path, sizeof(path), IMAGE_LAYERS_DIR "/%u", pull->root->layers[i]->number);
-		umount2(path, MNT_DETACH);
-		rmdir(path);
-	}
-}
-
 static int mount_fresh(const struct image_pull *pull, size_t i, struct error *err)
 {
 	const struct image_layer_info *l = &pull->root->info.layers[i];
@@ -147,17 +151,21 @@ static int overlay(const struct image_pull *pull, struct error *err)
 static int mount_all(void *data, void *out, struct error *err)
 {
 	const struct image_pull *pull = data;
-	size_t n = 0;
 	int r = 0;
 
-	for (; n < pull->root->n_layers && r == 0; n++)
+	for (size_t n = 0; n < pull->root->n_layers && r == 0; n++)
 		if (pull->fresh[n])
 			r = mount_fresh(pull, n, err);
-	if (r == 0)
-		r = overlay(pull, err);
-	if (r < 0)
-		unmount_fresh(pull, n);
-	return r;
+	return r == 0 ? overlay(pull, err) : r;
+}
+
+/* Whatever mount_all() came to before it failed or was killed. */
+static int unmount_dropped(void *data, void *out, struct error *err)
+{
+	const struct image_pull *pull = data;
+
+	image_root_unmount(pull->root);
+	return 0;
 }
 
 /* ---- steps */
@@ -169,22 +177,22 @@ static void pull_end(struct image_pull *pull, int result, const struct error *er
 	void *data = pull->data;
 
 	if (result < 0 && root) {
-		/* What the helper mounted, the helper took down: only references are left. */
-		for (size_t i = 0; i < root->n_layers; i++) {
-			struct image_layer *l = root->layers[i];
-
-			if (--l->refs > 0)
-				continue;
-			unlink_layer(pull->sandbox, l);
-			free(l);
-		}
-		arena_free(&root->arena);
-		free(root);
+		image_root_drop(pull->sandbox, root);
+		image_root_free(root);
 		root = NULL;
 	}
 	loop_source_free(pull->step);
+	helper_release(pull->undo);
 	free(pull);
 	done(result, root, err, data);
+}
+
+static void on_undone(int result, const void *out, const struct error *err, void *data)
+{
+	struct image_pull *pull = data;
+	struct error failure = pull->failure;
+
+	pull_end(pull, failure.code, &failure);
 }
 
 static void on_mounted(int result, const void *out, const struct error *err, void *data)
@@ -192,13 +200,20 @@ static void on_mounted(int result, const void *out, const struct error *err, voi
 	struct image_pull *pull = data;
 	struct image_root *root = pull->root;
 
-	for (size_t i = 0; i < root->n_layers && result == 0; i++) {
+	if (result < 0) {
+		pull->failure = *err;
+		image_root_drop(pull->sandbox, root);
+		helper_run_reserved(pull->undo, "unmounting an image", unmount_dropped, pull,
+		                    SANDBOX_UMOUNT_MS, on_undone, pull);
+		return;
+	}
+	for (size_t i = 0; i < root->n_layers; i++) {
 		if (!pull->fresh[i])
 			continue;
 		root->layers[i]->next = pull->sandbox->layers;
 		pull->sandbox->layers = root->layers[i];
 	}
-	pull_end(pull, result, err);
+	pull_end(pull, 0, err);
 }
 
 static uint64_t time_left(const struct image_pull *pull)
@@ -300,11 +315,13 @@ int image_root_pull(struct sandbox *s, const char *reference, const char *mount_
 	pull->done = done;
 	pull->data = data;
 	pull->deadline = loop_now_ms() + s->config->image_pull_timeout_ms;
-	if (s->net && !net_is_ready(s->net))
+	r = helper_reserve(s->loop, &pull->undo, err);
+	if (r == 0 && s->net && !net_is_ready(s->net))
 		r = net_wait_ready(s->net, NETWORK_WAIT_MS, on_network, pull, NULL, err);
-	else
+	else if (r == 0)
 		r = loop_add_timer(s->loop, 0, on_step, pull, &pull->step, err);
 	if (r < 0) {
+		helper_release(pull->undo);
 		free(pull);
 		return r;
 	}

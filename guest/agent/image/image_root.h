@@ -45,6 +45,9 @@ int image_root_pull(struct sandbox *s, const char *reference, const char *mount_
  * fine. */
 void image_root_cancel(struct image_pull *pull);
 
-/* Gives the layers back, puts into `paths` those mount points that nobody uses any more (at most
- * n_layers; malloc'ed strings), and frees root. Returns how many. */
-size_t image_root_free(struct sandbox *s, struct image_root *root, char **paths);
+/* Gives the layers back. Those that nobody uses any more stay with root, to be unmounted. */
+void image_root_drop(struct sandbox *s, struct image_root *root);
+/* Unmounts what image_root_drop() left; for helpers. */
+void image_root_unmount(const struct image_root *root);
+/* After image_root_drop(). NULL is fine. */
+void image_root_free(struct image_root *root);

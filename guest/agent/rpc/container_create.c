@@ -23,6 +23,8 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
+#define UNDO_MS 5000u
+
 struct create_op {
 	struct sandbox *sandbox;
 	struct sandbox_container *c;
@@ -64,7 +66,9 @@ static void op_fail(struct create_op *op, const struct error *err)
 	op->failure = *err;
 	log_warn("container %s: %s", op->req->container_id, err->text);
 	op->c->cancel = NULL;
-	if (sandbox_container_remove(op->c, 0, undone, op, &ignored) < 0) {
+	/* Where undoing has to wait for room, the answer does not. */
+	if (sandbox_container_remove(op->c, UNDO_MS, undone, op, &ignored) < 0 &&
+	    sandbox_container_remove(op->c, 0, undone, op, &ignored) < 0) {
 		log_error("container %s: not removed: %s", op->req->container_id, ignored.text);
 		undone(0, NULL, op);
 	}

@@ -43,13 +43,13 @@ static void create_free(struct create_op *op)
 static void create_undone(void *data)
 {
 	struct create_op *op = data;
-	struct storage *st = op->agent->sandbox.storages;
+	struct storage *st;
 
-	if (st) {
+	while ((st = op->agent->sandbox.storages)) {
 		st->refs = 1;
 		st->shared = false;
-		storage_drop(&op->agent->sandbox, st, create_undone, op);
-		return;
+		if (storage_drop(&op->agent->sandbox, st, create_undone, op))
+			return;
 	}
 	if (op->call)
 		rpc_call_fail_error(op->call, &op->failure);

@@ -144,32 +144,12 @@ int layer_group_new(Grpc__Storage *const *list, size_t n, const char *container_
 
 /* ---- unmounting */
 
-size_t layer_group_paths(const char *base, size_t n_lower, char **paths)
+int layer_group_unmount(const char *base, struct error *err)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < n_lower; i++)
-		if ((paths[n] = str_printf("%s/%zu", base, i)))
-			n++;
-	if ((paths[n] = str_printf("%s/upper", base)))
-		n++;
-	if ((paths[n] = strdup(base)))
-		n++;
-	return n;
-}
-
-static void unmount_layers(const struct layer_group *g)
-{
-	char path[600];
-
-	for (size_t i = 0; i < g->n_lower; i++) {
-		snprintf(path, sizeof(path), "%s/%zu", g->base, i);
-		umount2(path, MNT_DETACH);
-		rmdir(path);
-	}
-	snprintf(path, sizeof(path), "%s/upper", g->base);
-	umount2(path, MNT_DETACH);
-	fs_remove_tree(AT_FDCWD, g->base, NULL);
+	/* Removing must not reach through a mount. */
+	if (storage_unmount_below(base) > 0)
+		return error_set(err, EAGAIN, "%s has mounts", base);
+	return fs_remove_tree(AT_FDCWD, base, err);
 }
 
 /* ---- mounting */
@@ -304,12 +284,7 @@ static int mount_all(const struct layer_group *g, struct error *err)
 
 int layer_group_mount(const struct layer_group *g, struct error *err)
 {
-	int r;
-
 	if (storage_is_mounted(g->main->mount_point, NULL))
 		return error_set(err, EBUSY, "something is mounted there already");
-	r = mount_all(g, err);
-	if (r < 0)
-		unmount_layers(g);
-	return r;
+	return mount_all(g, err);
 }

@@ -41,6 +41,5 @@ void layer_group_free(struct layer_group *g);
 /* Mounts all and stacks them; on failure nothing is left. For helpers. */
 int layer_group_mount(const struct layer_group *g, struct error *err);
 
-/* What is to be unmounted below `base` once the overlay is gone, in this order: at most
- * n_lower + 2 malloc'ed paths, the last of which is a folder only. Returns how many. */
-size_t layer_group_paths(const char *base, size_t n_lower, char **paths);
+/* Unmounts the layers below `base` once the overlay is gone, and removes it. For helpers. */
+int layer_group_unmount(const char *base, struct error *err);

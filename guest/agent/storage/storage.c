@@ -12,6 +12,7 @@
 #include "guest/agent/image/image_root.h"
 #include "guest/agent/storage/layer_group.h"
 #include "guest/agent/storage/storage_driver.h"
+#include "guest/agent/storage/storage_mount.h"
 #include "guest/agent/storage/storage_refresh.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/helper.h"
@@ -31,6 +32,9 @@ struct storage_job {
 	struct image_root *image;
 	struct loop_source *step;
 	struct storage *present; /* was there already */
+	struct storage *storage; /* to be */
+	int mounts_before;       /* at its mount point */
+	struct error failure;    /* while it is undone */
 	bool cancelled;
 	storage_done_fn done;
 	void *data;
@@ -46,126 +50,86 @@ static struct storage *find(struct sandbox *s, const char *mount_point)
 	return NULL;
 }
 
-static struct storage *add(struct storage_job *job)
+/* Made before anything is mounted, so that nothing of ours fails after it. */
+static int make(struct storage_job *job, struct error *err)
 {
 	struct storage *st = calloc(1, sizeof(*st));
 
 	if (!st || !(st->mount_point = strdup(job->request->mount_point))) {
 		free(st);
-		return NULL;
+		return error_set(err, ENOMEM, "out of memory for a storage");
 	}
+	job->storage = st;
 	st->refs = 1;
 	st->shared = job->request->shared;
 	st->mounted = !job->driver->directory;
-	st->image = job->image;
-	if (job->group) {
-		st->layers = steal_ptr(&job->group->base);
-		st->n_layers = job->group->n_lower;
-	}
-	if (job->driver->refresh)
-		st->refresh = storage_refresh_start(job->sandbox->loop, job->driver,
-		                                    job->request->source, st->mount_point);
-	st->next = job->sandbox->storages;
-	job->sandbox->storages = st;
-	return st;
+	if (job->group && !(st->layers = strdup(job->group->base)))
+		return error_set(err, ENOMEM, "out of memory for a storage");
+	return helper_reserve(job->sandbox->loop, &st->undo, err);
+}
+
+static void storage_free(struct storage *st)
+{
+	if (!st)
+		return;
+	helper_release(st->undo);
+	storage_refresh_stop(st->refresh);
+	image_root_free(st->image);
+	free(st->layers);
+	free(st->mount_point);
+	free(st);
 }
 
 /* ---- taking down */
 
-struct unmounting {
-	struct loop_source *step;
-	void (*done)(void *data);
-	void *data;
-	size_t n;
-	char *paths[]; /* in this order */
-};
-
-static void unmounting_end(struct unmounting *u)
-{
-	void (*done)(void *) = u->done;
-	void *data = u->data;
-
-	loop_source_free(u->step);
-	for (size_t i = 0; i < u->n; i++)
-		free(u->paths[i]);
-	free(u);
-	if (done)
-		done(data);
-}
-
 static int unmount_all(void *data, void *out, struct error *err)
 {
-	const struct unmounting *u = data;
+	const struct storage *st = data;
 	int r = 0;
 
-	for (size_t i = 0; i < u->n; i++) {
-		if (umount2(u->paths[i], MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
-			r = error_errno(err, errno, "unmounting %s", u->paths[i]);
-		rmdir(u->paths[i]); /* stays when it was there before, and has something in it */
-	}
+	if (st->mounted && umount2(st->mount_point, MNT_DETACH) < 0 && errno != EINVAL &&
+	    errno != ENOENT)
+		r = error_errno(err, errno, "unmounting %s", st->mount_point);
+	if (st->mounted)
+		rmdir(st->mount_point); /* stays when it has something in it */
+	if (st->image)
+		image_root_unmount(st->image);
+	if (st->layers && r == 0)
+		r = layer_group_unmount(st->layers, err);
 	return r;
 }
 
 static void on_unmounted(int result, const void *out, const struct error *err, void *data)
 {
+	struct storage *st = data;
+	void (*done)(void *) = st->dropped;
+	void *done_data = st->data;
+
 	if (result < 0)
 		log_warn("%s", err->text);
-	unmounting_end(data);
+	storage_free(st);
+	if (done)
+		done(done_data);
 }
 
-static void on_nothing(struct loop_source *src, void *data)
+bool storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data)
 {
-	unmounting_end(data);
-}
-
-/* Unmounts u->paths, and calls done from the loop in any case. */
-static void unmount_begin(struct sandbox *s, struct unmounting *u)
-{
-	struct error err = ERROR_INIT;
-	int r = -ENOENT;
-
-	if (u->n > 0) {
-		r = helper_run(s->loop, "unmounting", unmount_all, u, SANDBOX_UMOUNT_MS,
-		               on_unmounted, u, &err);
-		if (r < 0)
-			log_warn("%s", err.text);
-	}
-	if (r < 0 && loop_add_timer(s->loop, 0, on_nothing, u, &u->step, NULL) < 0)
-		unmounting_end(u);
-}
-
-void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data)
-{
-	size_t layers = (storage->image ? storage->image->n_layers : 0) + storage->n_layers;
-	struct unmounting *u = calloc(1, sizeof(*u) + (layers + 3) * sizeof(u->paths[0]));
 	struct storage **at;
 
-	if (!u) {
-		/* What stays mounted is better than a removal that never ends. */
-		log_warn("%s stays mounted: out of memory", storage->mount_point);
-		if (done)
-			done(data);
-		return;
-	}
-	u->done = done;
-	u->data = data;
-	if (--storage->refs == 0 && !storage->shared) {
-		for (at = &s->storages; *at != storage; at = &(*at)->next)
-			;
-		*at = storage->next;
-		storage_refresh_stop(storage->refresh);
-		if (storage->mounted)
-			u->paths[u->n++] = storage->mount_point;
-		else
-			free(storage->mount_point);
-		u->n += image_root_free(s, storage->image, u->paths + u->n);
-		if (storage->layers)
-			u->n +=
-			    layer_group_paths(storage->layers, storage->n_layers, u->paths + u->n);
-		free(storage->layers);
-		free(storage);
-	}
-	unmount_begin(s, u);
+	if (--storage->refs > 0 || storage->shared)
+		return false;
+	for (at = &s->storages; *at != storage; at = &(*at)->next)
+		;
+	*at = storage->next;
+	storage_refresh_stop(storage->refresh);
+	storage->refresh = NULL;
+	storage->dropped = done;
+	storage->data = data;
+	if (storage->image)
+		image_root_drop(s, storage->image);
+	helper_run_reserved(storage->undo, "unmounting", unmount_all, storage, SANDBOX_UMOUNT_MS,
+	                    on_unmounted, storage);
+	return true;
 }
 
 /* ---- putting up */
@@ -178,6 +142,7 @@ static void job_end(struct storage_job *job, int result, struct storage *st,
 
 	loop_source_free(job->step);
 	layer_group_free(job->group);
+	storage_free(job->storage);
 	free(job);
 	done(result, st, err, data);
 }
@@ -185,17 +150,20 @@ static void job_end(struct storage_job *job, int result, struct storage *st,
 /* Everything is mounted: the storage comes into being, or goes again if nobody wants it. */
 static void job_mounted(struct storage_job *job)
 {
-	struct storage *st = add(job);
+	struct storage *st = steal_ptr(&job->storage);
 	struct error err = ERROR_INIT;
 	int r = 0;
 
-	if (!st) {
-		umount2(job->request->mount_point, MNT_DETACH);
-		r = error_set(&err, ENOMEM, "out of memory for a storage");
-	} else if (job->cancelled) {
+	st->image = job->image;
+	st->next = job->sandbox->storages;
+	job->sandbox->storages = st;
+	if (job->cancelled) {
 		st->shared = false;
 		storage_drop(job->sandbox, st, NULL, NULL);
 		r = error_set(&err, ECANCELED, "cancelled");
+	} else if (job->driver->refresh) {
+		st->refresh = storage_refresh_start(job->sandbox->loop, job->driver,
+		                                    job->request->source, st->mount_point);
 	}
 	job_end(job, r, r ? NULL : st, &err);
 }
@@ -208,14 +176,41 @@ static void job_fail(struct storage_job *job, int result, const struct error *er
 	job_end(job, result, NULL, &e);
 }
 
+/* Mounts there that were not there before, and layers: of a helper that failed or was killed. */
+static int unmount_new(void *data, void *out, struct error *err)
+{
+	const struct storage_job *job = data;
+	const struct storage *st = job->storage;
+	int n = storage_mounts_at(st->mount_point, err);
+
+	if (n < 0)
+		return n;
+	while (n-- > job->mounts_before)
+		umount2(st->mount_point, MNT_DETACH);
+	return st->layers ? layer_group_unmount(st->layers, err) : 0;
+}
+
+static void on_undone(int result, const void *out, const struct error *err, void *data)
+{
+	struct storage_job *job = data;
+	struct error failure = job->failure;
+
+	if (result < 0)
+		log_warn("%s", err->text);
+	job_fail(job, failure.code, &failure);
+}
+
 static void on_mounted(int result, const void *out, const struct error *err, void *data)
 {
 	struct storage_job *job = data;
 
-	if (result < 0)
-		job_fail(job, result, err);
-	else
+	if (result == 0) {
 		job_mounted(job);
+		return;
+	}
+	job->failure = *err;
+	helper_run_reserved(job->storage->undo, "unmounting", unmount_new, job, SANDBOX_UMOUNT_MS,
+	                    on_undone, job);
 }
 
 static void on_image(int result, struct image_root *root, const struct error *err, void *data)
@@ -247,12 +242,13 @@ static void job_mount(struct storage_job *job)
 	struct error err = ERROR_INIT;
 	int r;
 
-	if (job->cancelled)
-		r = error_set(&err, ECANCELED, "cancelled");
-	else if (job->driver->mount)
+	r = job->mounts_before = storage_mounts_at(job->request->mount_point, &err);
+	if (r >= 0)
+		r = job->cancelled ? error_set(&err, ECANCELED, "cancelled") : make(job, &err);
+	if (r == 0 && job->driver->mount)
 		r = helper_run(job->sandbox->loop, job->driver->name, mount_in_helper, job,
 		               SANDBOX_MOUNT_MS, on_mounted, job, &err);
-	else
+	else if (r == 0)
 		r = image_root_pull(job->sandbox, job->request->source, job->request->mount_point,
 		                    job->container_id, on_image, job, &job->pull, &err);
 	if (r < 0)
@@ -324,7 +320,7 @@ static void on_step(struct loop_source *src, void *data)
 static int check_request(const Grpc__Storage *req, const struct storage_driver **driver,
                          struct error *err)
 {
-	*driver = storage_driver_find(req->driver);
+	*driver = storage_driver_of(req);
 	if (!*driver)
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "storage %s: no driver \"%s\"",
 		                      req->mount_point, req->driver);

@@ -25,8 +25,10 @@ struct storage {
 	struct image_root *image;
 	/* Several layers: where they are mounted; NULL otherwise. */
 	char *layers;
-	size_t n_layers;
 	struct storage_refresh *refresh; /* NULL: what was mounted stays as it is */
+	struct helper *undo;             /* unmounts it, whatever memory is left then */
+	void (*dropped)(void *data);
+	void *data;
 };
 
 struct storage_job;
@@ -53,8 +55,9 @@ int storage_add(struct sandbox *s, struct storage_list *list, const char *contai
 /* Makes it end soon: done is called with an error, and nothing is left. NULL is fine. */
 void storage_cancel(struct storage_job *job);
 
-/* Gives a reference back; the last unmounts in a helper. done (may be NULL) runs after that. */
-void storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data);
+/* Gives a reference back. True: it was the last, the storage is being unmounted in a helper, and
+ * done (may be NULL) runs after that, never from within. False: there is nothing to wait for. */
+bool storage_drop(struct sandbox *s, struct storage *storage, void (*done)(void *data), void *data);
 
 /* Remounts what is there (UpdateEphemeralMounts): runs in a helper. */
 int storage_remount_ephemeral(const Grpc__Storage *request, struct error *err);

@@ -42,6 +42,17 @@ bool storage_is_mounted(const char *target, const char *fstype)
 	return found;
 }
 
+int storage_mounts_at(const char *target, struct error *err)
+{
+	_cleanup_mountinfo_ struct mountinfo m = {0};
+	struct mountinfo_entry e;
+	int n = 0, r = mountinfo_open(&m, err);
+
+	while (r == 0 && mountinfo_next(&m, &e))
+		n += strcmp(e.point, target) == 0;
+	return r < 0 ? r : n;
+}
+
 static int make_file(const char *path, struct error *err)
 {
 	_cleanup_free_ char *parent = strdup(path);

@@ -18,6 +18,9 @@ int storage_mount(const char *source, const char *target, const char *fstype, ch
 /* Is something of this type mounted there? NULL: of any type. */
 bool storage_is_mounted(const char *target, const char *fstype);
 
+/* How many mounts lie there, one over the other. */
+int storage_mounts_at(const char *target, struct error *err);
+
 /* The value of "key=value", the last one; NULL when absent. */
 const char *storage_option(char *const *options, size_t n, const char *key);
 
