@@ -12,5 +12,6 @@ $(eval $(call fuzz_target,fuzz-agent-request,tests/fuzz/fuzz-agent-request.c,$(A
 $(eval $(call unit_test,test-agent-policy,tests/unit/test-agent-policy.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-mirror,tests/unit/test-mirror.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-pause,tests/unit/test-pause.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
+$(eval $(call unit_test,test-container-spec,tests/unit/test-container-spec.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-layers,tests/unit/test-layers.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call fuzz_target,fuzz-layer-options,tests/fuzz/fuzz-layer-options.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
