@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -16,7 +17,6 @@
 #include "lib/base/fs.h"
 
 #define TRACEFS     "/sys/kernel/tracing"
-#define MAX_LINKS   8
 #define WARNING_MAX 256
 
 #define BIT(kind)  (1u << (kind))
@@ -144,12 +144,25 @@ static int attach(struct loaded *l, struct error *err)
 	return 0;
 }
 
+/* Mapped, so that it can be read without a system call (confine.h). */
+static int map_counter(struct loaded *l, struct error *err)
+{
+	struct bpf_map *map = section(l->object, ".bss");
+	void *at;
+
+	if (!map || bpf_map__value_size(map) != sizeof(*l->lost))
+		return error_set(err, EINVAL, "the programs for the kernel have no counter");
+	at = mmap(NULL, sizeof(*l->lost), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	if (at == MAP_FAILED)
+		return failed(err, -errno, "mapping the programs' counter");
+	l->lost = at;
+	return 0;
+}
+
 static int load(struct loaded *l, const struct trace_config *config, loaded_fn fn, void *data,
                 struct error *err)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "kihon");
-	struct bpf_map *counter;
-	size_t size = 0;
 	int r;
 
 	l->object =
@@ -162,10 +175,9 @@ static int load(struct loaded *l, const struct trace_config *config, loaded_fn f
 	r = bpf_object__load(l->object);
 	if (r < 0)
 		return failed(err, r, "loading programs into the kernel");
-	counter = section(l->object, ".bss");
-	l->lost = counter ? bpf_map__initial_value(counter, &size) : NULL;
-	if (!l->lost || size != sizeof(*l->lost))
-		return error_set(err, EINVAL, "the programs for the kernel have no counter");
+	r = map_counter(l, err);
+	if (r < 0)
+		return r;
 	l->ring =
 	    ring_buffer__new(bpf_object__find_map_fd_by_name(l->object, "ring"), fn, data, NULL);
 	if (!l->ring)
@@ -201,6 +213,8 @@ void loaded_free(struct loaded *l)
 	for (size_t i = 0; i < N_WANTED; i++)
 		bpf_link__destroy(l->links[i]);
 	ring_buffer__free(l->ring);
+	if (l->lost)
+		munmap((void *)l->lost, sizeof(*l->lost));
 	bpf_object__close(l->object);
 	free(l);
 }

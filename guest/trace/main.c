@@ -25,6 +25,8 @@
 /* Lines that wait to be written; what comes while they are full waits in the ring. */
 #define OUTPUT_HIGH  (64u << 10)
 #define OUTPUT_LIMIT (OUTPUT_HIGH + TRACE_LINE_MAX)
+/* A control group that never had a process tells nobody when it is removed: look now and then. */
+#define EMPTY_MS 1000
 
 struct trace_data {
 	const char *cgroup, *pidns, *kinds;
@@ -95,12 +97,12 @@ static void follow(struct tracer *t)
 	for (;;) {
 		bool ended;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, t->target.populated ? -1 : EMPTY_MS) < 0 && errno != EINTR)
 			return;
 		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return;
 		/* First whether it has ended, then what came before. */
-		ended = fds[1].revents && target_ended(&t->target);
+		ended = (fds[1].revents || !t->target.populated) && target_ended(&t->target);
 		if (!pass_on(t))
 			return;
 		if (ended)

@@ -132,6 +132,20 @@ void runtime_dir_free(struct runtime_dir *d)
 	*d = (struct runtime_dir)RUNTIME_DIR_INIT;
 }
 
+int runtime_dir_find(const char *id, char **path, struct error *err)
+{
+	_cleanup_free_ char *base = base_path();
+	_cleanup_free_ char *dir = base ? str_printf("%s/%s", base, id) : NULL;
+
+	if (!dir)
+		return error_set(err, ENOMEM, "no memory for the runtime folder");
+	if (!*id || id[strspn(id, "0123456789abcdef")] || !fs_exists(dir))
+		return error_set_kind(err, ERROR_USAGE, ENOENT, "no guest '%s' runs here (in %s)",
+		                      id, base);
+	*path = steal_ptr(&dir);
+	return 0;
+}
+
 int runtime_dir_unnamed_file(const struct runtime_dir *d, const void *data, size_t size,
                              struct error *err)
 {

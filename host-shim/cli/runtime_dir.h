@@ -28,6 +28,9 @@ int runtime_dir_new(struct runtime_dir *d, struct error *err);
 void runtime_dir_free(struct runtime_dir *d);
 #define _cleanup_runtime_dir_ __attribute__((cleanup(runtime_dir_free)))
 
+/* The folder of a guest that runs, by its id, into fresh memory. -ENOENT: there is none. */
+int runtime_dir_find(const char *id, char **path, struct error *err);
+
 /* A file in the folder, mode 0600, with these bytes, that has no name any more: the
  * descriptor (read-only) is all there is of it. For secrets on their way to a guest. */
 int runtime_dir_unnamed_file(const struct runtime_dir *d, const void *data, size_t size,
