@@ -58,6 +58,21 @@ int guest_memory_add(struct guest_memory *m, uint64_t gpa, uint64_t size, void *
 	return 0;
 }
 
+int guest_memory_add_blocks(struct guest_memory *m, uint64_t gpa, uint64_t size, void *host,
+                            const uint8_t *blocks, unsigned int block_shift, struct error *err)
+{
+	int r = check_range(m, gpa, size, err);
+
+	if (r < 0)
+		return r;
+	insert_region(m, &(struct guest_region){.gpa = gpa,
+	                                        .size = size,
+	                                        .host = host,
+	                                        .blocks = blocks,
+	                                        .block_shift = block_shift});
+	return 0;
+}
+
 int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd, uint64_t offset,
                      bool readonly, struct error *err)
 {
@@ -113,12 +128,24 @@ static const struct guest_region *find_region(const struct guest_memory *m, uint
 	return NULL;
 }
 
+/* How many bytes are there from `at` on, without a gap; counting ends once it is `want`. */
+static uint64_t bytes_from(const struct guest_region *r, uint64_t at, uint64_t want)
+{
+	uint64_t end = at;
+
+	if (!r->blocks)
+		return r->size - at;
+	while (end < r->size && end - at < want && r->blocks[end >> r->block_shift])
+		end = ((end >> r->block_shift) + 1) << r->block_shift;
+	return end - at;
+}
+
 void *guest_memory_ptr(const struct guest_memory *m, uint64_t gpa, uint64_t size,
                        enum guest_access access)
 {
 	const struct guest_region *r = find_region(m, gpa, access);
 
-	if (!r || size == 0 || size > r->size - (gpa - r->gpa))
+	if (!r || size == 0 || size > bytes_from(r, gpa - r->gpa, size))
 		return NULL;
 	return r->host + (gpa - r->gpa);
 }
@@ -136,7 +163,9 @@ int guest_memory_iov(const struct guest_memory *m, uint64_t gpa, uint64_t size,
 			return -EFAULT;
 		if (n == max)
 			return -ENOSPC;
-		left = r->size - (gpa - r->gpa);
+		left = bytes_from(r, gpa - r->gpa, size);
+		if (left == 0)
+			return -EFAULT;
 		take = size < left ? size : left;
 		iov[n++] = (struct iovec){r->host + (gpa - r->gpa), (size_t)take};
 		size -= take;

@@ -25,6 +25,10 @@ struct guest_region {
 	uint64_t size; /* bytes, never 0 */
 	uint8_t *host; /* where it is mapped here */
 	bool readonly;
+	/* NULL: all of it is there; else a byte for each block of 1 << block_shift bytes, 0 while
+	 * the block is not the guest's (virtio 1.2 §5.15: unplugged). */
+	const uint8_t *blocks;
+	unsigned int block_shift;
 	void *map; /* what to unmap at the end; NULL: the memory is the caller's */
 	size_t map_size;
 };
@@ -38,6 +42,11 @@ struct guest_memory {
  * -ENOSPC: GUEST_MEMORY_REGIONS_MAX reached. */
 int guest_memory_add(struct guest_memory *m, uint64_t gpa, uint64_t size, void *host, bool readonly,
                      struct error *err);
+
+/* As guest_memory_add(), for memory of which only some blocks are there; `blocks` may change at any
+ * time between calls from the same thread. size is whole blocks. */
+int guest_memory_add_blocks(struct guest_memory *m, uint64_t gpa, uint64_t size, void *host,
+                            const uint8_t *blocks, unsigned int block_shift, struct error *err);
 
 /* Maps `size` bytes of the file from `offset` (any alignment) and adds them. The file must
  * be that long now. fd stays the caller's and may be closed at once. */
