@@ -54,7 +54,8 @@ setup() {
 
 teardown() {
 	local d
-	for d in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$FILES/" 'index($2, dir) == 1 { print $1 }'); do
+	for d in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$BATS_RUN_TMPDIR/" 'index($2, dir) == 1 { print $1 }'); do
+		partx -d "$d" 2>/dev/null # or they would stay with the number
 		losetup -d "$d"
 	done
 }
@@ -123,7 +124,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 		dev=$(attach -r -P $FILES/disk)
 		run_all c1 -e "$(part $dev 1; part $dev 2; part $dev 3)" /bin/sh -c "$SHOW"
 		echo "no partitions known"
-		losetup -d $dev
+		partx -d $dev; losetup -d $dev
 		dev=$(attach -r $FILES/disk)
 		run_all c1 -e "$(part $dev 1; part $dev 2; part $dev 3)" /bin/sh -c "$SHOW"
 		nothing_left
@@ -188,6 +189,52 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has 'gives no layers'
 	has 'neither upper nor lower'
 	has 'did not appear'
+}
+
+@test "128 layers, partitions of one disk: mounted, shown, gone" {
+	local i sectors text=$'label: gpt\n' at=2048
+	cd "$BATS_TEST_TMPDIR" || return
+	truncate -s 64M many
+	for ((i = 1; i <= 127; i++)); do
+		mkdir -p "$i/etc" && echo "$i" >"$i/etc/n$i" && echo "$i" >"$i/etc/top"
+		mkfs.erofs --quiet "$i.erofs" "$i" >/dev/null
+	done
+	cp "$FILES/base.erofs" 128.erofs
+	for ((i = 1; i <= 128; i++)); do
+		truncate -s %4096 "$i.erofs"
+		sectors=$(($(stat -c %s "$i.erofs") / 512))
+		text+="start=$at, size=$sectors"$'\n'
+		dd if="$i.erofs" of=many bs=512 seek=$at conv=notrunc status=none
+		at=$((at + sectors))
+	done
+	printf '%s' "$text" | PATH=$PATH:/sbin:/usr/sbin sfdisk -q many >/dev/null
+	MANY=$PWD/many inside '
+		agent_start; sandbox
+		dev=$(attach -r $MANY)
+		all=$(for ((i = 1; i <= 128; i++)); do part $dev $i; done)
+		run_all c1 -e "$all" /bin/sh -c "ls /etc | grep -c ^n; cat /etc/top"
+		nothing_left
+		partx -d $dev
+		finish'
+	has $'128\n1\nexit 0'
+}
+
+@test "a root file system or a verified disk is not another one's" {
+	inside '
+		agent_start; sandbox
+		container c1 -e "$(lower $(attach -r $FILES/base.erofs))" /bin/sh
+		container c2 -e "$(lower $(attach -r $FILES/top.erofs))" /bin/sh && echo shared
+		container c2 -e "$(storage blk $(attach -r $FILES/top.erofs) erofs ro X-kata.dmverity.roothash=$(printf %064d 1))" /bin/sh && echo shared
+		remove c1
+		V="X-kata.dmverity.roothash=$(printf %064d 1)"
+		refused c1 -e "$(storage virtio-fs share virtiofs ro $V)" /bin/sh
+		refused c1 -e "$(storage local none local X-kata.dmverity-enabled=true)" /bin/sh
+		refused c1 -e "$(storage blk /dev/loop0 erofs ro $V | sed s,rootfs,..,)" /bin/sh
+		nothing_left; finish' 2>&1
+	hasnt shared
+	[ "$(grep -c 'is there already, and is another one' <<<"$output")" -eq 2 ]
+	[ "$(grep -c 'dm-verity cannot protect' <<<"$output")" -eq 2 ]
+	has 'must be an absolute path'
 }
 
 @test "ten thousand layers" {

@@ -65,10 +65,12 @@ int layer_partition_node(const char *sysfs, int disk_fd, const char *device,
 	r = read_sectors(sysfs, name, "start", &start);
 	if (r == -ENOENT) {
 		r = add_partition(disk_fd, p);
-		/* EBUSY: somebody else's helper was faster. */
-		return r < 0 && r != -EBUSY
-		           ? error_errno(err, -r, "adding partition %u of %s", p->number, device)
-		           : 0;
+		if (r == 0)
+			return 0;
+		/* EBUSY: another helper was faster, or there is something else in its place. */
+		if (r != -EBUSY || read_sectors(sysfs, name, "start", &start) < 0)
+			return error_errno(err, -r, "adding partition %u of %s", p->number, device);
+		r = 0;
 	}
 	if (r == 0)
 		r = read_sectors(sysfs, name, "size", &size);

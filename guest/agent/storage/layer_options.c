@@ -274,6 +274,21 @@ bool layer_options_is_layer(const char *driver, char *const *options, size_t n)
 	return false;
 }
 
+const char *layer_options_root_hash(char *const *options, size_t n)
+{
+	const char *found = "";
+
+	for (size_t i = 0; i < n; i++) {
+		const char *value = value_of(options[i], VERITY_PREFIX ".roothash");
+
+		if (value)
+			return value;
+		if (str_starts(options[i], VERITY_PREFIX))
+			found = "?";
+	}
+	return found;
+}
+
 int layer_options_parse(const char *driver, const char *fstype, char *const *options, size_t n,
                         struct layer_options *out, struct error *err)
 {

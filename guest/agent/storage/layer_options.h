@@ -63,6 +63,10 @@ int layer_options_parse(const char *driver, const char *fstype, char *const *opt
 /* Whether it is a layer, of any kind, right or wrong. */
 bool layer_options_is_layer(const char *driver, char *const *options, size_t n);
 
+/* The root hash that the options name, as they have it; "" when none is named. A word about
+ * dm-verity without one counts as "?", which is no root hash. */
+const char *layer_options_root_hash(char *const *options, size_t n);
+
 /* A directory to be made before layers are stacked. */
 struct layer_mkdir {
 	bool in_lower;    /* "{{ mount 1 }}": the topmost lower layer */

@@ -65,6 +65,10 @@ static int make(struct storage_job *job, struct error *err)
 	st->mounted = !job->driver->directory;
 	if (job->group && !(st->layers = strdup(job->group->base)))
 		return error_set(err, ENOMEM, "out of memory for a storage");
+	st->root_hash =
+	    strdup(layer_options_root_hash(job->request->options, job->request->n_options));
+	if (!st->root_hash)
+		return error_set(err, ENOMEM, "out of memory for a storage");
 	return helper_reserve(job->sandbox->loop, &st->undo, err);
 }
 
@@ -76,6 +80,7 @@ static void storage_free(struct storage *st)
 	storage_refresh_stop(st->refresh);
 	image_root_free(st->image);
 	free(st->layers);
+	free(st->root_hash);
 	free(st->mount_point);
 	free(st);
 }
@@ -324,7 +329,13 @@ static int check_request(const Grpc__Storage *req, const struct storage_driver *
 	if (!*driver)
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "storage %s: no driver \"%s\"",
 		                      req->mount_point, req->driver);
-	if (req->mount_point[0] != '/' || strstr(req->mount_point, "/../"))
+	if (!(*driver)->block && *layer_options_root_hash(req->options, req->n_options))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "storage %s: dm-verity cannot protect what the driver \"%s\" "
+		                      "gives",
+		                      req->mount_point, req->driver);
+	if (req->mount_point[0] != '/' || strstr(req->mount_point, "/../") ||
+	    str_ends(req->mount_point, "/.."))
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "storage mount point \"%s\" must be an absolute path",
 		                      req->mount_point);
@@ -341,6 +352,20 @@ bool storage_list_more(struct storage_list *list)
 	while (list->had_layers && list->next < list->n && is_layer(list->v[list->next]))
 		list->next++;
 	return list->next < list->n;
+}
+
+/* What is there already may be had again, unless somebody else's layers would pass for these, or
+ * something that nobody verified for what this root hash stands for. */
+static int check_present(const struct storage_job *job, struct error *err)
+{
+	const Grpc__Storage *req = job->request;
+
+	if (!job->group && !job->present->layers &&
+	    strcmp(layer_options_root_hash(req->options, req->n_options),
+	           job->present->root_hash) == 0)
+		return 1;
+	return error_set(err, EBUSY, "storage %s is there already, and is another one",
+	                 req->mount_point);
 }
 
 /* What the next of the list is: a storage, or all layers that there are. */
@@ -380,7 +405,7 @@ int storage_add(struct sandbox *s, struct storage_list *list, const char *contai
 	r = take_next(job, list, err);
 	if (r == 0) {
 		job->present = find(s, job->request->mount_point);
-		r = job->present ? 1 : wait_next(job, err);
+		r = job->present ? check_present(job, err) : wait_next(job, err);
 	}
 	if (r == 1)
 		r = loop_add_timer(s->loop, 0, on_step, job, &job->step, err);

@@ -25,6 +25,7 @@ struct storage {
 	struct image_root *image;
 	/* Several layers: where they are mounted; NULL otherwise. */
 	char *layers;
+	char *root_hash;                 /* of what dm-verity protects; "": nothing is */
 	struct storage_refresh *refresh; /* NULL: what was mounted stays as it is */
 	struct helper *undo;             /* unmounts it, whatever memory is left then */
 	void (*dropped)(void *data);

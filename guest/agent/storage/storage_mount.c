@@ -140,34 +140,51 @@ int storage_mount(const char *source, const char *target, const char *fstype, ch
 	return mount_attach(mnt, at, target, err);
 }
 
-/* Unmounts the last mount that lies below; 1: there is none, 0: done, negative: it stays. */
-static int unmount_last_below(const char *path)
+static bool is_below(const char *point, const char *path, size_t n)
+{
+	return strncmp(point, path, n) == 0 && (point[n] == '/' || point[n] == '\0');
+}
+
+/* Unmounts, from the last one back, what lies below now: hundreds of layers are read about once.
+ * Returns how many went; negative: none, and something stays. */
+static int unmount_round(const char *path)
 {
 	_cleanup_mountinfo_ struct mountinfo m = {0};
-	_cleanup_free_ char *last = NULL;
-	size_t n = strlen(path);
+	_cleanup_free_ const char **points = NULL;
 	struct mountinfo_entry e;
+	size_t n = 0, room = 0;
+	int done = 0, r = 0;
 
 	if (mountinfo_open(&m, NULL) < 0)
 		return -EIO;
 	while (mountinfo_next(&m, &e)) {
-		if (strncmp(e.point, path, n) != 0 || (e.point[n] != '/' && e.point[n] != '\0'))
+		if (!is_below(e.point, path, strlen(path)))
 			continue;
-		free(last);
-		last = strdup(e.point);
-		if (!last)
-			return -ENOMEM;
+		if (n == room) {
+			const char **more = realloc(points, (2 * room + 16) * sizeof(*points));
+
+			if (!more)
+				return -ENOMEM;
+			points = more;
+			room = 2 * room + 16;
+		}
+		points[n++] = e.point;
 	}
-	if (!last)
-		return 1;
-	return umount2(last, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	while (n-- > 0) {
+		if (umount2(points[n], MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+			done++;
+		else
+			r = -errno;
+	}
+	return done ? done : r;
 }
 
 unsigned int storage_unmount_below(const char *path)
 {
 	int r;
 
-	while ((r = unmount_last_below(path)) == 0)
+	/* With a mount goes what lies on it: another round tells whether that is so. */
+	while ((r = unmount_round(path)) > 0)
 		;
 	return r < 0;
 }
