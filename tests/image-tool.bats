@@ -142,7 +142,7 @@ build() { "$TOOL" build --kernel "$KERNEL" "$@"; }
 	run "$TOOL" build
 	one_line 2 '-o DIR'
 	run build -q --profile nope -o x
-	one_line 2 "'nope'; profiles: container, debug, unikernel"
+	one_line 2 "'nope'; profiles: container, debug, trace, unikernel"
 	run build -q --profile ../../etc/passwd -o x
 	[ "$status" -eq 2 ]
 	[ ! -e x ]

@@ -217,7 +217,7 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 	[ "$(sed -n "$(jq '.fragments[0].line' j)p" "$file/pmem.config")" = CONFIG_FS_DAX=y ]
 	tool --why INOTIFY_USER --json | jq -r '.fragments[] | "\(.fragment) \(.value): \(.profiles // "") / \(.overridden_in // "")"' >got
 	diff - got <<-'END'
-		base y: container debug / kvm-host unikernel unikernel-disk unikernel-net unikernel-q35 unikernel-server
+		base y: container debug trace / kvm-host unikernel unikernel-disk unikernel-net unikernel-q35 unikernel-server
 		server y: unikernel-q35 unikernel-server / 
 		size n: kvm-host unikernel unikernel-disk unikernel-net / unikernel-q35 unikernel-server
 	END
