@@ -104,9 +104,27 @@ static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 	return boot_words_join(&words);
 }
 
+static bool has_net(const struct guest_options *o, const char *vmm)
+{
+	/* Only who asks for a network hears that the built-in monitor has none. */
+	return o->net ? strcmp(o->net, "none") != 0 : strcmp(vmm, "builtin") != 0;
+}
+
+/* The built-in monitor where nothing is missed that it has not. */
+static const char *choose_vmm(const struct guest *g, const struct guest_options *o)
+{
+	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine && o->net &&
+	           strcmp(o->net, "none") == 0 && !g->image.program;
+
+	if (o->vmm)
+		return o->vmm;
+	return can ? "builtin" : "qemu";
+}
+
 static int make_hypervisor(struct guest *g, const struct guest_options *o,
                            const struct guest_setup *s, struct error *err)
 {
+	const char *vmm = choose_vmm(g, o);
 	struct hypervisor_config c = {
 	    .name = s->name,
 	    .runtime_dir = g->dir.path,
@@ -124,8 +142,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .root_words_blk = g->image.words_blk,
 	    .root_words_pmem = g->image.words_pmem,
 	    .cmdline = g->cmdline,
-	    .net =
-	        o->net && strcmp(o->net, "none") == 0 ? HYPERVISOR_NET_NONE : HYPERVISOR_NET_USER,
+	    .net = has_net(o, vmm) ? HYPERVISOR_NET_USER : HYPERVISOR_NET_NONE,
 	    .exit_port = s->exit_port,
 	    .no_vsock = s->no_vsock,
 	    .guest_cid = GUEST_CID,
@@ -136,7 +153,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 		return error_set_kind(err, ERROR_INPUT, ENOENT,
 		                      "%s has neither rootfs.erofs nor rootfs.initrd",
 		                      g->image.path);
-	return hypervisor_new(&g->hv, g->loop, NULL, &c, &e, err);
+	return hypervisor_new(&g->hv, g->loop, vmm, &c, &e, err);
 }
 
 int guest_new(struct guest **out, struct loop *loop, const struct guest_options *o,

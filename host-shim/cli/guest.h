@@ -21,7 +21,7 @@
 #define EXIT_USAGE 2
 
 struct guest_options {
-	const char *machine, *accel, *net, *append;
+	const char *vmm, *machine, *accel, *net, *append;
 	uint32_t cpus;
 	uint64_t memory, timeout; /* bytes, ms */
 	bool verbose;
@@ -43,6 +43,14 @@ struct guest_options {
 	     "SIZE",                                                                               \
 	     NULL,                                                                                 \
 	     "memory of the guest: 64M, 2G (default 512M);\nthe image's files are kept in it"},    \
+	    {"vmm",                                                                                \
+	     0,                                                                                    \
+	     OPTION_ENUM,                                                                          \
+	     offsetof(type, member.vmm),                                                           \
+	     "NAME",                                                                               \
+	     "builtin|qemu",                                                                       \
+	     "what runs the guest: builtin, on a KVM that can run Linux, without --net user;\n"    \
+	     "qemu. Default: builtin where it can, with --net none; else qemu"},                   \
 	    {"machine",                                                                            \
 	     0,                                                                                    \
 	     OPTION_ENUM,                                                                          \

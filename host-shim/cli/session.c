@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host-shim/cli/output.h"
+#include "host-shim/cli/out_stream.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
 /* Bytes of one read or write of a stream, as Kata's runtimes use. */
@@ -17,7 +17,7 @@
 struct stream {
 	struct session *session;
 	const char *method; /* ReadStdout or ReadStderr */
-	struct output *output;
+	struct out_stream *output;
 	bool ended;
 };
 
@@ -91,7 +91,7 @@ static void on_read(const struct rpc_result *result, void *data)
 
 	if (!reply || reply->data.len == 0)
 		stream_ended(st);
-	else if (output_put(st->output, reply->data.data, reply->data.len) < 0)
+	else if (out_stream_put(st->output, reply->data.data, reply->data.len) < 0)
 		finish(st->session, -ENOMEM, "no memory for the container's output");
 }
 
@@ -273,8 +273,8 @@ static int start_stream(struct session *s, int i, const char *method, struct err
 
 	st->session = s;
 	st->method = method;
-	r = output_new(&st->output, s->loop, i == 0 ? STDOUT_FILENO : STDERR_FILENO, on_written, st,
-	               err);
+	r = out_stream_new(&st->output, s->loop, i == 0 ? STDOUT_FILENO : STDERR_FILENO, on_written,
+	                   st, err);
 	return r < 0 ? r : read_more(st, err);
 }
 
@@ -328,6 +328,6 @@ void session_free(struct session *s)
 		return;
 	session_stop(s);
 	for (int i = 0; i < 2; i++)
-		output_free(s->streams[i].output);
+		out_stream_free(s->streams[i].output);
 	free(s);
 }

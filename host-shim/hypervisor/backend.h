@@ -36,3 +36,4 @@ void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t
 void hypervisor_take_end(struct hypervisor *hv, bool failed, const char *text);
 
 extern const struct hypervisor_ops qemu_backend;
+extern const struct hypervisor_ops builtin_backend;

@@ -9,7 +9,7 @@
 
 #include "host-shim/hypervisor/backend.h"
 
-static const struct hypervisor_ops *const back_ends[] = {&qemu_backend};
+static const struct hypervisor_ops *const back_ends[] = {&qemu_backend, &builtin_backend};
 
 static const struct hypervisor_ops *find_back_end(const char *name)
 {

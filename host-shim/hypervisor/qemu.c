@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host-shim/hypervisor/backend.h"
+#include "host-shim/hypervisor/child.h"
 #include "host-shim/hypervisor/kernel_file.h"
 #include "host-shim/hypervisor/qemu_args.h"
 #include "host-shim/hypervisor/tsc.h"
@@ -62,21 +63,6 @@ static int find_program(const char *name)
 	return -ENOENT;
 }
 
-static int check_file(const char *what, const char *path, struct error *err)
-{
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (!path)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, errno, "%s %s", what, path);
-	if (!S_ISREG(st.st_mode))
-		return error_set_kind(err, ERROR_INPUT, EINVAL, "%s %s is not a file", what, path);
-	return 0;
-}
-
 static int check(struct hypervisor *hv, struct error *err)
 {
 	struct qemu *q = qemu_of(hv);
@@ -94,12 +80,12 @@ static int check(struct hypervisor *hv, struct error *err)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "there is no machine \"%s\" (there are microvm and q35)",
 		                      hv->config.machine);
-	r = check_file("kernel", hv->config.kernel, err);
+	r = child_check_file("kernel", hv->config.kernel, err);
 	if (r == 0)
 		r = kernel_file_check(hv->config.kernel, err);
 	if (r == 0)
-		r = check_file("initrd", hv->config.initrd, err);
-	return r < 0 ? r : check_file("root file system", hv->config.rootfs, err);
+		r = child_check_file("initrd", hv->config.initrd, err);
+	return r < 0 ? r : child_check_file("root file system", hv->config.rootfs, err);
 }
 
 /* ---- the vsock device's process */
@@ -138,15 +124,6 @@ static void vsock_ended(struct loop_source *src, int fd, uint32_t events, void *
 	}
 }
 
-static int watch_process(struct hypervisor *hv, pid_t pid, loop_fd_fn fn, int *pidfd,
-                         struct loop_source **src, struct error *err)
-{
-	*pidfd = process_pidfd_open(pid);
-	if (*pidfd < 0)
-		return error_errno(err, errno, "watching process %d", pid);
-	return loop_add_fd(hv->loop, *pidfd, EPOLLIN, fn, hv, src, err);
-}
-
 static int prepare(struct hypervisor *hv, struct error *err)
 {
 	struct qemu *q = qemu_of(hv);
@@ -164,72 +141,31 @@ static int prepare(struct hypervisor *hv, struct error *err)
 	r = vsock_process_start(&q->vsock, hv->config.guest_cid, q->vsock_path, listen_fd, err);
 	if (r < 0)
 		return r;
-	return watch_process(hv, q->vsock.pid, vsock_ended, &q->vsock_pidfd, &q->vsock_src, err);
+	return child_watch(hv->loop, q->vsock.pid, vsock_ended, hv, &q->vsock_pidfd, &q->vsock_src,
+	                   err);
 }
 
 static int vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err)
 {
-	struct qemu *q = qemu_of(hv);
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = -1;
-	char line[32];
-	int n;
-
-	if (!q->vsock_path)
-		return error_set(err, ENOTCONN, "this guest has no vsock device");
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_errno(err, errno, "making a unix socket");
-	strncpy(a.sun_path, q->vsock_path, sizeof(a.sun_path) - 1); /* vsock_bind() checked it */
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return error_errno(err, errno, "connecting to %s", q->vsock_path);
-	n = snprintf(line, sizeof(line), "CONNECT %u\n", port);
-	if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
-		return error_errno(err, errno, "writing to %s", q->vsock_path);
-	return steal_fd(&fd);
+	return child_vsock_connect(qemu_of(hv)->vsock_path, port, err);
 }
 
 /* ---- while it runs */
 
-/* Reads what is there into `b`; false at the end of the stream. */
-static bool read_some(int fd, struct buffer *b, size_t keep)
-{
-	uint8_t chunk[4096];
-	ssize_t n = read(fd, chunk, sizeof(chunk));
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (b->size + (size_t)n > keep)
-		buffer_clear(b);
-	buffer_append(b, chunk, (size_t)n);
-	return n > 0;
-}
-
-static void drop(struct loop_source **src, int *fd)
-{
-	loop_source_free(*src);
-	*src = NULL;
-	close_fd(fd);
-}
-
 static void on_console(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct qemu *q = data;
-	uint8_t chunk[4096];
-	ssize_t n = read(fd, chunk, sizeof(chunk));
 
-	if (n > 0)
-		hypervisor_take_console(&q->hv, chunk, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		drop(&q->console_src, &q->console);
+	if (!child_read_console(fd, &q->hv))
+		child_drop(&q->console_src, &q->console);
 }
 
 static void on_errors(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct qemu *q = data;
 
-	if (!read_some(fd, &q->stderr_text, STDERR_KEPT)) {
-		drop(&q->errors_src, &q->errors);
+	if (!child_read(fd, &q->stderr_text, STDERR_KEPT)) {
+		child_drop(&q->errors_src, &q->errors);
 		return;
 	}
 	/* It would boot on with a guest that nobody can talk to. */
@@ -241,7 +177,7 @@ static void on_errors(struct loop_source *src, int fd, uint32_t events, void *da
 static void on_exit_port(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct qemu *q = data;
-	bool more = read_some(fd, &q->exit_text, EXIT_LINE_MAX);
+	bool more = child_read(fd, &q->exit_text, EXIT_LINE_MAX);
 	const char *text = buffer_cstr(&q->exit_text), *end = strchr(text, '\n');
 	_cleanup_free_ char *number = NULL;
 	uint32_t status;
@@ -252,7 +188,7 @@ static void on_exit_port(struct loop_source *src, int fd, uint32_t events, void 
 			q->hv.exit_status = (int)status;
 	}
 	if (!more)
-		drop(&q->exit_src, &q->exit_port);
+		child_drop(&q->exit_src, &q->exit_port);
 }
 
 /* Drains what the pipes still hold after the process ended. */
@@ -264,7 +200,7 @@ static void drain(struct qemu *q)
 	if (q->exit_src)
 		on_exit_port(q->exit_src, q->exit_port, EPOLLIN, q);
 	if (q->errors_src)
-		read_some(q->errors, &q->stderr_text, STDERR_KEPT);
+		child_read(q->errors, &q->stderr_text, STDERR_KEPT);
 }
 
 /* QEMU's own last word, without its name. */
@@ -323,25 +259,13 @@ static void close_ends(struct ends *e)
 	close_fd(&e->errors);
 }
 
-static int make_pair(int *ours, int *theirs, struct error *err)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
-	    fs_set_nonblock(pair[0], true) < 0)
-		return error_errno(err, errno, "making a socket pair");
-	*ours = pair[0];
-	*theirs = pair[1];
-	return 0;
-}
-
 static int make_ends(struct qemu *q, struct ends *e, struct error *err)
 {
 	int pipe_fds[2], r;
 
-	r = make_pair(&q->console, &e->console, err);
+	r = child_make_pair(&q->console, &e->console, err);
 	if (r == 0 && q->hv.config.exit_port)
-		r = make_pair(&q->exit_port, &e->exit_port, err);
+		r = child_make_pair(&q->exit_port, &e->exit_port, err);
 	if (r < 0)
 		return r;
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -409,7 +333,7 @@ static int start(struct hypervisor *hv, struct error *err)
 	/* Ours no more: when QEMU ends, the device must see its socket close. */
 	close_fd(&q->vsock.fd);
 	if (r == 0)
-		r = watch_process(hv, q->pid, qemu_ended, &q->pidfd, &q->pid_src, err);
+		r = child_watch(hv->loop, q->pid, qemu_ended, hv, &q->pidfd, &q->pid_src, err);
 	return r < 0 ? r : watch_ends(q, err);
 }
 
@@ -421,27 +345,17 @@ static void stop(struct hypervisor *hv)
 		process_pidfd_send(q->pidfd, SIGKILL);
 }
 
-static void kill_and_wait(pid_t *pid)
-{
-	if (*pid <= 0)
-		return;
-	kill(*pid, SIGKILL);
-	while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	*pid = 0;
-}
-
 static void release(struct hypervisor *hv)
 {
 	struct qemu *q = qemu_of(hv);
 
-	drop(&q->pid_src, &q->pidfd);
-	drop(&q->vsock_src, &q->vsock_pidfd);
-	kill_and_wait(&q->pid);
-	kill_and_wait(&q->vsock.pid);
-	drop(&q->console_src, &q->console);
-	drop(&q->exit_src, &q->exit_port);
-	drop(&q->errors_src, &q->errors);
+	child_drop(&q->pid_src, &q->pidfd);
+	child_drop(&q->vsock_src, &q->vsock_pidfd);
+	child_kill(&q->pid);
+	child_kill(&q->vsock.pid);
+	child_drop(&q->console_src, &q->console);
+	child_drop(&q->exit_src, &q->exit_port);
+	child_drop(&q->errors_src, &q->errors);
 	close_fd(&q->vsock.fd);
 	close_fd(&q->vsock.errors);
 	if (q->vsock_path)

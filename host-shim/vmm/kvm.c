@@ -79,11 +79,11 @@ static int make_machine(struct kvm *k, bool pit, struct error *err)
 	return 0;
 }
 
-int kvm_open(struct kvm *k, bool pit, struct error *err)
+int kvm_open(struct kvm *k, int fd, bool pit, struct error *err)
 {
 	int r;
 
-	k->dev = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	k->dev = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (k->dev < 0) {
 		r = error_errno(err, errno, "opening /dev/kvm");
 		if (err)

@@ -22,9 +22,10 @@ struct kvm {
 		.dev = -1, .vm = -1                                                                \
 	}
 
-/* Opens /dev/kvm and makes a machine with interrupt controllers; -ENOTSUP names what the kernel
- * lacks. pit: a timer of the PC too, for guests without a TSC deadline timer. */
-int kvm_open(struct kvm *k, bool pit, struct error *err);
+/* Makes a machine with interrupt controllers on /dev/kvm, which is `fd` (copied) or opened when
+ * that is -1; -ENOTSUP names what the kernel lacks. pit: a timer of the PC too, for guests without
+ * a TSC deadline timer. */
+int kvm_open(struct kvm *k, int fd, bool pit, struct error *err);
 void kvm_close(struct kvm *k); /* fine twice */
 
 /* Makes all regions of the memory visible to the guest, read-only ones as such. Once. */

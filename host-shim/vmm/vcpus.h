@@ -20,7 +20,7 @@
 
 #define VCPUS_MAX       32
 #define VCPU_EXITS      40 /* reasons that are counted: KVM_EXIT_* */
-#define VCPU_STACK_SIZE (64u << 10)
+#define VCPU_STACK_SIZE (256u << 10)
 
 /* What a processor's thread has to say; the first one of its kind counts. */
 enum vcpu_event {

@@ -77,7 +77,6 @@ static void on_event(void *data)
 	if (vm->state == VM_ENDED)
 		return;
 	vcpus_pause(&vm->vcpus);
-	ports_flush(&vm->ports);
 	vm->state = VM_ENDED;
 	end = (struct vm_end){ends[vm->vcpus.event], vm->vcpus.event_value, vm->vcpus.event_text};
 	vm->events.ended(vm->events.data, &end);
@@ -108,7 +107,7 @@ static int make_ports(struct vm *vm, struct error *err)
 	int r;
 
 	vm->ports.vcpus = &vm->vcpus;
-	vm->ports.console = vm->events.console;
+	vm->ports.console_fd = vm->config.console_fd;
 	vm->ports.panicked = vm->events.panicked;
 	vm->ports.data = vm->events.data;
 	r = ports_init(&vm->ports, vm->loop, &vm->port_bus, err);
@@ -145,7 +144,7 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 	vm->events = *events;
 	vm->memory_fd = -1;
 	vm->kvm = (struct kvm)KVM_INIT;
-	r = kvm_open(&vm->kvm, config->pit, err);
+	r = kvm_open(&vm->kvm, config->kvm_fd, config->pit, err);
 	if (r == 0)
 		r = make_ram(vm, err);
 	if (r == 0)

@@ -28,8 +28,10 @@ struct vm_config {
 	uint32_t cpus;   /* 1 to VM_CPUS_MAX */
 	uint64_t memory; /* bytes; see ram.h for what is allowed, and for the next three */
 	bool shared, huge_pages, prefault;
-	bool no_acpi; /* the kernel has none: MP table and words on the command line instead */
-	bool pit;     /* give the guest the PC's timer */
+	bool no_acpi;   /* the kernel has none: MP table and words on the command line instead */
+	bool pit;       /* give the guest the PC's timer */
+	int kvm_fd;     /* /dev/kvm, stays the caller's; -1: it is opened */
+	int console_fd; /* for the serial port; see output.h; stays the caller's; -1: none */
 	/* First thing on each processor's thread (its jail); negative ends the machine. */
 	int (*enter_vcpu)(void *data);
 	void *enter_data;
@@ -49,7 +51,6 @@ struct vm_end {
 };
 
 struct vm_events {
-	void (*console)(void *data, const uint8_t *bytes, size_t size); /* may be NULL */
 	void (*panicked)(void *data); /* the guest's kernel says so; may be NULL */
 	/* Once; the processors stand still. vm_destroy() may not be called from here. */
 	void (*ended)(void *data, const struct vm_end *end);

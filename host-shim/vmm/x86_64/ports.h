@@ -7,39 +7,25 @@
  */
 #pragma once
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "host-shim/vmm/bus.h"
+#include "host-shim/vmm/devices/output.h"
+#include "host-shim/vmm/devices/serial.h"
 #include "host-shim/vmm/vcpus.h"
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
 
-/* Bytes that wait for the device thread; what comes faster is lost. */
-#define PORTS_CONSOLE_MAX (64u << 10)
-
 struct ports {
 	struct vcpus *vcpus;
-	/* On the device thread; may be NULL. */
-	void (*console)(void *data, const uint8_t *bytes, size_t size);
-	void (*panicked)(void *data);
+	int console_fd;               /* what the serial port prints; -1: there is none */
+	void (*panicked)(void *data); /* on the device thread; may be NULL */
 	void *data;
 
-	int wake_fd, serial_irq; /* eventfds */
-	struct loop_source *wake;
-	pthread_mutex_t lock; /* of what follows */
-	uint8_t registers[8]; /* of the serial port, as written */
-	uint16_t divisor;
-	bool empty_irq; /* the transmitter's interrupt is pending */
-	bool panic;
-	size_t n_waiting;
-	uint8_t waiting[PORTS_CONSOLE_MAX];
+	int serial_irq, panic_fd; /* eventfds */
+	struct loop_source *panic;
+	struct output *output;
+	struct serial *serial;
 };
 
-/* The caller has set vcpus and the callbacks; the rest is 0. */
+/* The caller has set the first four members; the rest is 0. */
 int ports_init(struct ports *p, struct loop *loop, struct bus *bus, struct error *err);
-/* Hands over what still waits, on the device thread. */
-void ports_flush(struct ports *p);
-void ports_free(struct ports *p); /* fine when never initialised */
+void ports_free(struct ports *p); /* fine when ports_init() failed */

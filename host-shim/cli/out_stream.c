@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* output: writes to a descriptor that others share, without blocking the loop. */
-#include "output.h"
+/* out_stream: writes to a descriptor that others share, without blocking the loop. */
+#include "out_stream.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct output {
+struct out_stream {
 	struct loop *loop;
 	int fd;
 	struct loop_source *src; /* NULL: not a thing that polls, a file or /dev/null */
 	struct loop_source *soon;
 	struct buffer held;
 	size_t from;
-	output_done_fn done;
+	out_stream_done_fn done;
 	void *data;
 };
 
-static void finish(struct output *o, int result)
+static void finish(struct out_stream *o, int result)
 {
 	buffer_clear(&o->held);
 	o->from = 0;
@@ -28,7 +28,7 @@ static void finish(struct output *o, int result)
 }
 
 /* One write. False: all is done, or failed, and `o` may be gone by what `done` did. */
-static bool write_some(struct output *o, size_t most)
+static bool write_some(struct out_stream *o, size_t most)
 {
 	size_t left = o->held.size - o->from;
 	ssize_t n = write(o->fd, o->held.data + o->from, left < most ? left : most);
@@ -45,7 +45,7 @@ static bool write_some(struct output *o, size_t most)
 
 static void on_writable(struct loop_source *src, int fd, uint32_t events, void *data)
 {
-	struct output *o = data;
+	struct out_stream *o = data;
 
 	if (o->held.size > o->from) {
 		write_some(o, PIPE_BUF);
@@ -59,16 +59,16 @@ static void on_writable(struct loop_source *src, int fd, uint32_t events, void *
 /* Files: nothing to wait for. A write to a full disk ends it. */
 static void on_soon(struct loop_source *src, void *data)
 {
-	struct output *o = data;
+	struct out_stream *o = data;
 
 	if (write_some(o, SIZE_MAX / 2))
 		loop_set_timer(src, 0);
 }
 
-int output_new(struct output **out, struct loop *loop, int fd, output_done_fn done, void *data,
-               struct error *err)
+int out_stream_new(struct out_stream **out, struct loop *loop, int fd, out_stream_done_fn done,
+                   void *data, struct error *err)
 {
-	struct output *o = calloc(1, sizeof(*o));
+	struct out_stream *o = calloc(1, sizeof(*o));
 
 	if (!o)
 		return error_set(err, ENOMEM, "no memory for an output stream");
@@ -82,7 +82,7 @@ int output_new(struct output **out, struct loop *loop, int fd, output_done_fn do
 	return 0;
 }
 
-int output_put(struct output *o, const void *bytes, size_t size)
+int out_stream_put(struct out_stream *o, const void *bytes, size_t size)
 {
 	buffer_append(&o->held, bytes, size);
 	if (o->held.failed)
@@ -94,7 +94,7 @@ int output_put(struct output *o, const void *bytes, size_t size)
 	return loop_add_timer(o->loop, 0, on_soon, o, &o->soon, NULL);
 }
 
-void output_free(struct output *o)
+void out_stream_free(struct out_stream *o)
 {
 	if (!o)
 		return;

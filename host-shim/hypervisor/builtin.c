@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* builtin: the back end that runs a guest in a process of our own, on KVM. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host-shim/hypervisor/backend.h"
+#include "host-shim/hypervisor/builtin_process.h"
+#include "host-shim/hypervisor/child.h"
+#include "host-shim/hypervisor/kernel_file.h"
+#include "host-shim/vmm/devices/vsock_listen.h"
+#include "host-shim/vmm/vm.h"
+#include "lib/base/process.h"
+#include "lib/base/str.h"
+
+#define ERRORS_KEPT ERROR_TEXT_MAX
+#define DRAIN_MAX   (4u << 20)
+
+struct builtin {
+	struct hypervisor hv;
+	char *vsock_path;
+	pid_t pid;
+	int pidfd, console, control, errors; /* our ends */
+	struct loop_source *pid_src, *console_src;
+	struct buffer errors_text;
+};
+
+static struct builtin *builtin_of(struct hypervisor *hv)
+{
+	return (struct builtin *)hv;
+}
+
+/* ---- before the start */
+
+static int check(struct hypervisor *hv, struct error *err)
+{
+	struct builtin *b = builtin_of(hv);
+	const struct hypervisor_config *c = &hv->config;
+	int r;
+
+	b->pidfd = b->console = b->control = b->errors = -1;
+	if (c->machine)
+		return error_set_kind(
+		    err, ERROR_USAGE, EINVAL,
+		    "--machine is for QEMU: the built-in monitor has one machine");
+	if (c->accel != ACCEL_KVM)
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
+		                      "the built-in monitor needs a KVM that runs Linux, and this "
+		                      "host has none: use --vmm qemu");
+	if (c->net == HYPERVISOR_NET_USER)
+		return error_set_kind(
+		    err, ERROR_USAGE, ENOTSUP,
+		    "the built-in monitor has no user network: use --net none, or "
+		    "--vmm qemu");
+	r = child_check_file("kernel", c->kernel, err);
+	if (r == 0)
+		r = kernel_file_check(c->kernel, err);
+	if (r == 0)
+		r = child_check_file("initrd", c->initrd, err);
+	return r < 0 ? r : child_check_file("root file system", c->rootfs, err);
+}
+
+static void close_fds(struct builtin_fds *f)
+{
+	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,
+	              &f->kernel,  &f->initrd, &f->rootfs,  &f->vsock};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		close_fd(all[i]);
+}
+
+static int open_file(const char *what, const char *path, int *fd, struct error *err)
+{
+	if (!path)
+		return 0;
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? error_errno(err, errno, "%s %s", what, path) : 0;
+}
+
+static int open_files(const struct hypervisor_config *c, struct builtin_fds *f, struct error *err)
+{
+	int r = open_file("kernel", c->kernel, &f->kernel, err);
+
+	if (r == 0)
+		r = open_file("initrd", c->initrd, &f->initrd, err);
+	if (r == 0)
+		r = open_file("root file system", c->rootfs, &f->rootfs, err);
+	if (r < 0)
+		return r;
+	f->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	return f->kvm < 0 ? error_errno(err, errno, "opening /dev/kvm") : 0;
+}
+
+static int make_channels(struct builtin *b, struct builtin_fds *f, struct error *err)
+{
+	int control[2], errors[2], r;
+
+	r = child_make_pair(&b->console, &f->console, err);
+	if (r < 0)
+		return r;
+	/* Whole messages, or none. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
+		return error_errno(err, errno, "making a socket pair");
+	b->control = control[0];
+	f->control = control[1];
+	if (pipe2(errors, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_errno(err, errno, "making a pipe");
+	b->errors = errors[0];
+	f->errors = errors[1];
+	return 0;
+}
+
+static int make_vsock(struct builtin *b, struct builtin_fds *f, struct error *err)
+{
+	const struct hypervisor_config *c = &b->hv.config;
+
+	if (c->no_vsock)
+		return 0;
+	b->vsock_path = str_printf("%s/vsock", c->runtime_dir);
+	if (!b->vsock_path)
+		return error_set(err, ENOMEM, "no memory for the vsock device");
+	f->vsock = vsock_bind(b->vsock_path, err);
+	return f->vsock < 0 ? f->vsock : 0;
+}
+
+static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data);
+static void on_console(struct loop_source *src, int fd, uint32_t events, void *data);
+
+static int prepare(struct hypervisor *hv, struct error *err)
+{
+	struct builtin *b = builtin_of(hv);
+	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1};
+	int r = open_files(&hv->config, &f, err);
+
+	if (r == 0)
+		r = make_channels(b, &f, err);
+	if (r == 0)
+		r = make_vsock(b, &f, err);
+	if (r == 0)
+		r = builtin_process_start(&b->pid, &hv->config, &f, b->vsock_path, err);
+	if (r == 0)
+		r = child_watch(hv->loop, b->pid, process_ended, hv, &b->pidfd, &b->pid_src, err);
+	if (r == 0)
+		r = loop_add_fd(hv->loop, b->console, EPOLLIN, on_console, hv, &b->console_src,
+		                err);
+	return r;
+}
+
+/* ---- while it runs */
+
+static void on_console(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct builtin *b = data;
+
+	if (!child_read_console(fd, &b->hv))
+		child_drop(&b->console_src, &b->console);
+}
+
+/* What the guest left behind. */
+static void drain(struct builtin *b)
+{
+	for (size_t taken = 0; b->console_src && taken < DRAIN_MAX; taken += 4096)
+		on_console(b->console_src, b->console, EPOLLIN, b);
+	child_read(b->errors, &b->errors_text, ERRORS_KEPT);
+}
+
+/* The last message, or one line that says why there is none. */
+static char *failure(struct builtin *b, const struct builtin_end *end, bool told, int status)
+{
+	if (told)
+		return str_printf("the built-in monitor failed: %s", end->text);
+	if (b->errors_text.size > 0)
+		return str_printf("%s", buffer_cstr(&b->errors_text));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return str_printf("the built-in monitor was killed by its system-call filter");
+	if (WIFSIGNALED(status))
+		return str_printf("the built-in monitor was killed by signal %d (%s)",
+		                  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return str_printf("the built-in monitor ended with status %d", WEXITSTATUS(status));
+}
+
+static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct builtin *b = data;
+	struct builtin_end end = {0};
+	_cleanup_free_ char *text = NULL;
+	bool told;
+	int status = 0;
+
+	loop_source_free(b->pid_src);
+	b->pid_src = NULL;
+	if (waitpid(b->pid, &status, 0) < 0)
+		status = 0;
+	b->pid = 0;
+	drain(b);
+	told = recv(b->control, &end, sizeof(end), MSG_DONTWAIT) == (ssize_t)sizeof(end);
+	end.text[sizeof(end.text) - 1] = '\0';
+	if (told && end.kind == VM_END_EXIT)
+		b->hv.exit_status = (int)(end.value & 0xff);
+	if (told && end.kind != VM_END_FAILED) {
+		hypervisor_take_end(&b->hv, false, "");
+		return;
+	}
+	text = failure(b, &end, told, status);
+	hypervisor_take_end(&b->hv, true, text ? text : "the built-in monitor failed");
+}
+
+/* ---- start and stop */
+
+/* The caller's own descriptors, and those that were opened here. */
+struct disks {
+	int fds[HYPERVISOR_DISKS_MAX];
+	bool ours[HYPERVISOR_DISKS_MAX];
+	unsigned int n;
+};
+
+static void close_disks(struct disks *d)
+{
+	for (unsigned int i = 0; i < d->n; i++)
+		if (d->ours[i])
+			close_fd(&d->fds[i]);
+}
+
+static int open_disks(const struct hypervisor_config *c, struct disks *d, struct builtin_go *go,
+                      struct error *err)
+{
+	for (unsigned int i = 0; i < c->n_disks; i++) {
+		const struct hypervisor_disk *disk = &c->disks[i];
+
+		d->fds[i] = disk->path
+		                ? open(disk->path, (disk->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC)
+		                : disk->fd;
+		if (d->fds[i] < 0)
+			return error_errno(err, errno, "disk %s", disk->path);
+		d->ours[i] = disk->path;
+		d->n = i + 1;
+		go->readonly |= (uint32_t)disk->readonly << i;
+	}
+	go->n_disks = d->n;
+	return 0;
+}
+
+static int start(struct hypervisor *hv, struct error *err)
+{
+	struct builtin *b = builtin_of(hv);
+	_cleanup_(close_disks) struct disks d = {.n = 0};
+	struct builtin_go go = {0};
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(d.fds))];
+	} control = {0};
+	struct iovec iov = {&go, sizeof(go)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int r = open_disks(&hv->config, &d, &go, err);
+
+	if (r < 0)
+		return r;
+	if (d.n > 0) {
+		struct cmsghdr *c = &control.align;
+
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(d.n * sizeof(int));
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(d.n * sizeof(int));
+		memcpy(CMSG_DATA(c), d.fds, d.n * sizeof(int));
+	}
+	if (sendmsg(b->control, &msg, MSG_NOSIGNAL) < 0)
+		return error_errno(err, errno, "starting the built-in monitor");
+	return 0;
+}
+
+static void stop(struct hypervisor *hv)
+{
+	struct builtin *b = builtin_of(hv);
+
+	if (b->pid > 0)
+		process_pidfd_send(b->pidfd, SIGKILL);
+}
+
+static int vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err)
+{
+	return child_vsock_connect(builtin_of(hv)->vsock_path, port, err);
+}
+
+static void release(struct hypervisor *hv)
+{
+	struct builtin *b = builtin_of(hv);
+
+	child_drop(&b->pid_src, &b->pidfd);
+	child_kill(&b->pid);
+	child_drop(&b->console_src, &b->console);
+	close_fd(&b->control);
+	close_fd(&b->errors);
+	if (b->vsock_path)
+		unlink(b->vsock_path);
+	free(b->vsock_path);
+	buffer_free(&b->errors_text);
+}
+
+static int pid_of(const struct hypervisor *hv)
+{
+	return ((const struct builtin *)hv)->pid;
+}
+
+const struct hypervisor_ops builtin_backend = {
+    .name = "builtin",
+    .size = sizeof(struct builtin),
+    .check = check,
+    .prepare = prepare,
+    .start = start,
+    .stop = stop,
+    .release = release,
+    .vsock_connect = vsock_connect,
+    .pid = pid_of,
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* builtin_process: the process that a guest of the built-in monitor runs in. */
+#include "builtin_process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host-shim/vmm/devices/blk.h"
+#include "host-shim/vmm/devices/pmem.h"
+#include "host-shim/vmm/devices/rng.h"
+#include "host-shim/vmm/devices/vsock.h"
+#include "host-shim/vmm/jail.h"
+#include "host-shim/vmm/vm.h"
+#include "lib/base/process.h"
+#include "lib/base/str.h"
+#include "lib/guestimg/boot_words.h"
+
+#define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
+#define STORAGE_THREADS 2
+#define DEVICES_MAX     (4 + HYPERVISOR_DISKS_MAX)
+
+/* All of it leaves with the process. */
+struct monitor {
+	const struct hypervisor_config *config;
+	const struct builtin_fds *fds;
+	const char *vsock_path;
+	int disks[HYPERVISOR_DISKS_MAX];
+	struct builtin_go go;
+	struct loop *loop;
+	struct io_pool *pool;
+	struct vm *vm;
+	struct virtio_device *devices[DEVICES_MAX];
+	unsigned int n_devices;
+	struct pmem_backing root;
+};
+
+/* ---- the word to start */
+
+/* The caller has gone when the socket closes: nothing is to be said to anybody. */
+static int wait_for_go(struct monitor *m, struct error *err)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(m->disks))];
+	} control;
+	struct iovec iov = {&m->go, sizeof(m->go)};
+	struct msghdr msg = {.msg_iov = &iov,
+	                     .msg_iovlen = 1,
+	                     .msg_control = &control,
+	                     .msg_controllen = sizeof(control)};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do {
+		n = recvmsg(m->fds->control, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(m->go) || m->go.n_disks > HYPERVISOR_DISKS_MAX)
+		_exit(0);
+	if (m->go.n_disks == 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(m->go.n_disks * sizeof(int)))
+		return error_set(err, EPROTO, "the disks did not come");
+	memcpy(m->disks, CMSG_DATA(c), m->go.n_disks * sizeof(int));
+	return 0;
+}
+
+static int close_in(struct monitor *m, struct jail *jail, struct error *err)
+{
+	const struct builtin_fds *f = m->fds;
+	int keep[8 + HYPERVISOR_DISKS_MAX] = {f->control, f->errors, f->console, f->kvm,
+	                                      f->kernel,  f->initrd, f->rootfs,  f->vsock};
+
+	memcpy(keep + 8, m->disks, m->go.n_disks * sizeof(int));
+	jail->keep = keep;
+	jail->n_keep = 8 + m->go.n_disks;
+	/* Sockets of connections that the guest opens are in a folder of the caller's own. */
+	jail->folder = m->vsock_path ? m->config->runtime_dir : NULL;
+	jail->uid = JAIL_STAY;
+	jail->max_files = FILES_MAX;
+	return jail_enter(jail, err);
+}
+
+/* ---- devices */
+
+static int add(struct monitor *m, struct virtio_device *dev, struct error *err)
+{
+	m->devices[m->n_devices++] = dev;
+	return vm_add_device(m->vm, dev, err);
+}
+
+static int add_root(struct monitor *m, struct error *err)
+{
+	struct pmem_config c = {.fd = m->fds->rootfs, .readonly = true};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->fds->rootfs < 0)
+		return 0;
+	r = pmem_backing_map(&m->root, m->fds->rootfs, true, err);
+	if (r == 0)
+		r = vm_add_memory(m->vm, m->root.host, m->root.size, true, &c.gpa, err);
+	c.size = m->root.size;
+	if (r == 0)
+		r = pmem_device_new(&dev, m->loop, m->pool, &c, err);
+	if (r < 0)
+		return error_prefix(err, r, "the root file system %s", m->config->rootfs);
+	return add(m, dev, err);
+}
+
+static int add_disks(struct monitor *m, struct error *err)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < m->go.n_disks && r == 0; i++) {
+		struct blk_config c = {.fd = m->disks[i], .readonly = m->go.readonly >> i & 1};
+		struct virtio_device *dev;
+
+		r = blk_device_new(&dev, m->loop, m->pool, &c, err);
+		r = r < 0 ? error_prefix(err, r, "disk %u", i) : add(m, dev, err);
+	}
+	return r;
+}
+
+static int add_vsock(struct monitor *m, struct error *err)
+{
+	struct vsock_config c = {
+	    .guest_cid = m->config->guest_cid, .listen_fd = m->fds->vsock, .path = m->vsock_path};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->config->no_vsock)
+		return 0;
+	r = vsock_device_new(&dev, m->loop, &c, err);
+	return r < 0 ? r : add(m, dev, err);
+}
+
+static int add_rng(struct monitor *m, struct error *err)
+{
+	struct virtio_device *dev;
+	int r = rng_device_new(&dev, m->loop, RNG_RATE_DEFAULT, err);
+
+	return r < 0 ? r : add(m, dev, err);
+}
+
+/* ---- the machine */
+
+static void ended(void *data, const struct vm_end *end)
+{
+	struct monitor *m = data;
+	struct builtin_end e = {.kind = end->kind, .value = (uint32_t)end->value};
+
+	strncpy(e.text, end->text, sizeof(e.text) - 1);
+	/* Nobody hears it when the caller has gone. */
+	if (send(m->fds->control, &e, sizeof(e), MSG_NOSIGNAL) < 0)
+		e.kind = 0;
+	loop_exit(m->loop, 0);
+}
+
+static int enter_vcpu(void *data)
+{
+	return jail_thread(JAIL_THREAD_VCPU, NULL);
+}
+
+static int make(struct monitor *m, struct error *err)
+{
+	const struct hypervisor_config *c = m->config;
+	const struct vm_config config = {
+	    .cpus = c->cpus,
+	    .memory = c->memory,
+	    .no_acpi = c->lacks & HYPERVISOR_LACKS_ACPI,
+	    .kvm_fd = m->fds->kvm,
+	    .console_fd = m->fds->console,
+	    .enter_vcpu = enter_vcpu,
+	};
+	const struct vm_events events = {.ended = ended, .data = m};
+	int r = loop_new(&m->loop, err);
+
+	if (r == 0)
+		r = io_pool_new(&m->pool, m->loop, STORAGE_THREADS, err);
+	if (r == 0)
+		r = vm_create(&m->vm, m->loop, &config, &events, err);
+	if (r == 0)
+		r = add_root(m, err);
+	if (r == 0)
+		r = add_disks(m, err);
+	if (r == 0)
+		r = add_vsock(m, err);
+	return r < 0 ? r : add_rng(m, err);
+}
+
+static char *make_cmdline(const struct hypervisor_config *c)
+{
+	const struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
+	                                 .root = !c->rootfs           ? NULL
+	                                         : c->root_words_pmem ? c->root_words_pmem
+	                                                              : BOOT_WORDS_ROOT_PMEM,
+	                                 .image = c->cmdline};
+
+	return boot_words_join(&words);
+}
+
+static int boot(struct monitor *m, struct error *err)
+{
+	_cleanup_free_ char *cmdline = make_cmdline(m->config);
+	const struct vm_boot b = {.kernel_fd = m->fds->kernel,
+	                          .initrd_fd = m->fds->initrd,
+	                          .kernel_name = m->config->kernel,
+	                          .cmdline = cmdline};
+	int r = cmdline ? 0 : error_set(err, ENOMEM, "no memory for the command line");
+
+	if (r == 0)
+		r = vm_boot(m->vm, &b, err);
+	if (r == 0)
+		r = jail_thread(JAIL_THREAD_DEVICES, err);
+	return r < 0 ? r : loop_run(m->loop, err);
+}
+
+static int run(struct monitor *m, struct jail *jail, struct error *err)
+{
+	int r = wait_for_go(m, err);
+
+	if (r == 0)
+		r = close_in(m, jail, err);
+	if (r == 0)
+		r = make(m, err);
+	if (r == 0)
+		r = boot(m, err);
+	/* Writes what the console still holds. */
+	vm_destroy(m->vm);
+	return r;
+}
+
+int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
+                          const struct builtin_fds *fds, const char *vsock_path, struct error *err)
+{
+	struct monitor m = {.config = config, .fds = fds, .vsock_path = vsock_path};
+	struct error failure = ERROR_INIT;
+	struct jail jail = {0};
+	int r = jail_fork(&jail, pid, err);
+
+	if (r <= 0)
+		return r;
+	prctl(PR_SET_NAME, "kihon-vmm");
+	/* Not in the terminal's foreground group: Ctrl-C is for kihon to act on. */
+	setpgid(0, 0);
+	process_reset_signals();
+	signal(SIGPIPE, SIG_IGN);
+	r = run(&m, &jail, &failure);
+	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)
+		_exit(2);
+	_exit(r < 0 ? 1 : 0);
+}

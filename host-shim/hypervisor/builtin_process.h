@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * builtin_process: the process that a guest of the built-in monitor runs in.
+ *
+ * Forked before its parent reads a secret; it holds what it will ever need as descriptors, waits
+ * for the word to start, and closes itself in (host-shim/vmm/jail.h) before the guest's first
+ * instruction. It dies with the thread that started it.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host-shim/hypervisor/hypervisor.h"
+
+/* What the parent sends on the control socket, with the descriptors of the disks. */
+struct builtin_go {
+	uint32_t n_disks;
+	uint32_t readonly; /* a bit a disk */
+};
+
+/* What comes back there, once: the machine's end, and its numbers. */
+struct builtin_end {
+	uint32_t kind; /* enum vm_end_kind */
+	uint32_t value;
+	char text[160];
+};
+
+/* Descriptors of the child; they stay the caller's. -1: there is none. */
+struct builtin_fds {
+	int control; /* a socket of struct builtin_go and struct builtin_end */
+	int errors;  /* why it failed, one line */
+	int console; /* what the guest prints */
+	int kvm;     /* /dev/kvm */
+	int kernel, initrd, rootfs;
+	int vsock; /* of vsock_bind() */
+};
+
+/* The configuration and the folder of vsock_path are the parent's at the time of the call. */
+int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
+                          const struct builtin_fds *fds, const char *vsock_path, struct error *err);
