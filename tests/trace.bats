@@ -398,3 +398,94 @@ inside() {
 	has 'read 71'              # PERMISSION_DENIED
 	has 'rule "other": container_id does not match'
 }
+
+# Programs that take the tracer's place: what the agent does with one that misbehaves.
+@test "service: a tracer that dies, says nothing, or says no lines; Stop, and other calls meanwhile" {
+	local name
+	for name in dies:'echo "one line" >&2; echo two >&2; exit 1' signal:'kill -KILL $$' silent:'exit 0' mute:'sleep 1000' \
+		endless:'head -c 200000 /dev/zero' short:'echo one; echo two; printf part' waits:'echo one; sleep 1000'; do
+		printf '#!/bin/sh\n%s\n' "${name#*:}" >"$BATS_FILE_TMPDIR/${name%%:*}"
+		chmod 755 "$BATS_FILE_TMPDIR/${name%%:*}"
+	done
+	FAKES=$BATS_FILE_TMPDIR inside '
+		for fake in dies signal silent endless short waits mute; do
+			rm -f /run/agent.sock
+			agent_start "tracer = \"$FAKES/$fake\"" && sandbox && container c2 sleep 1000 && start c2 || exit
+			case $fake in
+			waits)
+				"$KIHON" trace --address $SOCKET c2 >/run/lines & f=$!
+				for i in 1 2 3 4 5 6 7 8 9 10; do grep -q one /run/lines && break; sleep 0.2; done
+				call GetGuestDetails >/dev/null; echo "meanwhile $?"
+				tcall Stop StopTraceRequest "trace_id: \"t1\""; echo "stop $?"
+				wait $f; echo "$fake $? $(cat /run/lines)" ;;
+			mute)
+				timeout 2 "$KIHON" trace --address $SOCKET c2; echo "$fake $?"
+				for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f "$FAKES/mute" >/dev/null || break; sleep 0.2; done
+				pgrep -f "$FAKES/mute"; echo "mute left $?" ;;
+			*) follow c2; echo "$fake $?" ;;
+			esac
+			finish
+		done'
+	has 'FAILED_PRECONDITION: one line'
+	has 'dies 125'
+	has 'the tracer failed without a word'
+	has 'signal 125'
+	has 'silent 125'
+	has 'endless 0'
+	has $'one\ntwo\nshort 0'
+	has 'meanwhile 0'
+	has 'stop 0'
+	has 'waits 0 one'
+	has 'mute 124'
+	has 'mute left 1'
+}
+
+# ---- a guest, whose kernel has no BTF and no tracefs mounted
+
+@test "guest: a container of an image of profile trace, an OOM kill among what it does; and one of another profile" {
+	[ -n "${KIHON_FULL-}" ] || skip "builds a kernel of profile trace (make check-full)"
+	cd "$ROOT"
+	make -s kernel PROFILE=trace >&2
+	make -s guest build/host/bin/kata-image-tool >&2
+	export KIHON_IMAGE_DIR=$BATS_TEST_TMPDIR/image XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/runtime
+	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	build/host/bin/kata-image-tool build --quiet --profile trace -o "$KIHON_IMAGE_DIR" >&2
+	. tests/registry.bash
+	registry_start "$BATS_TEST_TMPDIR/registry" --user tester --password "pass word"
+	registry_push_busybox busybox:1
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	timeout 280 "$KIHON" run -i --timeout 240s --memory 256M --ca "$REGISTRY_CA" --authfile "$REGISTRY_AUTHFILE" \
+		"10.0.2.2:$REGISTRY_PORT/busybox:1" sh -c \
+		'read x; cat /etc/none; (exit 7); sh -c "kill -TERM \$\$"; wget -O /dev/null http://10.0.2.2:1/; tail /dev/zero; exit 3' \
+		<"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/run.out" 2>&1 3>&- &
+	local guest=$! i id
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	for ((i = 0; i < 200; i++)); do
+		id=$(find "$XDG_RUNTIME_DIR/kihon" -mindepth 1 -maxdepth 1 -name '[0-9a-f]*' -printf '%f' 2>/dev/null || true)
+		[ -z "$id" ] || timeout 250 "$KIHON" trace "$id" >"$OUT" 2>"$OUT.err" 3>&- 7>&- &
+		TRACER=$!
+		# It fails at once while the guest boots, and while there is no container.
+		while kill -0 $TRACER 2>/dev/null && [ ! -s "$OUT" ]; do sleep 0.5; done
+		[ ! -s "$OUT" ] || break
+		sleep 1
+	done
+	cat "$OUT.err"
+	echo go >&7
+	exec 7>&-
+	wait $TRACER
+	TRACER=
+	local status=0
+	wait $guest || status=$?
+	registry_stop
+	cat "$BATS_TEST_TMPDIR/run.out"
+	[ "$status" -eq 3 ]
+	CODE='
+assert events[0]["event"] == "start" and events[-1]["event"] == "end", events
+ends = {e["pid"]: (e["comm"], e.get("status", -e.get("signal", 0))) for e in of("exit")}
+assert ends[1] == ("sh", 3), ends
+assert sorted(ends.values()) == [("cat", 1), ("sh", -15), ("sh", 3), ("sh", 7), ("tail", -9), ("wget", 1)], ends
+assert [e["comm"] for e in of("oom")] == ["tail"] and ends[of("oom")[0]["pid"]][1] == -9
+assert [(e["address"], e["port"], e["result"]) for e in of("connect")] == [("10.0.2.2", 1, -111)]
+assert any(e["path"] == "/etc/none" and e["result"] == -2 for e in of("open"))
+assert all(e["guest_pid"] > e["pid"] for e in of("exit"))' look
+}
