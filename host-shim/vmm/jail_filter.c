@@ -76,7 +76,7 @@ static const struct {
     {"fstat", LOOPS | STORAGE},
     {"newfstatat", LOOPS | STORAGE}, /* what glibc's fstat() is; Landlock cannot deny a stat */
     /* event loops */
-    {"epoll_ctl", LOOPS | VCPU}, /* output.h: what the serial port prints */
+    {"epoll_ctl", LOOPS},
     {"epoll_wait", LOOPS},
     {"epoll_pwait", LOOPS},
     {"epoll_create1", DEVICES},
