@@ -72,63 +72,96 @@ static unsigned int leave_namespaces(void)
 /* ---- the process
  *
  * A new PID namespace is for the next child, so there is a process between the caller and the
- * jailed one, which ends at once; the caller adopts the orphan, as a child subreaper. */
+ * jailed one, which ends at once; the caller adopts the orphan, as a child subreaper. The new
+ * process tells of itself, and the kernel adds the number it has for the caller: whoever is killed
+ * on the way, the others see the end of the wire. */
 
 struct birth {
-	pid_t pid; /* or a negative errno */
+	int error; /* errno of fork(2), of the process between; 0: it is the new one that speaks */
 	unsigned int held;
 };
+
+static bool send_all(int wire, const void *data, size_t size)
+{
+	return send(wire, data, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
 
 /* In the process between, and then in the new one, which returns. */
 static int be_born(struct jail *j, int wire)
 {
 	struct birth b = {.held = leave_namespaces()};
+	pid_t pid = fork();
 	char byte = 0;
 
-	b.pid = fork();
-	if (b.pid != 0) {
-		b.pid = b.pid < 0 ? -errno : b.pid;
-		_exit(send(wire, &b, sizeof(b), MSG_NOSIGNAL) == sizeof(b) ? 0 : 1);
+	if (pid < 0) {
+		b.error = errno;
+		_exit(send_all(wire, &b, sizeof(b)) ? 0 : 1);
 	}
+	if (pid > 0)
+		_exit(0);
 	/* Adopted first: the signal must not be for the end of the process between. */
-	if (recv(wire, &byte, 1, 0) != 1)
+	if (!send_all(wire, &b, sizeof(b)) || recv(wire, &byte, 1, 0) != 1)
 		_exit(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (send(wire, &byte, 1, MSG_NOSIGNAL) != 1)
+	if (!send_all(wire, &byte, 1))
 		_exit(1); /* the caller was gone before the signal was set */
 	j->held = b.held;
 	return 1;
 }
 
-static ssize_t receive(int wire, void *data, size_t size)
+/* A message, and who sent it; false at the end of the wire. */
+static bool receive(int wire, void *data, size_t size, pid_t *from)
 {
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec iov = {data, size};
+	struct msghdr msg = {.msg_iov = &iov,
+	                     .msg_iovlen = 1,
+	                     .msg_control = &control,
+	                     .msg_controllen = sizeof(control)};
+	struct ucred who = {0};
+	struct cmsghdr *c;
 	ssize_t n;
 
 	do
-		n = recv(wire, data, size, 0);
+		n = recvmsg(wire, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	return n;
+	if (n != (ssize_t)size)
+		return false;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_CREDENTIALS || c->cmsg_len != CMSG_LEN(sizeof(who)))
+		return false;
+	memcpy(&who, CMSG_DATA(c), sizeof(who));
+	*from = who.pid;
+	return true;
+}
+
+static void wait_for(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 /* In the caller: takes the new process over. */
 static int adopt(struct jail *j, pid_t between, int wire, pid_t *pid, struct error *err)
 {
-	struct birth b = {.pid = -ECHILD};
+	struct birth b = {.error = 0};
+	pid_t born = 0;
+	bool there = receive(wire, &b, sizeof(b), &born);
 	char byte = 0;
 
-	if (receive(wire, &b, sizeof(b)) != sizeof(b))
-		b.pid = -ECHILD;
-	while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (b.pid < 0)
-		return error_errno(err, -b.pid, "making the jailed process");
-	if (send(wire, &byte, 1, MSG_NOSIGNAL) != 1 || receive(wire, &byte, 1) != 1) {
-		while (waitpid(b.pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	wait_for(between);
+	if (there && b.error)
+		return error_errno(err, b.error, "making the jailed process");
+	if (!there || !send_all(wire, &byte, 1) || !receive(wire, &byte, 1, &born)) {
+		if (born > 0)
+			wait_for(born);
 		return error_set(err, ECHILD, "the jailed process ended at its start");
 	}
 	j->held = b.held;
-	*pid = b.pid;
+	*pid = born;
 	return 0;
 }
 
@@ -142,6 +175,8 @@ int jail_fork(struct jail *j, pid_t *pid, struct error *err)
 		return error_errno(err, errno, "making the jailed process");
 	ours = pair[0];
 	theirs = pair[1];
+	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)) < 0)
+		return error_errno(err, errno, "making the jailed process");
 	prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
 	if (!was && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "adopting the jailed process");
