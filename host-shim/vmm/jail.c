@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/process.h"
 
 /* ---- namespaces */
 
@@ -86,8 +88,19 @@ static bool send_all(int wire, const void *data, size_t size)
 	return send(wire, data, size, MSG_NOSIGNAL) == (ssize_t)size;
 }
 
+/* Asks for a signal at the end of the caller (of the thread that called, in fact), who may have
+ * gone before. Process 1 of a namespace cannot see that by getppid(2). */
+static int die_with(int caller)
+{
+	struct pollfd p = {.fd = caller, .events = POLLIN};
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -errno;
+	return poll(&p, 1, 0) == 0 ? 0 : -ESRCH;
+}
+
 /* In the process between, and then in the new one, which returns. */
-static int be_born(struct jail *j, int wire)
+static int be_born(struct jail *j, int wire, int caller)
 {
 	struct birth b = {.held = leave_namespaces()};
 	pid_t pid = fork();
@@ -102,10 +115,10 @@ static int be_born(struct jail *j, int wire)
 	/* Adopted first: the signal must not be for the end of the process between. */
 	if (!send_all(wire, &b, sizeof(b)) || recv(wire, &byte, 1, 0) != 1)
 		_exit(1);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (!send_all(wire, &byte, 1))
-		_exit(1); /* the caller was gone before the signal was set */
+	if (die_with(caller) < 0 || !send_all(wire, &byte, 1))
+		_exit(1);
 	j->held = b.held;
+	j->caller = caller + 1;
 	return 1;
 }
 
@@ -167,7 +180,7 @@ static int adopt(struct jail *j, pid_t between, int wire, pid_t *pid, struct err
 
 int jail_fork(struct jail *j, pid_t *pid, struct error *err)
 {
-	_cleanup_close_ int ours = -1, theirs = -1;
+	_cleanup_close_ int ours = -1, theirs = -1, self = -1;
 	int pair[2], was = 0, r;
 	pid_t between;
 
@@ -177,13 +190,16 @@ int jail_fork(struct jail *j, pid_t *pid, struct error *err)
 	theirs = pair[1];
 	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)) < 0)
 		return error_errno(err, errno, "making the jailed process");
+	self = process_pidfd_open(getpid());
+	if (self < 0)
+		return error_errno(err, -self, "making the jailed process");
 	prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
 	if (!was && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return error_errno(err, errno, "adopting the jailed process");
 	between = fork();
 	if (between == 0) {
 		close_fd(&ours);
-		return be_born(j, theirs);
+		return be_born(j, theirs, steal_fd(&self));
 	}
 	close_fd(&theirs);
 	r = between < 0 ? error_errno(err, errno, "making the jailed process")
@@ -342,10 +358,12 @@ static int close_others(const struct jail *j, unsigned int *end, struct error *e
 	for (;;) {
 		unsigned int next = ~0u;
 
-		for (size_t i = 0; i < j->n_keep; i++)
-			if (j->keep[i] >= 0 && (unsigned int)j->keep[i] >= from &&
-			    (unsigned int)j->keep[i] < next)
-				next = (unsigned int)j->keep[i];
+		for (size_t i = 0; i <= j->n_keep; i++) {
+			int fd = i < j->n_keep ? j->keep[i] : j->caller - 1;
+
+			if (fd >= 0 && (unsigned int)fd >= from && (unsigned int)fd < next)
+				next = (unsigned int)fd;
+		}
 		if (from < next &&
 		    syscall(SYS_close_range, from, next == ~0u ? ~0u : next - 1, 0) < 0)
 			return error_errno(err, errno, "jail: closing descriptors");
@@ -354,6 +372,19 @@ static int close_others(const struct jail *j, unsigned int *end, struct error *e
 		from = next + 1;
 	}
 	*end = from;
+	return 0;
+}
+
+/* The kernel forgets the signal at the caller's end when a process changes who it is. */
+static int stay_tied(struct jail *j, struct error *err)
+{
+	_cleanup_close_ int caller = j->caller - 1;
+
+	if (caller < 0)
+		return 0;
+	j->caller = 0;
+	if (die_with(caller) < 0)
+		return error_set(err, ESRCH, "jail: the caller has gone");
 	return 0;
 }
 
@@ -379,6 +410,8 @@ int jail_enter(struct jail *j, struct error *err)
 		r = leave_root(j, err);
 	if (r == 0)
 		r = drop_privileges(err);
+	if (r == 0)
+		r = stay_tied(j, err);
 	if (r == 0)
 		r = deny_files(j, err);
 	return r;

@@ -46,6 +46,7 @@ struct jail {
 	uint64_t max_files; /* descriptors; 0: as many as are kept now, and no more */
 	uint64_t max_file_size; /* bytes a file may grow to; 0: no limit of ours */
 	unsigned int held; /* out: enum jail_part; jail_fork() sets it, jail_enter() adds to it */
+	int caller;        /* jail_fork()'s alone: a pidfd of the caller and 1, or 0 */
 };
 
 #define JAIL_NOBODY 65534u

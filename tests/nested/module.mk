@@ -3,18 +3,32 @@
 NESTED_GUESTS := $(G)/test/kvm-hello
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
-NESTED_STATIC := build/static/bin/kihon build/static/test/test-jail
+NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/test/test-jail
 
 $(NESTED_GUESTS): $(G)/test/%: tests/nested/%.c $(GUEST_SYSROOT_STAMP)
 	$(call say,GUESTCC,$<)
 	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -s -o $@ $<
 
+# What guests in that machine find: an EROFS image, in their initrd, on a disk and as pmem (tests/kernel/probe-init.c).
+NESTED_FILES := build/nested/probe.cpio build/nested/probe.erofs build/nested/disk.ext4
+$(NESTED_FILES) &: $(G)/test/probe-init tests/nested/make-files
+	$(call say,MAKE,build/nested)
+	$(Q)tests/nested/make-files $< build/nested
+
+# A hostile guest: 32-bit code, entered through its PVH note.
+build/nested/flood.elf: tests/nested/flood.c
+	$(call say,GUESTCC,$<)
+	$(Q)mkdir -p $(@D) && gcc -m32 -std=gnu17 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
+		-O2 -Wall -Wextra -Werror -c -o $@.o $< && ld -m elf_i386 -static -nostdlib -N --no-warn-rwx-segments -Ttext=0x100000 \
+		--section-start=.note.pvh=0x180000 -e start -o $@ $@.o && rm $@.o
+
 .PHONY: nested check-nested
-nested: $(NESTED_GUESTS) build/kernel/kvm-host/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
+nested: $(NESTED_GUESTS) $(NESTED_FILES) build/nested/flood.elf build/kernel/kvm-host/vmlinux build/kernel/container/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
 	$(Q)$(MAKE) STATIC=1 $(NESTED_STATIC)
 check-nested: nested image ## the built-in VMM under KVM, in an emulated host
 	@tests/nested/run --all
 
+$(eval $(call host_program,vm-run,tests/nested/vm-run.c,vmm base,-lcjson,not-installed))
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))

@@ -536,31 +536,56 @@ TEST(process_of_an_ordinary_user_that_keeps_a_folder)
 
 /* ---- the ties between caller and child */
 
+struct tie {
+	int fd, from; /* a pipe */
+	bool enter;
+};
+
 static int caller_dies(void *data)
 {
-	struct jail j = {0};
+	struct tie *tie = data;
+	struct jail j = {.keep = &tie->fd, .n_keep = 1};
 	pid_t pid = -1;
+	char c;
 	int r = jail_fork(&j, &pid, NULL);
 
-	if (r == 1)
-		for (;;)
-			pause();
-	return r == 0 && write(*(int *)data, &pid, sizeof(pid)) == sizeof(pid) ? 0 : 1;
+	if (r == 1) {
+		if (tie->enter && jail_enter(&j, NULL) < 0)
+			_exit(1);
+		if (write(tie->fd, "x", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	/* Not before the child is where it shall be. */
+	return r == 0 && read(tie->from, &c, 1) == 1 ? 0 : 1;
+}
+
+/* The child holds the write end: its end is the end of the file. */
+static void check_tie(bool enter)
+{
+	struct tie tie = {.enter = enter};
+	int pipes[2];
+	char c;
+
+	check(pipe(pipes) == 0);
+	tie.fd = pipes[1];
+	tie.from = pipes[0];
+	check_int(run_child(caller_dies, &tie), 0);
+	close(pipes[1]);
+	while (read(pipes[0], &c, 1) > 0)
+		;
+	close(pipes[0]);
 }
 
 TEST(the_child_dies_with_its_caller)
 {
-	int pipes[2], status;
-	pid_t pid = 0;
+	check_tie(false);
+}
 
-	check(pipe(pipes) == 0);
-	status = run_child(caller_dies, &pipes[1]);
-	check_int(status, 0);
-	check(read(pipes[0], &pid, sizeof(pid)) == sizeof(pid));
-	/* The write end is open in the child too: its end is the end of the file. */
-	close(pipes[1]);
-	check_int(read(pipes[0], &pid, sizeof(pid)), 0);
-	close(pipes[0]);
+TEST(the_jailed_child_dies_with_its_caller)
+{
+	check_tie(true);
 }
 
 TEST(a_subreaper_stays_one)
