@@ -8,16 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host-shim/hypervisor/vhost_user_wire.h"
+#include "host-shim/vmm/devices/vhost_user_wire.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fs.h"
 
 #define REGIONS_MAX     8
 #define CONFIG_SIZE_MAX 256
 
-/* Bits of the payload of SET_VRING_KICK, _CALL and _ERR. */
+/* Of the payload of SET_VRING_KICK, _CALL and _ERR. */
 #define VRING_INDEX_MASK 0xffu
-#define VRING_NO_FD      0x100u
 
 #define PROTOCOL_FEATURES                                                                          \
 	(1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
@@ -363,7 +362,7 @@ static struct vring *take_vring_fd(struct vhost_user *vu, struct vhost_user_mess
 
 	if (!v)
 		return NULL;
-	if (m->n_fds != (value & VRING_NO_FD ? 0 : 1)) {
+	if (m->n_fds != (value & VHOST_USER_VRING_NO_FD ? 0 : 1)) {
 		error_set(err, EPROTO, "vhost-user: message %u came with %u descriptors",
 		          m->request, m->n_fds);
 		return NULL;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "host-shim/hypervisor/vhost_user.h"
-#include "host-shim/hypervisor/vhost_user_wire.h"
+#include "host-shim/vmm/devices/vhost_user_wire.h"
 #include "host-shim/vmm/devices/vsock.h"
 #include "lib/base/bytes.h"
 

@@ -7,7 +7,7 @@
 
 #include "check.h"
 #include "host-shim/hypervisor/vhost_user.h"
-#include "host-shim/hypervisor/vhost_user_wire.h"
+#include "host-shim/vmm/devices/vhost_user_wire.h"
 #include "host-shim/vmm/devices/vsock.h"
 #include "host-shim/vmm/devices/vsock_packet.h"
 #include "lib/base/bytes.h"

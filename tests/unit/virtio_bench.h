@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "host-shim/vmm/devices/io_pool.h"
 #include "host-shim/vmm/virtio/device.h"
@@ -21,6 +23,7 @@
 
 struct vbench {
 	uint8_t *ram;
+	int ram_fd; /* -1: memory that no other process can have */
 	struct guest_memory memory;
 	struct loop *loop;
 	struct io_pool *pool;
@@ -57,14 +60,26 @@ static inline void vbench_config_changed(void *data)
 	((struct vbench *)data)->config_changes++;
 }
 
-/* Memory and a loop; threads of the storage pool, 0 for none. The caller makes the device. */
-static inline void vbench_init(struct vbench *b, unsigned int threads)
+/* Memory (a memfd when it is shared) and a loop; threads of the storage pool, 0 for none. The
+ * caller makes the device. */
+static inline void vbench_init_memory(struct vbench *b, unsigned int threads, bool shared)
 {
 	memset(b, 0, sizeof(*b));
-	b->ram = calloc(1, DRIVER_SIZE);
+	b->ram_fd = shared ? memfd_create("bench", MFD_CLOEXEC) : -1;
+	if (!shared)
+		b->ram = calloc(1, DRIVER_SIZE);
+	else if (b->ram_fd < 0 || ftruncate(b->ram_fd, DRIVER_SIZE) ||
+	         (b->ram = mmap(NULL, DRIVER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, b->ram_fd,
+	                        0)) == MAP_FAILED)
+		abort();
 	if (!b->ram || guest_memory_add(&b->memory, DRIVER_GPA, DRIVER_SIZE, b->ram, false, NULL) ||
 	    loop_new(&b->loop, NULL) || io_pool_new(&b->pool, b->loop, threads, NULL))
 		abort();
+}
+
+static inline void vbench_init(struct vbench *b, unsigned int threads)
+{
+	vbench_init_memory(b, threads, false);
 }
 
 /* What a transport does up to DRIVER_OK: all queues, `features` as far as they are offered. */
@@ -98,7 +113,12 @@ static inline void vbench_stop(struct vbench *b)
 	io_pool_free(b->pool);
 	loop_free(b->loop);
 	guest_memory_clear(&b->memory);
-	free(b->ram);
+	if (b->ram_fd < 0) {
+		free(b->ram);
+	} else {
+		munmap(b->ram, DRIVER_SIZE);
+		close(b->ram_fd);
+	}
 }
 
 static inline void vbench_leave(struct loop_source *src, void *data)

@@ -50,6 +50,9 @@ enum vhost_user_request {
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK 3
 #define VHOST_USER_PROTOCOL_F_CONFIG    9
 
+/* Bit of the payload of SET_VRING_KICK, _CALL and _ERR: no descriptor came along. */
+#define VHOST_USER_VRING_NO_FD 0x100u
+
 struct vhost_user_message {
 	uint32_t request, flags, size;
 	uint8_t payload[VHOST_USER_PAYLOAD_MAX];
@@ -59,6 +62,7 @@ struct vhost_user_message {
 
 /* A message that is being collected. */
 struct vhost_user_input {
+	bool replies; /* the peer is a back end: what it sends are replies */
 	uint8_t bytes[VHOST_USER_HEADER_SIZE + VHOST_USER_PAYLOAD_MAX];
 	size_t have;
 	int fds[VHOST_USER_FDS_MAX];
@@ -72,6 +76,11 @@ int vhost_user_read(struct vhost_user_input *in, int fd, struct vhost_user_messa
 void vhost_user_input_clear(struct vhost_user_input *in);
 /* Closes the descriptors that nobody took. */
 void vhost_user_message_done(struct vhost_user_message *m);
+
+/* Sends a request to a back end, with descriptors (at most VHOST_USER_FDS_MAX, which stay the
+ * caller's). A socket that is full is an error. */
+int vhost_user_request(int fd, uint32_t request, bool need_reply, const void *payload,
+                       uint32_t size, const int *fds, unsigned int n_fds, struct error *err);
 
 /* Answers a request. The peer waits for it, so a socket that is full is an error. */
 int vhost_user_reply(int fd, uint32_t request, const void *payload, uint32_t size,

@@ -77,14 +77,14 @@ static int fill(struct vhost_user_input *in, int fd, size_t want, struct error *
 		if (n < 0 && errno == EAGAIN)
 			return 0;
 		if (n < 0)
-			return error_errno(err, errno, "vhost-user: reading from the monitor");
+			return error_errno(err, errno, "vhost-user: reading from the peer");
 		r = take_fds(in, &m, err);
 		if (r < 0)
 			return r;
 		if (n == 0) {
 			if (in->have > 0)
 				return error_set(err, EPROTO,
-				                 "vhost-user: the monitor closed in a message");
+				                 "vhost-user: the peer closed in a message");
 			return -ENODATA;
 		}
 		in->have += (size_t)n;
@@ -105,7 +105,7 @@ int vhost_user_read(struct vhost_user_input *in, int fd, struct vhost_user_messa
 	out->flags = reader_le32(&h);
 	out->size = reader_le32(&h);
 	if ((out->flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION ||
-	    (out->flags & VHOST_USER_F_REPLY))
+	    !(out->flags & VHOST_USER_F_REPLY) == in->replies)
 		return error_set(err, EPROTO, "vhost-user: message %u has flags 0x%x", out->request,
 		                 out->flags);
 	if (out->size > VHOST_USER_PAYLOAD_MAX)
@@ -122,23 +122,50 @@ int vhost_user_read(struct vhost_user_input *in, int fd, struct vhost_user_messa
 	return 1;
 }
 
-int vhost_user_reply(int fd, uint32_t request, const void *payload, uint32_t size,
-                     struct error *err)
+static int send_message(int fd, uint32_t request, uint32_t flags, const void *payload,
+                        uint32_t size, const int *fds, unsigned int n_fds, struct error *err)
 {
 	uint8_t bytes[VHOST_USER_HEADER_SIZE + VHOST_USER_PAYLOAD_MAX];
+	union {
+		char buf[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control = {.buf = {0}};
+	struct iovec v = {bytes, VHOST_USER_HEADER_SIZE + (size_t)size};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 	ssize_t n;
 
 	put_le32(bytes, request);
-	put_le32(bytes + 4, VHOST_USER_VERSION | VHOST_USER_F_REPLY);
+	put_le32(bytes + 4, VHOST_USER_VERSION | flags);
 	put_le32(bytes + 8, size);
-	memcpy(bytes + VHOST_USER_HEADER_SIZE, payload, size);
+	if (size)
+		memcpy(bytes + VHOST_USER_HEADER_SIZE, payload, size);
+	if (n_fds) {
+		m.msg_control = control.buf;
+		m.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
+	}
 	do
-		n = send(fd, bytes, VHOST_USER_HEADER_SIZE + (size_t)size,
-		         MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return error_errno(err, errno, "vhost-user: answering message %u", request);
-	if ((size_t)n != VHOST_USER_HEADER_SIZE + (size_t)size)
-		return error_set(err, EIO, "vhost-user: answering message %u: cut short", request);
+		return error_errno(err, errno, "vhost-user: sending message %u", request);
+	if ((size_t)n != v.iov_len)
+		return error_set(err, EIO, "vhost-user: sending message %u: cut short", request);
 	return 0;
+}
+
+int vhost_user_request(int fd, uint32_t request, bool need_reply, const void *payload,
+                       uint32_t size, const int *fds, unsigned int n_fds, struct error *err)
+{
+	return send_message(fd, request, need_reply ? VHOST_USER_F_NEED_REPLY : 0, payload, size,
+	                    fds, n_fds, err);
+}
+
+int vhost_user_reply(int fd, uint32_t request, const void *payload, uint32_t size,
+                     struct error *err)
+{
+	return send_message(fd, request, VHOST_USER_F_REPLY, payload, size, NULL, 0, err);
 }
