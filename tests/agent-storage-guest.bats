@@ -196,11 +196,17 @@ gone() {
 
 @test "PCI devices for the guest's drivers are named as they are here; for containers this kernel has no driver" {
 	local device='devices { type: "vfio-pci-gk" id: "gpu" container_path: "/dev/vfio/7" options: "0000:3b:00.0=10" options: "0000:3B:00.1=11" }'
-	run run_all c1 -e "$(storage 12 erofs ro $(verity "$one_root" "$one_at"))$device" \
+	container c1 -e "$(storage 12 erofs ro $(verity "$one_root" "$one_at"))$device" \
 		-p 'Env: "PCIDEVICE_A=0000:3b:00.1,0000:3b:00.0,0000:99:00.0" Env: "PCIDEVICE_A_INFO=0000:3b:00.0"' \
-		/bin/sh -c 'echo $PCIDEVICE_A $PCIDEVICE_A_INFO'
-	echo "$output"
-	[ "${lines[0]}" = '0000:00:11.0,0000:00:10.0,0000:99:00.0 0000:3b:00.0' ]
+		/bin/sh -c 'echo $PCIDEVICE_A $PCIDEVICE_A_INFO; cat'
+	start c1
+	quiet ExecProcess 'container_id: "c1" exec_id: "e1" process { User {} Args: "/bin/sh" Args: "-c" Args: "echo $PCIDEVICE_B" Env: "PCIDEVICE_B=0000:3b:00.0" Cwd: "/" }'
+	run output c1 '' e1
+	[ "$output" = 0000:00:10.0 ]
+	quiet CloseStdin 'container_id: "c1" exec_id: "c1"'
+	run output c1
+	[ "$output" = '0000:00:11.0,0000:00:10.0,0000:99:00.0 0000:3b:00.0' ]
+	remove c1
 	refused 'this guest'\''s kernel has no driver vfio-pci' -e "${device/vfio-pci-gk/vfio-pci}" /bin/sh
 	refused 'did not appear' -e "${device/=10/=1e}" /bin/sh
 	refused 'DDDD:BB:SS.F=PCI-PATH' -e "${device/=10/}" /bin/sh

@@ -106,6 +106,31 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	has 'Mode:  0750' && has 'User:     7   Group:     8'
 }
 
+@test "an upper disk that was used before, and one whose links lead out of it" {
+	cp "$FILES/upper.ext4" "$FILES/used.ext4"
+	cp "$FILES/upper.ext4" "$FILES/links.ext4"
+	cp "$FILES/upper.ext4" "$FILES/work.ext4"
+	debugfs -w -R "symlink upper /run/escape" "$FILES/links.ext4" 2>/dev/null
+	debugfs -w -R "symlink more /run/escape" "$FILES/links.ext4" 2>/dev/null
+	debugfs -w -R "symlink work /run/escape" "$FILES/work.ext4" 2>/dev/null
+	inside '
+		agent_start; sandbox
+		mkdir /run/escape
+		low=$(attach -r $FILES/base.erofs); used=$(attach $FILES/used.ext4)
+		run_all c1 -e "$(upper $used)$(lower $low)" /bin/sh -c "echo one >/etc/one; busybox chmod 751 /; stat -c %a /"
+		run_all c1 -e "$(upper $used)$(lower $low)" /bin/sh -c "cat /etc/one; stat -c %a /"
+		links=$(attach $FILES/links.ext4)
+		refused c1 -e "$(upper $links)$(lower $low)" /bin/sh
+		refused c1 -e "$(upper $(attach $FILES/work.ext4))$(lower $low)" /bin/sh
+		refused c1 -e "$(upper $links "X-kata.mkdir.path={{ mount 0 }}/more/x")$(lower $low)" /bin/sh
+		[ -z "$(ls /run/escape)" ] || echo escaped
+		finish'
+	has $'751\nexit 0\none\n751\n'
+	has "upper layer's \"upper\" is no directory"
+	has "upper layer's \"work\" is no directory"
+	hasnt escaped
+}
+
 @test "without an upper disk the container writes to memory; the mounts are where Kata has them" {
 	inside '
 		agent_start; sandbox

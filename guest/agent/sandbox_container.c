@@ -189,6 +189,7 @@ static void container_release(struct sandbox_container *c)
 		helper_release(rm->bundle);
 	}
 	free(rm);
+	free(c->pci_names);
 	free(c->termination_log);
 	free(c->id);
 	free(c);

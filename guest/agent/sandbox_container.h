@@ -14,6 +14,7 @@
 #include "guest/agent/sandbox_process.h"
 
 struct storage;
+struct pci_name;
 
 enum sandbox_container_state {
 	SANDBOX_CONTAINER_CREATING, /* storages, then the engine */
@@ -36,6 +37,8 @@ struct sandbox_container {
 	struct sandbox_process *processes; /* of which init is one, while it was not waited for */
 	struct container_storage *storages;
 	char *termination_log; /* path in the guest of annotation terminationMessagePath, or NULL */
+	struct pci_name *pci_names; /* of its VFIO devices */
+	size_t n_pci_names;
 	int oom_fd;
 	struct loop_source *oom_source;
 	uint64_t oom_kills;
@@ -64,9 +67,9 @@ int sandbox_container_hold(struct sandbox_container *c, struct storage *storage,
 /* Tells the sandbox of OOM kills from now on. */
 int sandbox_container_watch_oom(struct sandbox_container *c, struct error *err);
 
-/* Kills, destroys, runs poststop hooks, unmounts, removes the bundle, frees. Needs no memory for the
- * first caller without a timeout. done (may be NULL) is called once, with -ETIME when timeout_ms (0: none) passed first, in which case the removal goes on. Several may
- * wait. */
+/* Kills, destroys, runs poststop hooks, unmounts, removes the bundle, frees. Needs no memory for
+ * the first caller without a timeout. done (may be NULL) is called once, with -ETIME when
+ * timeout_ms (0: none) passed first, in which case the removal goes on. Several may wait. */
 typedef void (*sandbox_removed_fn)(int result, const struct error *err, void *data);
 int sandbox_container_remove(struct sandbox_container *c, uint64_t timeout_ms,
                              sandbox_removed_fn done, void *data, struct error *err);

@@ -21,6 +21,11 @@ struct vfio_option {
 	struct pci_path path;
 };
 
+/* What a PCI device is called on the host, and here. */
+struct pci_name {
+	char host[PCI_ADDRESS_SIZE], guest[PCI_ADDRESS_SIZE];
+};
+
 /* -EINVAL. */
 int vfio_option_parse(struct vfio_option *out, const char *option, struct error *err);
 

@@ -2,6 +2,7 @@
 /* layer_mount: EROFS from a file (Linux 6.12) or a loop device, and overlayfs. */
 #include "guest/agent/image/layer_mount.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -170,6 +171,18 @@ static int copy_root_attributes(const unsigned int *numbers, size_t n, const cha
 	return 0;
 }
 
+/* What a container wrote to before keeps the attributes that it has. */
+static bool is_new(const char *upper)
+{
+	_cleanup_closedir_ DIR *dir = opendir(upper);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return false;
+	return true;
+}
+
 int layer_overlay(const char *base, const unsigned int *numbers, size_t n, const char *upper,
                   const char *work, const char *target, struct error *err)
 {
@@ -186,7 +199,7 @@ int layer_overlay(const char *base, const unsigned int *numbers, size_t n, const
 		return error_errno(err, errno, "%s", base);
 	if (n == 1 && !upper)
 		return bind_single(numbers[0], target, err);
-	if (n > 0 && upper) {
+	if (n > 0 && upper && is_new(upper)) {
 		r = copy_root_attributes(numbers, n, upper, err);
 		if (r < 0)
 			return r;

@@ -222,7 +222,7 @@ static void devices_added(int result, const struct error *err, void *data)
 static int add_devices(struct create_op *op, struct error *err)
 {
 	op->had_devices = true;
-	return container_devices_add(op->sandbox, op->req->devices, op->req->n_devices, op->spec,
+	return container_devices_add(op->c, op->req->devices, op->req->n_devices, op->spec,
 	                             devices_added, op, err);
 }
 

@@ -20,6 +20,7 @@
 
 struct adding {
 	struct sandbox *sandbox;
+	struct sandbox_container *container;
 	Grpc__Device *const *v;
 	size_t n, next;
 	struct oci_spec *spec;
@@ -27,9 +28,6 @@ struct adding {
 	size_t next_option;
 	uint32_t group;
 	char address[PCI_ADDRESS_SIZE];
-	/* Of all of them: what the host calls a PCI device, and what it is here. */
-	struct pci_name *names;
-	size_t n_names;
 	container_devices_fn done;
 	void *data;
 };
@@ -157,18 +155,16 @@ static void on_bound(int result, const void *out, const struct error *err, void 
 
 static int remember_name(struct adding *a, const char *host, const char *guest, struct error *err)
 {
-	struct arena *arena = &a->spec->arena;
-	struct pci_name *v = arena_array(arena, a->n_names + 1, sizeof(*v));
+	struct sandbox_container *c = a->container;
+	struct pci_name *v = realloc(c->pci_names, (c->n_pci_names + 1) * sizeof(*v));
 
 	if (!v)
 		return error_set(err, ENOMEM, "out of memory for devices");
-	if (a->n_names)
-		memcpy(v, a->names, a->n_names * sizeof(*v));
-	v[a->n_names].host = arena_strdup(arena, host);
-	v[a->n_names].guest = arena_strdup(arena, guest);
-	a->names = v;
-	a->n_names++;
-	return arena->failed ? error_set(err, ENOMEM, "out of memory for devices") : 0;
+	c->pci_names = v;
+	snprintf(v[c->n_pci_names].host, sizeof(v->host), "%s", host);
+	snprintf(v[c->n_pci_names].guest, sizeof(v->guest), "%s", guest);
+	c->n_pci_names++;
+	return 0;
 }
 
 static void on_pci(int result, const char *name, void *data)
@@ -271,16 +267,19 @@ static int add_device(struct adding *a, struct error *err)
 /* 1: that was all. */
 static int next_step(struct adding *a, struct error *err)
 {
-	while (a->next < a->n) {
-		int r = add_device(a, err);
+	int r;
 
+	while (a->next < a->n) {
+		r = add_device(a, err);
 		if (r <= 0)
 			return r;
 	}
-	return container_spec_pci_names(a->spec, a->names, a->n_names, err) < 0 ? -ENOMEM : 1;
+	r = container_spec_pci_names(a->spec, a->container->pci_names, a->container->n_pci_names,
+	                             err);
+	return r < 0 ? r : 1;
 }
 
-int container_devices_add(struct sandbox *s, Grpc__Device *const *v, size_t n,
+int container_devices_add(struct sandbox_container *c, Grpc__Device *const *v, size_t n,
                           struct oci_spec *spec, container_devices_fn done, void *data,
                           struct error *err)
 {
@@ -291,7 +290,8 @@ int container_devices_add(struct sandbox *s, Grpc__Device *const *v, size_t n,
 		return 1;
 	if (!a)
 		return error_set(err, ENOMEM, "out of memory for devices");
-	a->sandbox = s;
+	a->sandbox = c->sandbox;
+	a->container = c;
 	a->v = v;
 	a->n = n;
 	a->spec = spec;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "guest/agent/device/vfio.h"
 #include "guest/agent/image/puller.h"
 #include "guest/agent/sandbox.h"
 #include "lib/oci/runtime_spec.h"
@@ -32,11 +33,6 @@ int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct e
  * gets that path, too, and is made where there is none. */
 int container_spec_device(struct oci_spec *spec, const char *container_path, const char *new_path,
                           dev_t dev, char type, struct error *err);
-
-/* A PCI device by the address ("0000:3b:00.0") that it has on the host, and in the guest. */
-struct pci_name {
-	const char *host, *guest;
-};
 
 /* Translates the addresses in the process's variables PCIDEVICE_*, lists with commas, as device
  * plugins of Kubernetes set them; not those that end in _INFO, which are JSON. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/sandbox_container.h"
@@ -50,6 +51,8 @@ static int exec_prepare(struct sandbox_container *c, const Grpc__ExecProcessRequ
 	struct container_process *engine = NULL;
 	int r = spec_from_process(req->process, &spec, err);
 
+	if (r == 0)
+		r = container_spec_pci_names(spec, c->pci_names, c->n_pci_names, err);
 	if (r == 0)
 		r = process_stdio_open(&io, c->sandbox, req->process->terminal, ports, err);
 	if (r < 0)

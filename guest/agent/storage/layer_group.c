@@ -250,6 +250,23 @@ static int make_directories(const struct layer_group *g, struct error *err)
 	return 0;
 }
 
+/* A directory in the upper layer's root. A link there, which the disk may have brought, would make
+ * the overlay write into the guest's own files. */
+static int make_own_directory(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "making %s", path);
+	if (lstat(path, &st) < 0)
+		return error_errno(err, errno, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set_kind(err, ERROR_INPUT, ENOTDIR,
+		                      "the upper layer's \"%s\" is no directory",
+		                      strrchr(path, '/') + 1);
+	return 0;
+}
+
 /* layer_overlay() takes the lowest first. */
 static int stack(const struct layer_group *g, struct error *err)
 {
@@ -257,8 +274,15 @@ static int stack(const struct layer_group *g, struct error *err)
 	_cleanup_free_ char *upper = str_printf("%s/upper/upper", g->base);
 	_cleanup_free_ char *work = str_printf("%s/upper/work", g->base);
 
+	int r;
+
 	if (!numbers || !upper || !work)
 		return error_set(err, ENOMEM, "out of memory for an overlay");
+	r = make_own_directory(upper, err);
+	if (r == 0)
+		r = make_own_directory(work, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < g->n_lower; i++)
 		numbers[i] = (unsigned int)(g->n_lower - 1 - i);
 	return layer_overlay(g->base, numbers, g->n_lower, upper, work, g->main->mount_point, err);
