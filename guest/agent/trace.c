@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "guest/init/init.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
 #include "lib/base/process.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 
@@ -213,24 +215,28 @@ static bool try_answer(struct trace *t)
 	return true;
 }
 
-static void on_readable(struct loop_source *src, int fd, uint32_t events, void *data)
+static void answer_start(struct trace *t)
 {
 	Kihon__StartTraceResponse m = KIHON__START_TRACE_RESPONSE__INIT;
-	struct trace *t = data;
-	struct rpc_call *call;
+	struct rpc_call *call = take(&t->starter);
 
-	if (t->reader) {
-		try_answer(t);
-		return;
-	}
-	/* Its first line says that it is ready; without one, on_child() says why not. */
-	stop_watching(t);
-	call = events & EPOLLIN ? take(&t->starter) : NULL;
-	if (!call)
-		return;
 	m.trace_id = t->id;
 	expect_reader(t);
-	rpc_call_reply(call, &m.base);
+	if (call)
+		rpc_call_reply(call, &m.base);
+}
+
+static void on_readable(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct trace *t = data;
+
+	/* Its first line says that it is ready; without one, on_child() says why not. */
+	if (t->reader)
+		try_answer(t);
+	else if (events & EPOLLIN)
+		answer_start(t);
+	else
+		stop_watching(t);
 }
 
 static int watch(struct trace *t, struct error *err)
@@ -333,11 +339,23 @@ static void read_words(struct trace *t, char words[WORDS_MAX])
 			*c = '?';
 }
 
+/* It has ended without a line: its words say why. */
+static void fail_start(struct trace *t, int status)
+{
+	enum rpc_code code = process_exit_code(status) == EXIT_USAGE ? RPC_INVALID_ARGUMENT
+	                                                             : RPC_FAILED_PRECONDITION;
+	char words[WORDS_MAX];
+
+	read_words(t, words);
+	rpc_call_fail(take(&t->starter), code, "%s",
+	              words[0] ? words : "the tracer failed without a word");
+	trace_end(t);
+}
+
 static void on_child(struct loop_source *src, pid_t pid, int status, void *data)
 {
 	struct trace *t = data;
-	struct rpc_call *starter;
-	char words[WORDS_MAX];
+	struct pollfd lines = {.fd = t->out, .events = POLLIN};
 
 	t->pid = 0;
 	if (t->ended) {
@@ -345,19 +363,20 @@ static void on_child(struct loop_source *src, pid_t pid, int status, void *data)
 		trace_free(t);
 		return;
 	}
-	starter = take(&t->starter);
-	if (!starter) {
-		/* What it wrote last is still to be read. */
-		if (t->reader)
-			try_answer(t);
-		return;
+	if (!t->starter && process_exit_code(status) != 0) {
+		char words[WORDS_MAX];
+
+		read_words(t, words);
+		log_warn("%s of container %s ended with status %d: %s", t->owner->program,
+		         t->container_id, process_exit_code(status), words);
 	}
-	read_words(t, words);
-	rpc_call_fail(starter,
-	              process_exit_code(status) == EXIT_USAGE ? RPC_INVALID_ARGUMENT
-	                                                      : RPC_FAILED_PRECONDITION,
-	              "%s", words[0] ? words : "the tracer failed without a word");
-	trace_end(t);
+	/* What it wrote is still to be read. */
+	if (t->reader)
+		try_answer(t);
+	else if (t->starter && poll(&lines, 1, 0) == 1 && (lines.revents & POLLIN))
+		answer_start(t);
+	else if (t->starter)
+		fail_start(t, status);
 }
 
 static void starter_gone(void *data)

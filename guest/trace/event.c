@@ -71,10 +71,12 @@ static void write_path(const struct trace_record *r, struct buffer *out)
 
 static void write_exit(const struct trace_record *r, struct buffer *out)
 {
-	if (r->result & TRACE_SIGNALLED)
-		buffer_printf(out, ",\"signal\":%u", (unsigned int)r->result & 0xff);
-	else
-		buffer_printf(out, ",\"status\":%u", (unsigned int)r->result & 0xff);
+	unsigned int value = (unsigned int)r->result & 0xff;
+
+	if (!(r->result & TRACE_SIGNALLED))
+		buffer_printf(out, ",\"status\":%u", value);
+	else if (value)
+		buffer_printf(out, ",\"signal\":%u", value);
 }
 
 static void write_open(const struct trace_record *r, struct buffer *out)

@@ -2,7 +2,7 @@
 /*
  * fuzz-agent-request: the first byte chooses a method, the rest is its request: decoded in bounded
  * memory, and, where it carries a specification, taken as far as the engine's validation. The
- * puller's JSON comes in as method 255.
+ * puller's JSON comes in as method 255, the trace service's methods just below.
  */
 #include <stdlib.h>
 
@@ -10,9 +10,11 @@
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/trace.pb-c.h"
 #include "lib/rpc/ttrpc.h"
 
-#define IMAGE_INFO 255u
+#define IMAGE_INFO  255u
+#define FIRST_TRACE 252u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
+	if (data[0] >= FIRST_TRACE)
+		service = &kihon__trace__descriptor;
 	if (data[0] == IMAGE_INFO) {
 		image_info_parse((const char *)data + 1, size - 1, &arena, &info, NULL);
 	} else {

@@ -69,6 +69,9 @@ TEST(golden_processes)
 	check_record(r, BEGIN("exit") ",\"status\":3}\n");
 	r.result = TRACE_SIGNALLED | 15;
 	check_record(r, BEGIN("exit") ",\"signal\":15}\n");
+	r.result = TRACE_SIGNALLED;
+	check_record(r, BEGIN("exit") "}\n");
+	r.result = TRACE_SIGNALLED | 15;
 	r.inner_pid = 0;
 	check_record(r, "{\"ts\":\"2026-09-21T14:13:21.500000Z\",\"event\":\"exit\","
 	                "\"guest_pid\":70,\"uid\":1000,\"comm\":\"cat\",\"signal\":15}\n");

@@ -31,7 +31,8 @@ struct trace_config {
 #define TRACE_PATH     4096 /* PATH_MAX, its NUL included */
 #define TRACE_SOCKADDR 128  /* sizeof(struct sockaddr_storage) */
 
-/* TRACE_EXIT: how it ended, in `result`: what exit(2) was given, or this and the signal. */
+/* TRACE_EXIT: how it ended, in `result`: what exit(2) was given, or this and the signal, which is 0
+ * when it is not known. */
 #define TRACE_SIGNALLED 0x100
 
 struct trace_record {

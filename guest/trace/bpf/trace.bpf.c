@@ -184,10 +184,15 @@ struct signal_generate {
 SEC("tracepoint/signal/signal_generate")
 int on_signal(struct signal_generate *ctx)
 {
-	__u32 pid = (__u32)ctx->pid, sig = (__u32)ctx->sig;
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 pid = (__u32)ctx->pid, sig = (__u32)ctx->sig, self = (__u32)(id >> 32);
 
-	if (ctx->result == 0)
-		bpf_map_update_elem(&signals, &pid, &sig, BPF_ANY);
+	if (ctx->result != 0)
+		return 0;
+	bpf_map_update_elem(&signals, &pid, &sig, BPF_ANY);
+	/* A fault of a thread is its own doing, and the process's end. */
+	if (pid == (__u32)id && pid != self)
+		bpf_map_update_elem(&signals, &self, &sig, BPF_ANY);
 	return 0;
 }
 
@@ -207,7 +212,8 @@ int on_victim(struct mark_victim *ctx)
 	return 0;
 }
 
-/* An exit without exit_group(2) is a death by signal; the last one was it. */
+/* An exit without exit_group(2) is a death by signal; the last one was it. None: another thread
+ * executed a program, or had a signal of its own. */
 static __always_inline __s64 exit_result(__u32 pid)
 {
 	__u32 *code = bpf_map_lookup_elem(&codes, &pid);
