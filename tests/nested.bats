@@ -5,6 +5,7 @@
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/.."
 	export CONSOLE=$BATS_FILE_TMPDIR/console RESULT=$BATS_FILE_TMPDIR/tap
+	make -s nested >&2
 	local all=
 	[ -z "$KIHON_FULL" ] || all=--all
 	# An emulated machine on a loaded host may lose a timer interrupt: docs/kernel.md.

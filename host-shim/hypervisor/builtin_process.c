@@ -168,6 +168,11 @@ static int enter_vcpu(void *data)
 	return jail_thread(JAIL_THREAD_VCPU, NULL);
 }
 
+static int enter_storage(void)
+{
+	return jail_thread(JAIL_THREAD_STORAGE, NULL);
+}
+
 static int make(struct monitor *m, struct error *err)
 {
 	const struct hypervisor_config *c = m->config;
@@ -183,7 +188,7 @@ static int make(struct monitor *m, struct error *err)
 	int r = loop_new(&m->loop, err);
 
 	if (r == 0)
-		r = io_pool_new(&m->pool, m->loop, STORAGE_THREADS, err);
+		r = io_pool_new_entered(&m->pool, m->loop, STORAGE_THREADS, enter_storage, err);
 	if (r == 0)
 		r = vm_create(&m->vm, m->loop, &config, &events, err);
 	if (r == 0)

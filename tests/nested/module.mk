@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The machine in which the built-in VMM is tested: a Linux with KVM, itself emulated (tests/nested/run).
-NESTED_GUESTS := $(G)/test/kvm-hello
+NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
-NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/test/test-jail
+NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/test/test-jail
 
-$(NESTED_GUESTS): $(G)/test/%: tests/nested/%.c $(GUEST_SYSROOT_STAMP)
+$(G)/test/nested-program: tests/nested/program.c $(GUEST_SYSROOT_STAMP)
+$(G)/test/kvm-hello: tests/nested/kvm-hello.c $(GUEST_SYSROOT_STAMP)
+$(NESTED_GUESTS):
 	$(call say,GUESTCC,$<)
 	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -s -o $@ $<
 
@@ -15,6 +17,10 @@ $(NESTED_FILES) &: $(G)/test/probe-init tests/nested/make-files
 	$(call say,MAKE,build/nested)
 	$(Q)tests/nested/make-files $< build/nested
 
+build/nested/program/image.json: $(G)/test/nested-program build/kernel/unikernel/vmlinux $(H)/bin/kata-image-tool $(G)/bin/kihon-init
+	$(call say,IMAGE,build/nested/program)
+	$(Q)$(H)/bin/kata-image-tool pack --quiet --offline --kernel build/kernel/unikernel -o build/nested/program $(G)/test/nested-program
+
 # A hostile guest: 32-bit code, entered through its PVH note.
 build/nested/flood.elf: tests/nested/flood.c
 	$(call say,GUESTCC,$<)
@@ -23,9 +29,9 @@ build/nested/flood.elf: tests/nested/flood.c
 		--section-start=.note.pvh=0x180000 -e start -o $@ $@.o && rm $@.o
 
 .PHONY: nested check-nested
-nested: $(NESTED_GUESTS) $(NESTED_FILES) build/nested/flood.elf build/kernel/kvm-host/vmlinux build/kernel/container/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
+nested: $(NESTED_GUESTS) $(NESTED_FILES) build/nested/flood.elf build/nested/program/image.json build/image/container/image.json build/kernel/kvm-host/vmlinux build/kernel/container/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
 	$(Q)$(MAKE) STATIC=1 $(NESTED_STATIC)
-check-nested: nested image ## the built-in VMM under KVM, in an emulated host
+check-nested: nested ## the built-in VMM under KVM, in an emulated host
 	@tests/nested/run --all
 
 $(eval $(call host_program,vm-run,tests/nested/vm-run.c,vmm base,-lcjson,not-installed))
