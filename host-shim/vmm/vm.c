@@ -222,6 +222,11 @@ int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint6
 	return r;
 }
 
+const struct guest_memory *vm_memory(const struct vm *vm)
+{
+	return &vm->memory;
+}
+
 /* ---- booting */
 
 static void unmap_file(struct load_file *f)
