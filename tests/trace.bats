@@ -419,6 +419,7 @@ inside() {
 				"$KIHON" trace --address $SOCKET c2 >/run/lines & f=$!
 				for i in 1 2 3 4 5 6 7 8 9 10; do grep -q one /run/lines && break; sleep 0.2; done
 				call GetGuestDetails >/dev/null; echo "meanwhile $?"
+				tcall Read ReadTraceRequest "trace_id: \"t1\" timeout_ms: 1"; echo "other reader $?"
 				tcall Stop StopTraceRequest "trace_id: \"t1\""; echo "stop $?"
 				wait $f; echo "$fake $? $(cat /run/lines)" ;;
 			mute)
@@ -437,6 +438,7 @@ inside() {
 	has 'endless 0'
 	has $'one\ntwo\nshort 0'
 	has 'meanwhile 0'
+	has 'other reader 73' # FAILED_PRECONDITION
 	has 'stop 0'
 	has 'waits 0 one'
 	has 'mute 124'

@@ -4,6 +4,7 @@
 
 #include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/health.pb-c.h"
+#include "lib/rpc/proto/trace.pb-c.h"
 #include "tests/unit/check.h"
 
 #define AGENT "grpc.AgentService"
@@ -223,6 +224,35 @@ TEST(no_policy)
 	refuse("{\"schema\":1,\"allow\":{\"ReadStreamRequest\":[{\"name\":\"x\",\"where\":{\"len\":"
 	       "{}}}]}}",
 	       "expected");
+}
+
+TEST(traces_are_asked_about_too)
+{
+	Kihon__StartTraceRequest start = KIHON__START_TRACE_REQUEST__INIT;
+	Kihon__ReadTraceRequest read = KIHON__READ_TRACE_REQUEST__INIT;
+	struct policy *p = parse("{\"schema\":1,\"allow\":{\"ReadTraceRequest\":true,"
+	                         "\"StartTraceRequest\":[{\"name\":\"execs of web\",\"where\":{"
+	                         "\"container_id\":\"web\",\"kinds\":[\"exec\"]}}]}}");
+	char *kinds[] = {(char *)"exec", (char *)"open"};
+	struct error err = ERROR_INIT;
+
+	start.container_id = (char *)"web";
+	start.kinds = kinds;
+	start.n_kinds = 1;
+	check_int(policy_check(p, "kihon.Trace", &start.base, &err), 0);
+	check_int(policy_check(p, "kihon.Trace", &read.base, &err), 0);
+	start.n_kinds = 2;
+	check_int(policy_check(p, "kihon.Trace", &start.base, &err), -EPERM);
+	check_str(err.text, "StartTraceRequest is blocked by policy: rule \"execs of web\": kinds "
+	                    "does not match");
+	policy_free(p);
+	p = parse("{\"schema\":1,\"allow\":{}}");
+	check_int(policy_check(p, "kihon.Trace", &read.base, &err), -EPERM);
+	check_str(err.text, "ReadTraceRequest is blocked by policy: it is not in the list");
+	policy_free(p);
+	refuse("{\"schema\":1,\"allow\":{\"StartTraceRequest\":[{\"name\":\"x\",\"where\":{"
+	       "\"container\":\"web\"}}]}}",
+	       "container");
 }
 
 TEST_MAIN()
