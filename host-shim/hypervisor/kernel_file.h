@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel_file: is the file of a guest kernel whole? QEMU trusts its headers and crashes on a cut
- * one. Looks at the header and the lengths that it tells: ELF (System V gABI, chapter 4 and 5) and
- * bzImage (Linux Documentation/arch/x86/boot.rst). What is neither is left to the back end to
- * refuse. */
+/*
+ * kernel_file: is the file of a guest kernel whole? QEMU trusts its headers and crashes on a cut
+ * one.
+ *
+ * Looks at it as the built-in monitor does (host-shim/vmm/boot/kernel.h). What is of no kind that
+ * is known there is left to the back end to refuse.
+ */
 #pragma once
 
 #include "lib/base/error.h"

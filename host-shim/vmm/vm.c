@@ -281,6 +281,7 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 	_cleanup_(unmap_file) struct load_file initrd = {0};
 	_cleanup_free_ char *cmdline = make_cmdline(vm, boot->cmdline);
 	struct load_config c = {.cmdline = cmdline};
+	struct error why = ERROR_INIT;
 	struct load_entry entry;
 	int r = cmdline ? 0 : error_set(err, ENOMEM, "no memory for the command line");
 
@@ -295,9 +296,10 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 	c.kernel = kernel;
 	c.initrd = initrd;
 	c.map = !vm->config.shared && !vm->config.huge_pages;
-	r = load_kernel(&vm->memory, &c, &entry, err);
+	r = load_kernel(&vm->memory, &c, &entry, &why);
 	if (r < 0)
-		return error_prefix(err, r, "the kernel %s", boot->kernel_name);
+		return error_set_kind(err, why.kind, -r, "the kernel %s %s", boot->kernel_name,
+		                      why.text);
 	return vcpus_set_entry(&vm->vcpus, &entry, err);
 }
 

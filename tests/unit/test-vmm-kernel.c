@@ -98,7 +98,7 @@ static void refused(size_t size, const char *why)
 	struct error err = ERROR_INIT;
 	struct kernel_image k;
 
-	check_int(parse(size, &k, &err), -EINVAL);
+	check_int(parse(size, &k, &err), strstr(why, "none that") ? -ENOEXEC : -EINVAL);
 	check_int(err.kind, ERROR_INPUT);
 	if (!strstr(err.text, why))
 		check_str(err.text, why);

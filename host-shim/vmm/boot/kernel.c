@@ -134,7 +134,7 @@ int kernel_parse(const uint8_t *data, size_t size, struct kernel_image *out, str
 		}
 	}
 	if (r == 0)
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		return error_set_kind(err, ERROR_INPUT, ENOEXEC,
 		                      "is none that can be booted: ELF with a PVH or 64-bit entry, "
 		                      "a 64-bit bzImage, or multiboot");
 	r = r < 0 ? r : check_entry(&k, err);

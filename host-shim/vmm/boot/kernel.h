@@ -5,8 +5,9 @@
  * Three kinds: ELF with a PVH entry (Xen docs/misc/pvh.pandoc) or, without one, Linux's 64-bit
  * entry; bzImage by the 64-bit protocol (Linux Documentation/arch/x86/boot.rst); ELF or flat files
  * with a multiboot-1 header. The bytes are anybody's: nothing is read outside of them, nothing is
- * trusted that they say, and what is found is bounded here. Errors are -EINVAL of kind ERROR_INPUT
- * and read on after the file's name ("is cut short ...").
+ * trusted that they say, and what is found is bounded here. Errors are of kind ERROR_INPUT and read
+ * on after the file's name ("is cut short ..."): -ENOEXEC for a file of none of these kinds,
+ * -EINVAL for one that is broken.
  */
 #pragma once
 
