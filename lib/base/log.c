@@ -18,9 +18,9 @@ static struct {
 	char source[64];
 	char sandbox[64];
 	enum log_level level;
-	enum log_format format;
+	enum log_format asked, format; /* asked: of log_setup(); format: never LOG_AUTO after it */
 	int fd;
-} logger = {"kihon", "", LOG_INFO, LOG_AUTO, 2};
+} logger = {"kihon", "", LOG_INFO, LOG_AUTO, LOG_AUTO, 2};
 
 static void copy_name(char *dst, size_t room, const char *src)
 {
@@ -31,10 +31,8 @@ void log_setup(const char *source, enum log_level level, int fd, enum log_format
 {
 	copy_name(logger.source, sizeof(logger.source), source);
 	logger.level = level;
-	logger.fd = fd;
-	logger.format = format;
-	if (format == LOG_AUTO)
-		logger.format = isatty(fd) ? LOG_TEXT : LOG_JSON;
+	logger.asked = format;
+	log_set_fd(fd);
 }
 
 void log_set_level(enum log_level level)
@@ -45,6 +43,9 @@ void log_set_level(enum log_level level)
 void log_set_fd(int fd)
 {
 	logger.fd = fd;
+	logger.format = logger.asked;
+	if (logger.asked == LOG_AUTO)
+		logger.format = isatty(fd) ? LOG_TEXT : LOG_JSON;
 }
 
 void log_set_sandbox(const char *id)

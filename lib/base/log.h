@@ -26,7 +26,7 @@ enum log_format {
  * copied (and cut at 63 bytes). */
 void log_setup(const char *source, enum log_level level, int fd, enum log_format format);
 void log_set_level(enum log_level level);
-void log_set_fd(int fd);
+void log_set_fd(int fd); /* LOG_AUTO is decided anew */
 void log_set_sandbox(const char *id);
 /* "critical" ... "trace"; -EINVAL otherwise. */
 int log_level_parse(const char *s, enum log_level *out);

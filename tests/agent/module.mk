@@ -10,3 +10,8 @@ $(eval $(call host_program,agent-inject,tests/agent/agent-inject.c tests/agent/w
 $(eval $(call host_program,kihon-agent-inject,guest/agent/main.c tests/agent/inject.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson,not-installed))
 CFLAGS_tests/agent/inject.c := -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -fno-builtin
 endif
+# guest-look: looks around in the guests of tests/agent-guest*.bats.
+TEST_GUESTS += $(G)/test/guest-look
+$(G)/test/guest-look: tests/agent/guest-look.c $(GUEST_SYSROOT_STAMP)
+	$(call say,GUESTCC,$<)
+	$(Q)mkdir -p $(@D) && $(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -s -o $@ $<

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plugs devices into a running QEMU: plug.py QMP_SOCKET CONSOLE_FILE TEXT COMMAND...
 
-Waits until CONSOLE_FILE holds TEXT, then gives each COMMAND (JSON) to QEMU. Ends with 1 and one line when QEMU
-refuses or the text does not come within a minute.
+Waits until CONSOLE_FILE holds TEXT, then gives each COMMAND (JSON) to QEMU and prints what it returns, if anything.
+Ends with 1 and one line when QEMU refuses or the text does not come within a minute.
 """
 import json
 import socket
@@ -28,3 +28,5 @@ for command in ['{"execute":"qmp_capabilities"}'] + commands:
         answer = json.loads(lines.readline())
     if "error" in answer:
         sys.exit("plug.py: %s: %s" % (command, answer["error"]["desc"]))
+    if answer["return"]:
+        print(json.dumps(answer["return"]))

@@ -172,6 +172,16 @@ static const struct image_root *find_image(const struct sandbox_container *c)
 	return NULL;
 }
 
+static int keep_termination_log(struct create_op *op, struct error *err)
+{
+	const char *path = container_spec_termination_log(op->spec);
+
+	if (!path)
+		return 0;
+	op->c->termination_log = strdup(path);
+	return op->c->termination_log ? 0 : error_set(err, ENOMEM, "out of memory for a container");
+}
+
 static int adapt_spec(struct create_op *op, struct error *err)
 {
 	const struct image_root *image = find_image(op->c);
@@ -184,6 +194,8 @@ static int adapt_spec(struct create_op *op, struct error *err)
 		r = container_spec_namespaces(op->spec, op->sandbox, op->req->sandbox_pidns, err);
 	if (r == 0 && op->sandbox->hook_path)
 		r = container_spec_guest_hooks(op->spec, op->sandbox->hook_path, err);
+	if (r == 0)
+		r = keep_termination_log(op, err);
 	return r;
 }
 

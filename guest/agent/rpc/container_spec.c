@@ -186,6 +186,21 @@ int container_spec_guest_hooks(struct oci_spec *spec, const char *path, struct e
 	return 0;
 }
 
+/* ---- the termination message */
+
+const char *container_spec_termination_log(const struct oci_spec *spec)
+{
+	const char *path = oci_map_get(&spec->annotations, ANNOTATION_TERMINATION_PATH);
+
+	for (size_t i = 0; path && i < spec->n_mounts; i++) {
+		const struct oci_mount *m = &spec->mounts[i];
+
+		if (m->destination && m->source && strcmp(m->destination, path) == 0)
+			return m->source;
+	}
+	return NULL;
+}
+
 /* ---- devices */
 
 static struct oci_device *find_device(struct oci_linux *l, const char *path)

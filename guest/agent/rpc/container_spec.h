@@ -38,3 +38,8 @@ int container_spec_device(struct oci_spec *spec, const char *container_path, con
  * plugins of Kubernetes set them; not those that end in _INFO, which are JSON. */
 int container_spec_pci_names(struct oci_spec *spec, const struct pci_name *names, size_t n,
                              struct error *err);
+
+/* Where the guest sees the file of the container's termination message: the source of the mount
+ * over the path that Kubernetes named; NULL without one. The specification's. */
+#define ANNOTATION_TERMINATION_PATH "io.kubernetes.container.terminationMessagePath"
+const char *container_spec_termination_log(const struct oci_spec *spec);

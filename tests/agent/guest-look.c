@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest-look: what busybox does not show of a guest, for tests/agent-guest*.bats.
+ *
+ *	guest-look dax FILE	1 when the kernel says that the file is used where it lies, else 0
+ *	guest-look eat MIB	touches so much memory, then waits
+ */
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int dax(const char *path)
+{
+	struct statx st = {0};
+
+	if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_BASIC_STATS, &st) < 0) {
+		perror(path);
+		return 1;
+	}
+	printf("%d\n", (st.stx_attributes & STATX_ATTR_DAX) != 0);
+	return 0;
+}
+
+static int eat(const char *mib)
+{
+	size_t size = strtoul(mib, NULL, 10) << 20;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		return 1;
+	}
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = 1;
+	printf("eaten\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "dax") == 0)
+		return dax(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "eat") == 0)
+		return eat(argv[2]);
+	fprintf(stderr, "usage: guest-look dax FILE | eat MIB\n");
+	return 2;
+}
