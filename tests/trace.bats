@@ -36,7 +36,7 @@ setup() {
 }
 
 teardown() {
-	[ -z "$TRACER" ] || kill "$TRACER" 2>/dev/null || true
+	[ -z "$TRACER" ] || kill -KILL "$TRACER" 2>/dev/null || true
 }
 
 has() { [[ $output == *"$1"* ]] || { echo "missing: $1"; false; }; }
@@ -64,7 +64,7 @@ traced() {
 
 # in_group COMMAND...: in $GROUP, from its first system call on.
 in_group() {
-	sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$GROUP" "$@"
+	env --default-signal sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$GROUP" "$@"
 }
 
 # finish: the tracer ends by itself when the group is empty, with success.
@@ -238,7 +238,7 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	(GROUP=$GROUP/below in_group /bin/echo below)
 	wait "$TRACER"
 	TRACER=
-	kill "$beside"; wait "$beside" || true
+	kill -KILL "$beside"; wait "$beside" || true
 	rmdir "$GROUP/below" "$GROUP" "$CGROUPS/$TAG/beside"
 	CODE='assert [e["path"] for e in of("exec")] == ["/bin/echo"], events' look
 }
@@ -423,7 +423,7 @@ inside() {
 				tcall Stop StopTraceRequest "trace_id: \"t1\""; echo "stop $?"
 				wait $f; echo "$fake $? $(cat /run/lines)" ;;
 			mute)
-				timeout 2 "$KIHON" trace --address $SOCKET c2; echo "$fake $?"
+				timeout -s KILL 2 "$KIHON" trace --address $SOCKET c2; echo "$fake $?"
 				for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f "$FAKES/mute" >/dev/null || break; sleep 0.2; done
 				pgrep -f "$FAKES/mute"; echo "mute left $?" ;;
 			*) follow c2; echo "$fake $?" ;;
@@ -441,7 +441,7 @@ inside() {
 	has 'other reader 73' # FAILED_PRECONDITION
 	has 'stop 0'
 	has 'waits 0 one'
-	has 'mute 124'
+	has 'mute 137'
 	has 'mute left 1'
 }
 

@@ -163,7 +163,6 @@ static const struct option options[] = {
 int main(int argc, char **argv)
 {
 	static const struct verb only = {
-	    .args = "",
 	    .summary = "print what happens in a container as lines of JSON",
 	    .options = options,
 	    .run = run,

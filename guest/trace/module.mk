@@ -2,7 +2,7 @@
 # kihon-trace: BPF programs (bpf/, compiled with clang for the kernel, without its headers) in a program that
 # loads them. trace-event is what others use, too: names of kinds, and records as JSON.
 TRACE_OBJECT := build/gen/guest/trace/trace.bpf.o
-TRACE_BPF_FLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -nostdinc -I. \
+TRACE_BPF_FLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -nostdinc -I. -fdebug-compilation-dir=. \
 	-idirafter $(G)/sysroot/include -idirafter $(G)/tools/uapi
 
 # -g makes the types of the maps, which libbpf reads; what only debuggers want goes.
