@@ -6,9 +6,12 @@
  */
 #include <stdlib.h>
 
+#include "guest/agent/image/pause.h"
 #include "guest/agent/image/puller.h"
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/spec_from_proto.h"
+#include "guest/agent/storage/layer_group.h"
+#include "lib/base/json.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 #include "lib/rpc/ttrpc.h"
@@ -18,8 +21,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What is written as config.json is JSON, whatever strings there are. */
+static void write_spec(const struct oci_spec *spec)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_cjson_ cJSON *doc = NULL;
+
+	if (oci_spec_format(spec, &text, NULL) == 0 &&
+	    json_parse(buffer_cstr(&text), text.size, SIZE_MAX / 2, "it", &doc, NULL) < 0)
+		abort();
+}
+
 static void use_spec(const Grpc__Spec *in)
 {
+	static const struct pci_name name = {"0000:00:01.0", "0000:00:02.0"};
 	static const struct image_info image = {
 	    .manifest_digest = "", .working_dir = "", .user = ""};
 	struct sandbox sandbox = {.pidns_fd = -1, .has_namespaces = true};
@@ -32,10 +47,32 @@ static void use_spec(const Grpc__Spec *in)
 		return;
 	}
 	if (container_spec_namespaces(spec, &sandbox, false, &err) == 0 &&
-	    container_spec_device(spec, "/dev/x", 0x1234, 'b', &err) == 0 &&
+	    container_spec_device(spec, "/dev/x", NULL, 0x1234, 'b', &err) == 0 &&
+	    container_spec_device(spec, "/dev/y", "/dev/vfio/1", 0x1234, 'c', &err) == 0 &&
+	    container_spec_pci_names(spec, &name, 1, &err) == 0 &&
 	    container_spec_image_defaults(spec, &image, &err) == 0)
 		oci_spec_validate(spec, &err);
+	write_spec(spec);
 	oci_spec_free(spec);
+}
+
+/* Storages as far as they go without devices. */
+static void use_storages(Grpc__Storage *const *list, size_t n)
+{
+	struct layer_group *g = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		pause_wanted(list[i]);
+	if (layer_group_new(list, n, "c1", 0, &g, NULL) == 0 &&
+	    (g->n_lower == 0 || g->n_lower > LAYER_GROUP_MAX || g->n != g->n_lower + g->has_upper))
+		abort();
+	layer_group_free(g);
+}
+
+static void use_create(const Grpc__CreateContainerRequest *req)
+{
+	use_spec(req->oci);
+	use_storages(req->storages, req->n_storages);
 }
 
 static void use_request(const ProtobufCMessage *m)
@@ -43,7 +80,7 @@ static void use_request(const ProtobufCMessage *m)
 	struct oci_spec *spec = NULL;
 
 	if (m->descriptor == &grpc__create_container_request__descriptor)
-		use_spec(((const Grpc__CreateContainerRequest *)m)->oci);
+		use_create((const Grpc__CreateContainerRequest *)m);
 	else if (m->descriptor == &grpc__exec_process_request__descriptor &&
 	         spec_from_process(((const Grpc__ExecProcessRequest *)m)->process, &spec, NULL) ==
 	             0)
