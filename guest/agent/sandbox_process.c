@@ -221,11 +221,15 @@ int sandbox_process_await(struct sandbox_process *p, process_ready_fn ready, voi
 	                   on_launch_timeout, p, &p->launch, err);
 	if (r == 0)
 		r = loop_add_fd(loop, fd, EPOLLIN, on_ready, p, &p->ready, err);
-	if (r < 0) {
-		stop_awaiting(p);
-		p->ready_fn = NULL;
-	}
+	if (r < 0)
+		sandbox_process_await_not(p);
 	return r;
+}
+
+void sandbox_process_await_not(struct sandbox_process *p)
+{
+	stop_awaiting(p);
+	p->ready_fn = NULL;
 }
 
 /* ---- the object */

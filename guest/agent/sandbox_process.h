@@ -67,6 +67,8 @@ int sandbox_process_new(struct sandbox_container *c, const char *exec_id, bool i
 /* Watches again, for what comes after container_start(). */
 int sandbox_process_await(struct sandbox_process *p, process_ready_fn ready, void *data,
                           struct error *err);
+/* Takes that back; ready is not called. */
+void sandbox_process_await_not(struct sandbox_process *p);
 /* Forgets the process; waiters and readers are answered. Kills nothing. */
 void sandbox_process_free(struct sandbox_process *p);
 

@@ -21,6 +21,8 @@
 /* Answers up to this size are built in memory that is kept while calls come. */
 #define SCRATCH_KEEP    (128u << 10)
 #define SCRATCH_IDLE_MS 1000u
+/* Kept for a status when there is no memory: most texts fit. */
+#define LAST_RESORT 512u
 /* After a failed accept (no descriptors): when to try again. */
 #define ACCEPT_RETRY_MS 200u
 
@@ -82,7 +84,7 @@ struct rpc_server {
 	bool held;
 	struct arena envelope;  /* of the frame that is looked at */
 	struct rpc_call *spare; /* one that ended, with its arena: calls come one after the other */
-	struct buffer scratch;
+	struct buffer scratch, last_resort;
 	struct loop_source *scratch_timer;
 	bool scratch_armed;
 };
@@ -118,8 +120,17 @@ static void send_scratch(struct peer *peer)
 
 static void send_status(struct peer *peer, uint32_t stream, int code, const char *text)
 {
-	if (ttrpc_put_status(&peer->server->scratch, stream, code, text) == 0)
+	struct rpc_server *s = peer->server;
+
+	if (ttrpc_put_status(&s->scratch, stream, code, text) == 0) {
 		send_scratch(peer);
+		return;
+	}
+	/* On a full memory a status still goes out, if need be without its text. */
+	buffer_clear(&s->last_resort);
+	if (ttrpc_put_status(&s->last_resort, stream, code, text) == 0 ||
+	    ttrpc_put_status(&s->last_resort, stream, code, "out of memory") == 0)
+		rpc_connection_send(&peer->conn, s->last_resort.data, s->last_resort.size);
 	else
 		rpc_connection_break(&peer->conn, "out of memory for answers");
 }
@@ -617,8 +628,11 @@ int rpc_server_new(struct loop *loop, const struct rpc_limits *limits, struct rp
 		s->limits.output_pause = defaults.output_pause;
 	if (!s->limits.output_limit)
 		s->limits.output_limit = defaults.output_limit;
-	r = loop_add_timer(loop, SCRATCH_IDLE_MS, scratch_idle, s, &s->scratch_timer, err);
+	r = buffer_reserve(&s->last_resort, LAST_RESORT)
+	        ? loop_add_timer(loop, SCRATCH_IDLE_MS, scratch_idle, s, &s->scratch_timer, err)
+	        : error_set(err, ENOMEM, "out of memory for the server");
 	if (r < 0) {
+		buffer_free(&s->last_resort);
 		free(s);
 		return r;
 	}
@@ -664,5 +678,6 @@ void rpc_server_free(struct rpc_server *server)
 	free(server->spare);
 	arena_free(&server->envelope);
 	buffer_free(&server->scratch);
+	buffer_free(&server->last_resort);
 	free(server);
 }

@@ -44,7 +44,7 @@
 #define CHECK_EACH 40
 #define GIVE_UP    20 /* bad points */
 /* Blocks that an idle agent gives back and takes again: what leaks does so at more points. */
-#define KEPT_READY 2
+#define KEPT_READY 4
 
 struct mode {
 	const char *name;
@@ -396,12 +396,18 @@ static bool run_armed(unsigned int *errors)
 	return true;
 }
 
-static void undo(void)
+/* The last answer. */
+static int undo(void)
 {
 	char text[512];
+	int r = 0;
 
-	for (size_t i = 0; i < d.undo.n; i++)
-		make_call(&d.undo.v[i], text);
+	for (size_t i = 0; i < d.undo.n; i++) {
+		r = make_call(&d.undo.v[i], text);
+		if (r && getenv("INJECT_VERBOSE"))
+			complain("undo: %s: %d %s", d.undo.v[i].method, r, text);
+	}
+	return r;
 }
 
 static bool begin(void)
@@ -476,16 +482,23 @@ static bool point_fresh(unsigned int *errors)
 		complain("the agent does not start: %s", strerror(-r));
 		return false;
 	}
-	if (d.way == WAY_FRESH && !all_well(&d.setup))
-		return false;
-	if (d.way == WAY_FRESH)
+	/* Only on a connection that is there. */
+	if (d.way == WAY_FRESH) {
+		if (!agent_lives() || !all_well(&d.setup))
+			return false;
 		arm(d.at);
+	}
 	if (!run_armed(errors))
 		return false;
 	disarm();
 	if (!agent_lives())
 		return false;
-	undo();
+	/* A policy that could not be read at the start denies everything. */
+	if (undo() == RPC_PERMISSION_DENIED && d.way == WAY_START) {
+		++*errors;
+		end_agent();
+		return true;
+	}
 	return agent_ends() && settled();
 }
 

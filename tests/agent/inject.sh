@@ -68,7 +68,7 @@ scenario_image() {
 		storages { driver: \"image_guest_pull\" source: \"two/2\" fstype: \"overlay\" mount_point: \"/run/kata-containers/c1/rootfs\" }" \
 		/run/kata-containers/c1/rootfs true)"
 	request "$d/02-StartContainer" "$c"
-	request "$d/03-WaitProcess" "$c"
+	request "$d/03-WaitProcess@2000" "$c"
 	request "$d/04-RemoveContainer" "$c"
 	request "$1/undo/01-RemoveContainer" "$c"
 }
@@ -91,19 +91,20 @@ scenario_calls() {
 	request "$d/10-ResumeContainer" "$c"
 	request "$d/11-UpdateContainer" "$c resources {}"
 	request "$d/12-WriteStdin" "$c data: \"some\\n\""
-	request "$d/13-ReadStdout" "$c len: 100"
+	request "$d/13-ReadStdout@1000" "$c len: 100"
 	request "$d/14-RemoveStaleVirtiofsShareMounts" ""
 	request "$d/15-AddARPNeighbors" 'neighbors { ARPNeighbors { toIPAddress { address: "192.0.2.9" } device: "lo" lladdr: "02:00:00:00:00:09" state: 128 } }'
 	request "$1/undo/01-ResumeContainer" "$c"
 	request "$1/undo/02-CopyFile" "path: \"$shared/f\" file_size: 4 file_mode: 33188 dir_mode: 493 data: \"abcd\""
 	request "$1/undo/03-WriteStdin" "$c data: \"x\\n\""
-	request "$1/undo/04-ReadStdout" "$c len: 100"
+	request "$1/undo/04-ReadStdout@1000" "$c len: 100"
 }
 
 # The sandbox's beginning and end.
 scenario_sandbox() {
-	request "$1/run/01-CreateSandbox" "sandbox_id: \"sb\" hostname: \"pod\" dns: \"nameserver 192.0.2.1\" storages { $SHM mount_point: \"/run/kata-containers/sandbox/shm\" }"
-	request "$1/undo/01-CreateSandbox" "sandbox_id: \"sb\" storages { $SHM mount_point: \"/run/kata-containers/sandbox/shm\" }"
+	local text="sandbox_id: \"sb\" hostname: \"pod\" dns: \"nameserver 192.0.2.1\" storages { $SHM mount_point: \"/run/kata-containers/sandbox/shm\" }"
+	request "$1/run/01-CreateSandbox" "$text"
+	request "$1/undo/01-CreateSandbox" "$text"
 	request "$1/undo/02-DestroySandbox" ""
 }
 

@@ -377,7 +377,9 @@ static void unmake(struct container *c)
 			;
 		c->init.exited = true;
 	}
-	container_destroy(c, NULL);
+	/* Killing takes descriptors; there is nobody left to kill. */
+	if (container_destroy(c, NULL) < 0 && c->cgroup.fd >= 0)
+		cgroup_remove(&c->cgroup, NULL);
 	container_free(c);
 }
 

@@ -79,9 +79,13 @@ static int start_prepare(struct sandbox_container *c, struct start_op *op, struc
 	if (r == 0 && strcmp(c->id, c->sandbox->id) != 0 && sandbox_container_watch_oom(c, err) < 0)
 		log_warn("container %s: no OOM events: %s", c->id, err->text);
 	if (r == 0)
-		r = container_start(c->engine, err);
-	if (r == 0)
 		r = sandbox_process_await(init, started, op, err);
+	if (r < 0)
+		return r;
+	/* Last: what fails has not been started. */
+	r = container_start(c->engine, err);
+	if (r < 0)
+		sandbox_process_await_not(init);
 	return r;
 }
 
