@@ -173,6 +173,7 @@ gone() {
 	refused 'superblock is not there' -e "$(storage 12 erofs ro $(verity "$one_root" 4096))" /bin/sh
 	refused 'not within' -e "$(storage 12 erofs ro $(verity "$one_root" $((1 << 40))) X-kata.dmverity.no-superblock=true)" /bin/sh
 	refused 'does not take the table' -e "$(storage 12 erofs ro $(verity "$one_root$one_root" "$one_at") X-kata.dmverity.no-superblock=true X-kata.dmverity.algorithm=sha512)" /bin/sh
+	refused '/bin/not-there' -e "$(part 1 "$top_root" "$top_at"; part 3 "$base_root" "$base_at")" /bin/not-there
 	refused 'has no partition 4' -e "$(part 4 "$top_root" "$top_at")" /bin/sh
 }
 
