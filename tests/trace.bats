@@ -243,6 +243,32 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	CODE='assert [e["path"] for e in of("exec")] == ["/bin/echo"], events' look
 }
 
+@test "a control group seen through a cgroup namespace, where its level is not known" {
+	needs_bpf
+	group space/inner
+	mkdir mnt
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec unshare --cgroup --mount sh -c "mount -t cgroup2 none mnt && exec sleep 60"' \
+		"$CGROUPS/$TAG/space" 3>&- &
+	local holder=$! i
+	for ((i = 0; i < 100; i++)); do
+		[ ! -e "/proc/$holder/root$PWD/mnt/inner" ] || break
+		sleep 0.1
+	done
+	nsenter --cgroup --mount -t "$holder" "$TRACE" --cgroup "$PWD/mnt/inner" --kinds exec >"$OUT" 2>"$OUT.err" 3>&- &
+	TRACER=$!
+	for ((i = 0; i < 100; i++)); do
+		[ ! -s "$OUT" ] || break
+		sleep 0.1
+	done
+	GROUP=$CGROUPS/$TAG/space in_group /bin/echo outside
+	in_group /bin/echo inside
+	wait "$TRACER"
+	TRACER=
+	kill -KILL "$holder"; wait "$holder" || true
+	rmdir "$GROUP" "$CGROUPS/$TAG/space"
+	CODE='assert [e["path"] for e in of("exec")] == ["/bin/echo"], events' look
+}
+
 @test "it gives up its privileges, and ends when nobody reads, when its group is removed" {
 	needs_bpf
 	group ends

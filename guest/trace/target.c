@@ -14,15 +14,13 @@
 
 #include "lib/base/cleanup.h"
 
-#define MAX_LEVEL 128u
-
 /* Steps from the folder up to the root of its mount, which is left in *fd. Negative errno. */
 static int climb(int *fd)
 {
 	struct stat here, above;
 	unsigned int level = 0;
 
-	for (; level < MAX_LEVEL; level++) {
+	for (; level < TRACE_LEVELS; level++) {
 		_cleanup_close_ int parent =
 		    openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -53,12 +51,9 @@ static int open_cgroup(const char *path, struct target *t, struct trace_config *
 	level = climb(&fd);
 	if (level < 0)
 		return error_errno(err, -level, "control group %s", path);
-	/* Every control group has this file but the root. */
+	/* Every control group has this file but the root. A cgroup namespace shows a part only. */
 	if (faccessat(fd, "cgroup.type", F_OK, 0) == 0)
-		return error_set_kind(err, ERROR_ENVIRONMENT, EINVAL,
-		                      "%s: only a part of the control groups is mounted here; "
-		                      "run outside of the container",
-		                      path);
+		level = TRACE_LEVELS;
 	/* kernfs: the number of the folder is the id of the control group, on 64-bit machines. */
 	config->cgroup = st.st_ino;
 	config->level = (__u32)level;

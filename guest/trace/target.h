@@ -18,8 +18,7 @@ struct target {
 	}
 
 /* Fills in cgroup, level and pidns_* of config. `pidns` is a file of /proc/PID/ns, or NULL.
- * -EINVAL: one of them is not what it should be, or the hierarchy is seen in part only (a cgroup
- * namespace). */
+ * -EINVAL: one of them is not what it should be. */
 int target_open(const char *cgroup, const char *pidns, struct target *out,
                 struct trace_config *config, struct error *err);
 void target_close(struct target *t);

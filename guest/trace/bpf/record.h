@@ -23,9 +23,12 @@ struct trace_config {
 	__u64 cgroup; /* id of the control group that is looked at */
 	__u64 pidns_dev,
 	    pidns_ino; /* the kernel's numbers of the container's pid namespace; 0: none */
-	__u32 level;   /* of the control group, the root's being 0 */
+	__u32 level;   /* of the control group, the root's being 0; or TRACE_LEVELS */
 	__u32 kinds;
 };
+
+/* The level is not known: looked for among so many. */
+#define TRACE_LEVELS 64
 
 #define TRACE_COMM     16
 #define TRACE_PATH     4096 /* PATH_MAX, its NUL included */

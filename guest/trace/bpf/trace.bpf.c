@@ -74,7 +74,19 @@ static __always_inline int wants(enum trace_kind kind)
 
 static __always_inline int is_ours(void)
 {
-	return bpf_get_current_ancestor_cgroup_id((int)trace_config.level) == trace_config.cgroup;
+	int level = (int)trace_config.level;
+
+	if (level < TRACE_LEVELS)
+		return bpf_get_current_ancestor_cgroup_id(level) == trace_config.cgroup;
+	for (level = 0; level < TRACE_LEVELS; level++) {
+		__u64 id = bpf_get_current_ancestor_cgroup_id(level);
+
+		if (id == trace_config.cgroup)
+			return 1;
+		if (!id)
+			break;
+	}
+	return 0;
 }
 
 /* The record with what is told of every event. */
