@@ -192,6 +192,8 @@ static void on_undone(int result, const void *out, const struct error *err, void
 	struct image_pull *pull = data;
 	struct error failure = pull->failure;
 
+	image_root_free(pull->root); /* which was dropped before */
+	pull->root = NULL;
 	pull_end(pull, failure.code, &failure);
 }
 
