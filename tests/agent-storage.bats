@@ -3,12 +3,11 @@
 # Storages of several layers, on loop devices: the agent as an ordinary process in private namespaces, as in
 # agent.bats. dm-verity, which most build machines lack, is tested in a guest (agent-storage-guest.bats).
 
+load agent/box
+
 setup_file() {
-	export ROOT=$BATS_TEST_DIRNAME/..
-	make -s -C "$ROOT" build/host/bin/kihon-agent build/host/bin/agent-client >&2
-	export AGENT=$ROOT/build/host/bin/kihon-agent TAG=kihon-storage-$$
+	box_make
 	export FILES=$BATS_FILE_TMPDIR TREE=/run/kata-containers/c1/rootfs
-	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
 	make_layers
 }
 
@@ -45,10 +44,10 @@ make_layers() {
 }
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for namespaces"
-	unshare --mount --uts --ipc --pid --net --fork true 2>/dev/null || skip "namespaces cannot be made here"
-	command -v protoc >/dev/null || skip "protoc is not installed"
-	losetup -f >/dev/null 2>&1 || skip "there are no loop devices here"
+	box_check
+	local d
+	d=$(losetup -r -f --show "$FILES/base.erofs" 2>/dev/null) || skip "there are no loop devices here"
+	losetup -d "$d"
 	grep -qw erofs /proc/filesystems || skip "this kernel has no erofs"
 }
 
@@ -60,15 +59,8 @@ teardown() {
 	done
 }
 
-# inside SCRIPT: runs it beside an agent's helper functions, with these of ours; $output and $status are its.
-inside() {
-	run timeout 100 unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child \
-		bash -c '. "$ROOT/tests/agent/inside.sh"'"$OURS"$'\n'"$1"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
-
-OURS='
+# What each script begins with.
+export OURS='
 	attach() { losetup -f --show "$@"; }
 	# storage DRIVER SOURCE TYPE OPTION...: its text, for the mount point of c1.
 	storage() {
@@ -84,12 +76,9 @@ OURS='
 	SHOW="cat /etc/name /etc/mid; ls /etc; echo new >/etc/new; rm /etc/mid; stat -c %a /"
 	refused() { container "$@" 2>&1 && { echo "not refused"; exit 1; }; nothing_left; }'
 
-has() { [[ $output == *"$1"* ]] || { echo "missing: $1"; false; }; }
-hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
-
 @test "layers on devices of their own, an upper disk, directories in it" {
 	cp "$FILES/upper.ext4" "$FILES/own.ext4"
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach $FILES/own.ext4)
 		run_all c1 -e "$(upper $dev "X-kata.mkdir.path={{ mount 0 }}/upper:0755" "X-kata.mkdir.path={{ mount 0 }}/more/x:0750:7:8")$(three)" /bin/sh -c "$SHOW"
@@ -113,7 +102,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 	debugfs -w -R "symlink upper /run/escape" "$FILES/links.ext4" 2>/dev/null
 	debugfs -w -R "symlink more /run/escape" "$FILES/links.ext4" 2>/dev/null
 	debugfs -w -R "symlink work /run/escape" "$FILES/work.ext4" 2>/dev/null
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		mkdir /run/escape
 		low=$(attach -r $FILES/base.erofs); used=$(attach $FILES/used.ext4)
@@ -132,7 +121,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "without an upper disk the container writes to memory; the mounts are where Kata has them" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		container c1 -e "$(three)" /bin/sh -c "$SHOW" && start c1 && output c1
 		grep -c " /run/kata-containers/c1/multi-layer/[012] erofs ro" /proc/mounts
@@ -144,7 +133,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "partitions of one disk" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach -r -P $FILES/disk)
 		run_all c1 -e "$(part $dev 1; part $dev 2; part $dev 3)" /bin/sh -c "$SHOW"
@@ -159,7 +148,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "partitions that are damaged, missing, elsewhere or named twice" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach -r $FILES/disk)
 		refused c1 -e "$(part $dev 1; part $dev 9)" /bin/sh
@@ -182,7 +171,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "options and layers that cannot be: one line, nothing left" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach -r $FILES/top.erofs); low=$(attach -r $FILES/base.erofs); up=$(attach $FILES/upper.ext4)
 		refused c1 -e "$(upper $up)" /bin/sh
@@ -233,7 +222,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 		at=$((at + sectors))
 	done
 	printf '%s' "$text" | PATH=$PATH:/sbin:/usr/sbin sfdisk -q many >/dev/null
-	MANY=$PWD/many inside '
+	MANY=$PWD/many inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach -r $MANY)
 		all=$(for ((i = 1; i <= 128; i++)); do part $dev $i; done)
@@ -245,7 +234,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "a root file system or a verified disk is not another one's" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		container c1 -e "$(lower $(attach -r $FILES/base.erofs))" /bin/sh
 		container c2 -e "$(lower $(attach -r $FILES/top.erofs))" /bin/sh && echo shared
@@ -263,7 +252,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "ten thousand layers" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		text=$(lower /dev/loop9)
 		printf -v many "%10000s" ""
@@ -275,7 +264,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 
 @test "a verified disk where the kernel has no device-mapper is not mounted" {
 	[ ! -e /dev/mapper/control ] || skip "this kernel has device-mapper: the guest's test does it"
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		dev=$(attach -r $FILES/top.erofs)
 		V="X-kata.dmverity.roothash=$(printf %064d 1) X-kata.dmverity.hashoffset=4096 X-kata.dmverity.no-superblock=true"
@@ -289,7 +278,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 
 @test "a sandbox's container where the guest has no pause container" {
 	[ ! -e /pause_bundle ] || skip "this machine has a /pause_bundle"
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		pull() { echo "storages { driver: \"image_guest_pull\" driver_options: \"image_guest_pull={\\\"metadata\\\":{\\\"$1\\\":\\\"sandbox\\\"}}\"
 			source: \"pause\" fstype: \"overlay\" mount_point: \"$TREE\" }"; }
@@ -300,7 +289,7 @@ hasnt() { [[ $output != *"$1"* ]] || { echo "not expected: $1"; false; }; }
 }
 
 @test "the bundle has the container's config.json" {
-	inside '
+	inside 'eval "$OURS"
 		agent_start; sandbox
 		container c1 -e "$(three)" /bin/sh -c "$SHOW"
 		stat -c "mode %a" /run/kata-containers/c1/config.json
