@@ -114,7 +114,7 @@ static bool has_net(const struct guest_options *o, const char *vmm)
 static const char *choose_vmm(const struct guest *g, const struct guest_options *o)
 {
 	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine && o->net &&
-	           strcmp(o->net, "none") == 0 && !g->image.program;
+	           strcmp(o->net, "none") == 0;
 
 	if (o->vmm)
 		return o->vmm;

@@ -200,8 +200,9 @@ static void process_ended(struct loop_source *src, int fd, uint32_t events, void
 	drain(b);
 	told = recv(b->control, &end, sizeof(end), MSG_DONTWAIT) == (ssize_t)sizeof(end);
 	end.text[sizeof(end.text) - 1] = '\0';
-	if (told && end.kind == VM_END_EXIT)
-		b->hv.exit_status = (int)(end.value & 0xff);
+	if (told)
+		b->hv.exit_status =
+		    end.kind == VM_END_EXIT ? (int)(end.value & 0xff) : end.exit_status;
 	if (told && end.kind != VM_END_FAILED) {
 		hypervisor_take_end(&b->hv, false, "");
 		return;

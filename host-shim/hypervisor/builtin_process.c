@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host-shim/vmm/devices/blk.h"
+#include "host-shim/vmm/devices/exit_port.h"
 #include "host-shim/vmm/devices/pmem.h"
 #include "host-shim/vmm/devices/rng.h"
 #include "host-shim/vmm/devices/vsock.h"
@@ -37,6 +38,7 @@ struct monitor {
 	struct virtio_device *devices[DEVICES_MAX];
 	unsigned int n_devices;
 	struct pmem_backing root;
+	int exit_status; /* what the exit port was told, or -1 */
 };
 
 /* ---- the word to start */
@@ -149,12 +151,29 @@ static int add_rng(struct monitor *m, struct error *err)
 	return r < 0 ? r : add(m, dev, err);
 }
 
+static void take_status(void *data, unsigned int status)
+{
+	((struct monitor *)data)->exit_status = (int)status;
+}
+
+static int add_exit_port(struct monitor *m, struct error *err)
+{
+	struct virtio_device *dev;
+	int r;
+
+	if (!m->config->exit_port)
+		return 0;
+	r = exit_port_device_new(&dev, m->loop, take_status, m, err);
+	return r < 0 ? r : add(m, dev, err);
+}
+
 /* ---- the machine */
 
 static void ended(void *data, const struct vm_end *end)
 {
 	struct monitor *m = data;
-	struct builtin_end e = {.kind = end->kind, .value = (uint32_t)end->value};
+	struct builtin_end e = {
+	    .kind = end->kind, .value = (uint32_t)end->value, .exit_status = m->exit_status};
 
 	strncpy(e.text, end->text, sizeof(e.text) - 1);
 	/* Nobody hears it when the caller has gone. */
@@ -197,6 +216,8 @@ static int make(struct monitor *m, struct error *err)
 		r = add_disks(m, err);
 	if (r == 0)
 		r = add_vsock(m, err);
+	if (r == 0)
+		r = add_exit_port(m, err);
 	return r < 0 ? r : add_rng(m, err);
 }
 
@@ -245,7 +266,8 @@ static int run(struct monitor *m, struct jail *jail, struct error *err)
 int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
                           const struct builtin_fds *fds, const char *vsock_path, struct error *err)
 {
-	struct monitor m = {.config = config, .fds = fds, .vsock_path = vsock_path};
+	struct monitor m = {
+	    .config = config, .fds = fds, .vsock_path = vsock_path, .exit_status = -1};
 	struct error failure = ERROR_INIT;
 	struct jail jail = {0};
 	int r = jail_fork(&jail, pid, err);

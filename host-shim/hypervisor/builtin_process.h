@@ -23,6 +23,7 @@ struct builtin_go {
 struct builtin_end {
 	uint32_t kind; /* enum vm_end_kind */
 	uint32_t value;
+	int32_t exit_status; /* of the guest's program, as it told the exit port; -1: it did not */
 	char text[160];
 };
 
