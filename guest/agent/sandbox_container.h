@@ -46,6 +46,7 @@ struct sandbox_container {
 	/* While it is being created: makes the creation fail soon, which removes it. */
 	void (*cancel)(void *data);
 	void *cancel_data;
+	void *adding; /* of container_devices_add(), or NULL */
 };
 
 /* Makes the (empty) container and puts it into the sandbox. -EEXIST, -EINVAL, -ENOSPC. */

@@ -166,6 +166,13 @@ void uevent_waiter_cancel(struct uevent_waiter *w)
 		drop_waiter(w);
 }
 
+void uevents_hurry(struct uevents *u, const void *data)
+{
+	for (struct uevent_waiter *w = u->waiters; w; w = w->next)
+		if (w->data == data)
+			(void)loop_set_timer(w->timer, 0);
+}
+
 /* By its timer, so that done() is never called from inside a call of its owner. */
 static void found(struct uevent_waiter *w)
 {

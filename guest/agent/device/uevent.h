@@ -62,6 +62,9 @@ int uevents_wait(struct uevents *u, const struct uevent_matcher *m, const void *
                  struct uevent_waiter **out, struct error *err);
 /* done will not be called. NULL is fine; not for a waiter whose done was called. */
 void uevent_waiter_cancel(struct uevent_waiter *w);
+/* The time of all waits that were given `data` is up: done is called soon, never from inside this
+ * call. Takes no memory. */
+void uevents_hurry(struct uevents *u, const void *data);
 
 /* As the socket does, for a message that came from elsewhere (tests). */
 void uevents_feed(struct uevents *u, const uint8_t *data, size_t size);

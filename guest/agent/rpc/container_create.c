@@ -74,13 +74,15 @@ static void op_fail(struct create_op *op, const struct error *err)
 	}
 }
 
-/* The caller is gone, or the sandbox ends: the step that runs is let to its end. */
+/* The caller is gone, or the sandbox ends: the step that runs is let to its end, but no device is
+ * waited for. */
 static void op_cancel(void *data)
 {
 	struct create_op *op = data;
 
 	op->cancelled = true;
 	storage_cancel(op->job);
+	container_devices_cancel(op->c);
 }
 
 static void call_cancelled(void *data)

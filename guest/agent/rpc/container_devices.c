@@ -23,6 +23,7 @@ struct adding {
 	struct sandbox_container *container;
 	Grpc__Device *const *v;
 	size_t n, next;
+	bool cancelled;
 	struct oci_spec *spec;
 	/* Of the VFIO device that is being added. */
 	size_t next_option;
@@ -39,6 +40,7 @@ static void finish(struct adding *a, int result, const struct error *err)
 	container_devices_fn done = a->done;
 	void *data = a->data;
 
+	a->container->adding = NULL;
 	free(a);
 	done(result, err, data);
 }
@@ -55,6 +57,8 @@ static void go_on(struct adding *a, int result, struct error *err)
 static int wait_for(struct adding *a, const struct uevent_matcher *m, const struct device_key *key,
                     uevent_done_fn done, struct error *err)
 {
+	if (a->cancelled)
+		return error_set(err, ECANCELED, "cancelled");
 	if (!a->sandbox->uevents)
 		return error_set(err, ENODEV, "no devices can be added here");
 	return uevents_wait(a->sandbox->uevents, m, key, sizeof(*key),
@@ -300,5 +304,18 @@ int container_devices_add(struct sandbox_container *c, Grpc__Device *const *v, s
 	r = next_step(a, err);
 	if (r != 0)
 		free(a);
+	else
+		c->adding = a;
 	return r;
+}
+
+void container_devices_cancel(struct sandbox_container *c)
+{
+	struct adding *a = c->adding;
+
+	if (!a)
+		return;
+	a->cancelled = true;
+	if (a->sandbox->uevents)
+		uevents_hurry(a->sandbox->uevents, a);
 }

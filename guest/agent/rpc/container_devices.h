@@ -17,3 +17,5 @@ typedef void (*container_devices_fn)(int result, const struct error *err, void *
 int container_devices_add(struct sandbox_container *c, Grpc__Device *const *v, size_t n,
                           struct oci_spec *spec, container_devices_fn done, void *data,
                           struct error *err);
+/* Does not wait for a device any longer: done is called soon. */
+void container_devices_cancel(struct sandbox_container *c);

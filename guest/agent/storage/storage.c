@@ -426,4 +426,6 @@ void storage_cancel(struct storage_job *job)
 		return;
 	job->cancelled = true;
 	image_root_cancel(job->pull);
+	if (job->sandbox->uevents)
+		uevents_hurry(job->sandbox->uevents, job);
 }
