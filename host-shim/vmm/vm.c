@@ -33,6 +33,7 @@ struct vm {
 	enum vm_state state;
 	struct kvm kvm;
 	struct guest_memory memory;
+	struct guest_memory ram; /* the part of it that is RAM; owns nothing */
 	int memory_fd;
 	struct bus memory_bus, port_bus;
 	struct ports ports;
@@ -98,8 +99,10 @@ static int make_ram(struct vm *vm, struct error *err)
 	                             .shared = vm->config.shared,
 	                             .huge_pages = vm->config.huge_pages,
 	                             .prefault = vm->config.prefault};
+	int r = ram_allocate(&vm->memory, &c, &vm->memory_fd, err);
 
-	return ram_allocate(&vm->memory, &c, &vm->memory_fd, err);
+	vm->ram = vm->memory;
+	return r;
 }
 
 static int make_ports(struct vm *vm, struct error *err)
@@ -222,9 +225,9 @@ int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint6
 	return r;
 }
 
-const struct guest_memory *vm_memory(const struct vm *vm)
+const struct guest_memory *vm_ram(const struct vm *vm)
 {
-	return &vm->memory;
+	return &vm->ram;
 }
 
 /* ---- booting */
@@ -296,7 +299,8 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 	c.kernel = kernel;
 	c.initrd = initrd;
 	c.map = !vm->config.shared && !vm->config.huge_pages;
-	r = load_kernel(&vm->memory, &c, &entry, &why);
+	/* Memory behind devices is not RAM: kernel and memory map leave it alone. */
+	r = load_kernel(&vm->ram, &c, &entry, &why);
 	if (r < 0)
 		return error_set_kind(err, why.kind, -r, "the kernel %s %s", boot->kernel_name,
 		                      why.text);

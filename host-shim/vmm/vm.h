@@ -81,9 +81,8 @@ int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err);
 int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
                   struct error *err);
 
-/* What the guest has as memory so far, for devices that are about memory: before vm_add_memory() its
- * RAM alone. Valid as long as the machine. */
-const struct guest_memory *vm_memory(const struct vm *vm);
+/* The guest's RAM, without what vm_add_memory() added; for a balloon. Valid as long as the machine. */
+const struct guest_memory *vm_ram(const struct vm *vm);
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err);
 /* Returns when no processor runs. */
