@@ -137,6 +137,7 @@ static const struct {
     {KVM_GET_XSAVE2, VCPU},
     {KVM_GET_XCRS, VCPU},
     {KVM_SET_XCRS, VCPU},
+    {KVM_GET_CPUID2, VCPU},
     {KVM_GET_TSC_KHZ, VCPU},
     {KVM_SET_TSC_KHZ, VCPU},
     {KVM_KVMCLOCK_CTRL, VCPU | DEVICES},

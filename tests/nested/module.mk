@@ -3,7 +3,7 @@
 NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
-NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/test/test-jail
+NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/test/test-jail build/static/test/test-vmm-state
 
 $(G)/test/nested-program: tests/nested/program.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/kvm-hello: tests/nested/kvm-hello.c $(GUEST_SYSROOT_STAMP)
@@ -38,3 +38,4 @@ $(eval $(call host_program,vm-run,tests/nested/vm-run.c,vmm base,-lcjson,not-ins
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))
+$(eval $(call unit_test,test-vmm-state,tests/unit/test-vmm-state.c,vmm base,-lcjson))
