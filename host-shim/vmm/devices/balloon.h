@@ -33,8 +33,8 @@ struct balloon_stats {
 };
 
 struct balloon_config {
-	/* Only memory of this map is ever given back: the guest's RAM, no images. Must outlive the
-	 * device. */
+	/* Only memory of this map is ever given back: the guest's RAM, that of memory devices too
+	 * (mem_device_add_memory()), no images. Must outlive the device. */
 	const struct guest_memory *ram;
 	bool zeros; /* what was given back reads as zeros (it is no private file mapping) */
 	bool deflate_on_oom; /* the guest may take pages back before it kills */
