@@ -2,7 +2,7 @@
 # vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
 $(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
 SYSLIBS_OF_vmm := -lseccomp -lisal
-VMM_DEVICES := balloon blk console fs mem net pmem rng
+VMM_DEVICES := balloon blk console exit-port fs mem net pmem rng
 $(eval $(call unit_test,test-virtqueue,tests/unit/test-virtqueue.c,vmm base,-lcjson))
 $(foreach t,test-vsock test-vsock-ring test-vsock-listen,$(eval $(call unit_test,$(t),tests/unit/$(t).c,vmm base,-lcjson)))
 $(eval $(call fuzz_target,fuzz-virtqueue,tests/fuzz/fuzz-virtqueue.c,vmm base,-lcjson))

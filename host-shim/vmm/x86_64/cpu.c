@@ -37,14 +37,15 @@
 
 static int set_msrs(int fd, struct error *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[2];
-	} m = {.head.nmsrs = 2,
-	       .entries = {{.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRINGS},
-	                   {.index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLED_WB}}};
+	static const struct kvm_msr_entry entries[] = {
+	    {.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRINGS},
+	    {.index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLED_WB}};
+	_Alignas(struct kvm_msrs) uint8_t room[sizeof(struct kvm_msrs) + sizeof(entries)] = {0};
+	struct kvm_msrs *m = (struct kvm_msrs *)room;
 
-	if (kvm_ioctl(fd, KVM_SET_MSRS, &m) < 0)
+	m->nmsrs = sizeof(entries) / sizeof(entries[0]);
+	memcpy(m->entries, entries, sizeof(entries));
+	if (kvm_ioctl(fd, KVM_SET_MSRS, m) < 0)
 		return error_errno(err, errno, "setting a processor's MSRs");
 	return 0;
 }
