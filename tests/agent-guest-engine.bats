@@ -289,8 +289,8 @@ until_true() {
 @test "terminal: its size, and SIGWINCH when that changes" {
 	container c1 -t sh -c 'stty -echo; trap "stty size; exit 6" WINCH; tty; echo ready; while :; do usleep 50000; done'
 	start c1
-	until_true eval 'call ReadStdout "container_id: \"c1\" len: 1000" | tee -a "$GUEST/tty" | grep -q ready'
-	grep -q /dev/pts/0 "$GUEST/tty"
+	until_output c1 ready
+	grep -q /dev/pts/0 "$GUEST/out"
 	quiet TtyWinResize 'container_id: "c1" row: 41 column: 123'
 	run output c1
 	has '41 123'

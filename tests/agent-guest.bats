@@ -21,7 +21,8 @@ setup_file() {
 		>"$GUEST/fs.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$GUEST/fs.pid"
 	until [ -S "$GUEST/fs.sock" ] || ! kill -0 "$(<"$GUEST/fs.pid")"; do sleep 0.1; done
-	guest_boot --machine q35 --cpus 2 --append "maxcpus=1 agent.log=debug agent.hotplug_timeout=10"
+	guest_boot --machine q35 --cpus 2 \
+		--append "maxcpus=1 agent.log=debug agent.hotplug_timeout=10 agent.debug_console agent.debug_console_vport=1026"
 	call CreateSandbox 'sandbox_id: "sb" hostname: "pod-name" dns: "nameserver 192.0.2.7" dns: "search example.org"
 		kernel_modules { name: "first" parameters: "a=1" parameters: "b" } kernel_modules { name: "second" }
 		guest_hook_path: "/test/hooks"
@@ -208,6 +209,24 @@ writes() {
 	remove share
 }
 
+@test "watchable-bind: a small folder of the share is followed, where inotify works" {
+	[ -x /usr/lib/qemu/virtiofsd ] || skip "virtiofsd is not installed"
+	local w=$SHARED/watchable/conf
+	mkdir -p "$GUEST/share/conf" && echo one >"$GUEST/share/conf/key"
+	container c1 -e "storages { driver: \"virtio-fs\" source: \"kataShared\" fstype: \"virtiofs\" mount_point: \"$SHARED\" }
+		storages { driver: \"watchable-bind\" source: \"$SHARED/conf\" fstype: \"bind\" mount_point: \"$w\" }" \
+		-s "$(bound watchable/conf)" sh -c 'mount | grep -o " on /vol type [a-z]*"; cat /vol/key; exec guest-look watch /vol'
+	start c1
+	until_output c1 watching
+	grep -q 'on /vol type tmpfs' "$GUEST/out"
+	[ "$(in_container c1 'cat /vol/key')" = one ]
+	echo two >"$GUEST/share/conf/key.new" && mv "$GUEST/share/conf/key.new" "$GUEST/share/conf/key"
+	until_output c1 came
+	until_output c1 ' key'
+	[ "$(in_container c1 'cat /vol/key')" = two ]
+	remove c1
+}
+
 @test "overlayfs: the image's folder is a container's writable root" {
 	run run_all c1 -e "storages { driver: \"overlayfs\" source: \"overlay\" fstype: \"overlay\" options: \"lowerdir=$TREE\"
 		options: \"io.katacontainers.fs-opt.overlay-rw\" mount_point: \"/run/kata-containers/c1/rootfs\" }" \
@@ -230,6 +249,10 @@ writes() {
 	[ "${lines[0]}" = "77 3777" ]
 	[ "${lines[-1]}" = 1048576 ] # full
 	[ "$(look "stat -c '%g %a' $SHARED/local")" = "78 2750" ]
+	quiet UpdateEphemeralMounts 'storages { driver: "ephemeral" source: "tmpfs" fstype: "tmpfs" options: "size=2097152" options: "noexec"
+		mount_point: "/run/kata-containers/sandbox/ephemeral/e" }'
+	[[ $(look 'grep /ephemeral/e /proc/self/mounts') == *noexec*size=2048k* ]]
+	[ "$(in_container c1 'head -c 2000000 /dev/zero >/vol/big; stat -c %s /vol/big')" = 2000000 ]
 	remove c1
 }
 
@@ -396,6 +419,15 @@ writes() {
 	[ "$status" -eq 77 ]
 	run call GetIPTables 'is_ipv6: true'
 	[ "$status" -eq 76 ] # UNIMPLEMENTED: not put into this image
+}
+
+@test "ports: a debug console when asked for, no log port when not" {
+	run bash -c "printf 'echo pid \$\$ tty \$(/test/bin/tty); exit\n' |
+		timeout 20 tests/agent/port-client.py --vsock '$GUEST/vsock' 1026 '$GUEST/port'"
+	echo "$output"
+	[[ $output =~ pid\ [0-9]+\ tty\ /dev/pts/[0-9] ]]
+	run timeout 20 tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/port" </dev/null
+	[ "$status" -eq 1 ]
 }
 
 @test "clock and entropy" {

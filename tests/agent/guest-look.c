@@ -4,12 +4,14 @@
  *
  *	guest-look dax FILE	1 when the kernel says that the file is used where it lies, else 0
  *	guest-look eat MIB	touches so much memory, then waits
+ *	guest-look watch DIR	prints what inotify(7) tells of names that come, until it is killed
  */
 #include <fcntl.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,12 +45,38 @@ static int eat(const char *mib)
 		pause();
 }
 
+static int watch(const char *path)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	int fd = inotify_init1(IN_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0 || inotify_add_watch(fd, path, IN_CREATE | IN_MOVED_TO) < 0) {
+		perror(path);
+		return 1;
+	}
+	printf("watching\n");
+	fflush(stdout);
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)(buf + at);
+
+			printf("came %s\n", e->len ? e->name : "");
+			at += (ssize_t)(sizeof(*e) + e->len);
+		}
+		fflush(stdout);
+	}
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "dax") == 0)
 		return dax(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "eat") == 0)
 		return eat(argv[2]);
-	fprintf(stderr, "usage: guest-look dax FILE | eat MIB\n");
+	if (argc == 3 && strcmp(argv[1], "watch") == 0)
+		return watch(argv[2]);
+	fprintf(stderr, "usage: guest-look dax FILE | eat MIB | watch DIR\n");
 	return 2;
 }

@@ -144,3 +144,12 @@ in_container() {
 	status=$(wait_exit "$1" "$id") || return
 	return "$status"
 }
+
+# until_output ID TEXT: reads what the container writes, until that is among it; all of it is in $GUEST/out.
+until_output() {
+	[ "${OUT_OF-}" = "$1" ] || : >"$GUEST/out"
+	OUT_OF=$1
+	until grep -q -- "$2" "$GUEST/out"; do
+		call ReadStdout "container_id: \"$1\" len: 1000" 20000 >>"$GUEST/out" || return
+	done
+}
