@@ -20,6 +20,8 @@ setup_file() {
 			-device "virtio-blk-pci,drive=$disk,addr=0x$slot")
 		slot=$((slot + 1))
 	done
+	truncate -s 1M "$GUEST/scsi"
+	more+=(-device virtio-scsi-pci,addr=0x16 -drive "if=none,id=scsi,format=raw,file=$GUEST/scsi" -device scsi-hd,drive=scsi,scsi-id=3,lun=5)
 	guest_qemu "${more[@]}"
 	guest_boot --machine q35 --memory 512M && sandbox && look_begin
 }
@@ -211,6 +213,17 @@ gone() {
 	refused 'this guest'\''s kernel has no driver vfio-pci' -e "${device/vfio-pci-gk/vfio-pci}" /bin/sh
 	refused 'did not appear' -e "${device/=10/=1e}" /bin/sh
 	refused 'DDDD:BB:SS.F=PCI-PATH' -e "${device/=10/}" /bin/sh
+}
+
+@test "a SCSI disk for a container alone: by id and LUN" {
+	local device='devices { type: "scsi" id: "3:5" container_path: "/dev/xyz" }'
+	run run_all c1 -e "$(storage 12 erofs ro $(verity "$one_root" "$one_at"))$device" \
+		-l 'Devices { Path: "/dev/xyz" Type: "b" Major: 1 Minor: 1 FileMode: 384 }' \
+		/bin/sh -c 'dd if=/dev/zero of=/dev/xyz bs=1M 2>/dev/null; echo written by the guest | dd of=/dev/xyz conv=notrunc,fsync 2>/dev/null; dd if=/dev/xyz bs=512 2>/dev/null | wc -c'
+	echo "$output"
+	[ "${lines[0]}" = 1048576 ]
+	[ "$(head -n 1 "$GUEST/scsi")" = 'written by the guest' ]
+	refused 'no SCSI address' -e "${device/3:5/3-5}" /bin/sh
 }
 
 @test "a changed block ends the guest where that was asked for" {

@@ -234,6 +234,21 @@ static int lookup_scsi(const void *match_data, const char *sysfs, char *name, si
 
 const struct uevent_matcher device_scsi_block = {match_scsi, lookup_scsi};
 
+int device_scsi_parse(const char *address, struct device_key *key, struct error *err)
+{
+	const char *colon = strchr(address, ':');
+	char id[16];
+
+	if (colon && (size_t)(colon - address) < sizeof(id)) {
+		memcpy(id, address, (size_t)(colon - address));
+		id[colon - address] = '\0';
+		if (parse_u32(id, &key->scsi.id) == 0 && parse_u64(colon + 1, &key->scsi.lun) == 0)
+			return 0;
+	}
+	return error_set_kind(err, ERROR_INPUT, EINVAL, "\"%s\" is no SCSI address ID:LUN",
+	                      address);
+}
+
 int device_scsi_scan(const char *sysfs, uint32_t id, uint64_t lun, struct error *err)
 {
 	_cleanup_closedir_ DIR *dir = NULL;

@@ -35,5 +35,7 @@ extern const struct uevent_matcher device_block;
 /* SCSI address 0:0:id:lun. */
 extern const struct uevent_matcher device_scsi_block;
 
+/* "ID:LUN", as storages and devices have it. -EINVAL. */
+int device_scsi_parse(const char *address, struct device_key *key, struct error *err);
 /* Writes "0 ID LUN" to every /sys/class/scsi_host/HOST/scan. -ENODEV without a host. */
 int device_scsi_scan(const char *sysfs, uint32_t id, uint64_t lun, struct error *err);

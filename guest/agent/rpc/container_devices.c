@@ -103,6 +103,18 @@ static void on_disk(int result, const char *name, void *data)
 	go_on(a, r, &err);
 }
 
+static int add_scsi(struct adding *a, struct error *err)
+{
+	struct device_key key;
+	int r;
+
+	memset(&key, 0, sizeof(key));
+	r = device_scsi_parse(a->v[a->next]->id, &key, err);
+	if (r == 0)
+		r = device_scsi_scan("/sys", key.scsi.id, key.scsi.lun, err);
+	return r < 0 ? r : wait_for(a, &device_scsi_block, &key, on_disk, err);
+}
+
 /* By its name in the guest, or by where it is plugged in. */
 static int add_disk(struct adding *a, struct error *err)
 {
@@ -249,8 +261,8 @@ static const struct device_type {
 	const char *name;
 	int (*add)(struct adding *a, struct error *err);
 } types[] = {
-    {"blk", add_disk},     {"mmioblk", add_disk},    {"nvdimm", add_disk},
-    {"vfio-pci", add_pci}, {"vfio-pci-gk", add_pci},
+    {"blk", add_disk},  {"mmioblk", add_disk}, {"nvdimm", add_disk},
+    {"scsi", add_scsi}, {"vfio-pci", add_pci}, {"vfio-pci-gk", add_pci},
 };
 
 static int add_device(struct adding *a, struct error *err)

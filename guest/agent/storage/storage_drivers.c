@@ -52,22 +52,13 @@ static int blk_device(const Grpc__Storage *req, struct device_key *key,
 	return pci_path_parse(&key->pci, req->source, err);
 }
 
-/* "id:lun" */
 static int scsi_device(const Grpc__Storage *req, struct device_key *key,
                        const struct uevent_matcher **matcher, struct error *err)
 {
-	const char *colon = strchr(req->source, ':');
-	char id[16];
+	int r = device_scsi_parse(req->source, key, err);
 
 	*matcher = &device_scsi_block;
-	if (colon && (size_t)(colon - req->source) < sizeof(id)) {
-		memcpy(id, req->source, (size_t)(colon - req->source));
-		id[colon - req->source] = '\0';
-		if (parse_u32(id, &key->scsi.id) == 0 && parse_u64(colon + 1, &key->scsi.lun) == 0)
-			return device_scsi_scan("/sys", key->scsi.id, key->scsi.lun, err);
-	}
-	return error_set_kind(err, ERROR_INPUT, EINVAL, "\"%s\" is no SCSI address ID:LUN",
-	                      req->source);
+	return r < 0 ? r : device_scsi_scan("/sys", key->scsi.id, key->scsi.lun, err);
 }
 
 /* ---- mounts */
