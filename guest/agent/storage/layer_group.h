@@ -38,7 +38,8 @@ int layer_group_new(Grpc__Storage *const *list, size_t n, const char *container_
                     unsigned int first_number, struct layer_group **out, struct error *err);
 void layer_group_free(struct layer_group *g);
 
-/* Mounts all and stacks them; on failure nothing is left. For helpers. */
+/* Mounts all and stacks them; what a failure leaves, layer_group_unmount() takes away. For helpers.
+ */
 int layer_group_mount(const struct layer_group *g, struct error *err);
 
 /* Unmounts the layers below `base` once the overlay is gone, and removes it. For helpers. */
