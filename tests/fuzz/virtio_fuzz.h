@@ -105,6 +105,27 @@ static inline void vfuzz_restart(struct vbench *b, struct reader *in)
 	vbench_start(b, (uint16_t)(1u << (how % 8)), how & 0x80 ? ~0ull : features);
 }
 
+/* A snapshot: into the same device after a reset; with a damaged byte now and then. */
+static inline void vfuzz_snapshot(struct vbench *b, struct reader *in)
+{
+	struct buffer saved = BUFFER_INIT;
+	uint8_t how = reader_u8(in);
+	struct reader from;
+
+	virtio_device_pause(b->dev);
+	if (virtio_device_save(b->dev, &saved, NULL) == 0 && how & 1) {
+		if (saved.size && how & 2)
+			saved.data[reader_u8(in) % saved.size] = reader_u8(in);
+		virtio_device_reset(b->dev);
+		from = reader_init(saved.data, saved.size);
+		virtio_device_restore(b->dev, &from, NULL);
+		vbench_start(b, 64, ~0ull);
+	} else {
+		virtio_device_resume(b->dev);
+	}
+	buffer_free(&saved);
+}
+
 static inline int vfuzz_run(const struct vfuzz *f, const uint8_t *data, size_t size)
 {
 	struct reader in = reader_init(data, size);
@@ -127,6 +148,8 @@ static inline int vfuzz_run(const struct vfuzz *f, const uint8_t *data, size_t s
 			vbench_kick(&b, reader_u8(&in));
 		else if (move == 11 && reader_u8(&in) < 64)
 			vfuzz_restart(&b, &in);
+		else if (move == 15)
+			vfuzz_snapshot(&b, &in);
 		else if (f->move && move < 15)
 			f->move(&b, &in);
 		else

@@ -276,6 +276,35 @@ TEST(s5_5_6_3_statistics)
 	stop();
 }
 
+TEST(state_is_saved_and_restored)
+{
+	_cleanup_buffer_ struct buffer saved = BUFFER_INIT;
+	struct vbench_part p[] = {{NULL, 10, false, 0}};
+	struct reader in;
+	uint32_t len;
+
+	start(~0ull);
+	balloon_device_set_target(b.dev, 40960);
+	virtio_device_config_write(b.dev, 4, "\7", 1);
+	vbench_offer(&b, 2, p, 1);
+	vbench_kick(&b, 2);
+	virtio_device_pause(b.dev);
+	check_ok(virtio_device_save(b.dev, &saved, &err), &err);
+	virtio_device_reset(b.dev);
+	in = reader_init(saved.data, saved.size);
+	check_ok(virtio_device_restore(b.dev, &in, &err), &err);
+	vbench_start(&b, 64, ~0ull);
+	check_int(balloon_device_actual(b.dev), 7 * 4096);
+	check_int(balloon_device_ask_stats(b.dev), 0); /* by the buffer that was held */
+	check(vbench_wait(&b, 2, &len) >= 0);
+	in = reader_init(saved.data, 17);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	saved.data[16] = 9;
+	in = reader_init(saved.data, saved.size);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	stop();
+}
+
 TEST(long_requests_are_bounded)
 {
 	struct vbench_part p[] = {{NULL, RAM_SIZE, false, RAM_GPA}};

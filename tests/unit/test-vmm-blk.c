@@ -444,6 +444,62 @@ TEST(freed_with_requests_under_way)
 	stop();
 }
 
+TEST(pause_leaves_nothing_under_way)
+{
+	struct vbench_part p[] = {
+	    {header(IN, 3), 16, false, 0}, {NULL, 512, true, 0}, {"\xee", 1, true, 0}};
+	uint32_t len;
+
+	start(4, false, ~0ull);
+	for (int i = 0; i < 15; i++) {
+		p[0].gpa = p[1].gpa = p[2].gpa = 0;
+		vbench_offer(&b, 0, p, 3);
+	}
+	vbench_kick(&b, 0);
+	virtio_device_pause(b.dev);
+	for (int i = 0; i < 15; i++) {
+		check(vbench_used(&b, 0));
+		check(vbench_wait(&b, 0, &len) >= 0);
+	}
+	p[0].gpa = p[1].gpa = p[2].gpa = 0;
+	vbench_offer(&b, 0, p, 3);
+	vbench_kick(&b, 0);
+	vbench_turn(&b, 5);
+	check(!vbench_used(&b, 0));
+	check_int(b.dev->queues[0].next_avail, 15);
+	virtio_device_resume(b.dev);
+	check(vbench_wait(&b, 0, &len) >= 0);
+	check_int(len, 513);
+	stop();
+}
+
+TEST(state_is_saved_and_restored)
+{
+	_cleanup_buffer_ struct buffer saved = BUFFER_INIT;
+	struct reader in;
+	uint8_t mode = 0;
+
+	start(0, false, ~0ull);
+	virtio_device_config_write(b.dev, 32, &mode, 1);
+	virtio_device_pause(b.dev);
+	check_ok(virtio_device_save(b.dev, &saved, &err), &err);
+	virtio_device_reset(b.dev);
+	in = reader_init(saved.data, saved.size);
+	check_ok(virtio_device_restore(b.dev, &in, &err), &err);
+	vbench_start(&b, 64, ~0ull);
+	mode = 9;
+	virtio_device_config_read(b.dev, 32, &mode, 1);
+	check_int(mode, 0);
+	in = reader_init(saved.data, saved.size - 1);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	buffer_append(&saved, "x", 1);
+	in = reader_init(saved.data, saved.size);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	in = reader_init("\5\0\0\0", 4);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	stop();
+}
+
 TEST(not_a_disk)
 {
 	int pipes[2];

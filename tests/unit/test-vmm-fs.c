@@ -121,6 +121,7 @@ static void read_file(const char *name, const char *want)
 
 TEST(virtiofsd)
 {
+	_cleanup_buffer_ struct buffer saved = BUFFER_INIT;
 	struct fuse_entry_out entry;
 	char path[128];
 	uint8_t c[44];
@@ -149,6 +150,7 @@ TEST(virtiofsd)
 	vbench_start(&b, 128, 1ull << VIRTIO_F_VERSION_1);
 	fuse_init();
 	read_file("file", "hello");
+	check_int(virtio_device_save(b.dev, &saved, &err), -ENOTSUP);
 	/* The process goes: the device needs a reset, and goes on needing it. */
 	kill(pid, SIGKILL);
 	check(waitpid(pid, &status, 0) == pid);

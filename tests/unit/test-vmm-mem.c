@@ -263,6 +263,45 @@ TEST(requests_of_wrong_sizes)
 	stop();
 }
 
+TEST(state_is_saved_and_restored)
+{
+	_cleanup_buffer_ struct buffer saved = BUFFER_INIT;
+	struct reader in;
+
+	start(~0ull);
+	check_int(request(PLUG, GPA, 2), ACK);
+	check_int(request(PLUG, GPA + 5 * BLOCK, 1), ACK);
+	check_ok(mem_device_resize(b.dev, 4 * BLOCK, &err), &err);
+	host[7] = 42;
+	virtio_device_pause(b.dev);
+	check_ok(virtio_device_save(b.dev, &saved, &err), &err);
+	vbench_stop(&b);
+	slots = 0;
+	{
+		struct mem_config config = {
+		    .gpa = GPA, .size = SIZE, .block = BLOCK, .host = host, .set = set};
+
+		vbench_init(&b, 0);
+		check_ok(mem_device_new(&b.dev, b.loop, &config, &err), &err);
+	}
+	in = reader_init(saved.data, saved.size);
+	check_ok(virtio_device_restore(b.dev, &in, &err), &err);
+	vbench_start(&b, 64, ~0ull);
+	check_int(slots, 3);
+	check(config_field(48) == 4 * BLOCK);
+	check(config_field(40) == 3 * BLOCK);
+	check_int(state_of(0, 2), PLUGGED);
+	check_int(state_of(2, 3), UNPLUGGED);
+	check_int(state_of(5, 1), PLUGGED);
+	check_int(host[7], 42);
+	saved.data[8] = 2;
+	in = reader_init(saved.data, saved.size);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	in = reader_init(saved.data, 9);
+	check_int(virtio_device_restore(b.dev, &in, &err), -EPROTO);
+	stop();
+}
+
 TEST(bad_settings)
 {
 	const struct mem_config bad[] = {

@@ -172,6 +172,38 @@ TEST(loop_mode)
 	stop();
 }
 
+TEST(state_is_saved_and_restored)
+{
+	_cleanup_buffer_ struct buffer saved = BUFFER_INIT;
+	struct reader from;
+
+	start();
+	serial_write(s, 3, 0x83);
+	serial_write(s, 0, 0x0c);
+	serial_write(s, 3, 0x03);
+	serial_write(s, 4, 0x1b);
+	serial_write(s, 7, 0x5a);
+	serial_write(s, 0, 'a');
+	serial_write(s, 0, 'b');
+	check_int(serial_read(s, 0), 'a');
+	serial_save(s, &saved);
+	stop();
+	start();
+	from = reader_init(saved.data, saved.size);
+	check_ok(serial_restore(s, &from, &err), &err);
+	check_int(serial_read(s, 0), 'b');
+	check_int(serial_read(s, 5), 0x60);
+	check_int(serial_read(s, 4), 0x1b);
+	check_int(serial_read(s, 7), 0x5a);
+	check_int(serial_read(s, 3), 0x03);
+	from = reader_init(saved.data, saved.size - 1);
+	check_int(serial_restore(s, &from, &err), -EPROTO);
+	saved.data[10] = 17;
+	from = reader_init(saved.data, saved.size);
+	check_int(serial_restore(s, &from, &err), -EPROTO);
+	stop();
+}
+
 TEST(any_access_is_harmless)
 {
 	uint32_t x = 1;

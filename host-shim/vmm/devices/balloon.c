@@ -284,6 +284,33 @@ static void reset(struct virtio_device *dev)
 	put_le32(b->space + CONFIG_POISON, 0);
 }
 
+static void save(struct virtio_device *dev, struct buffer *to)
+{
+	struct balloon *b = balloon_of(dev);
+
+	buffer_append(to, b->space, sizeof(b->space));
+	buffer_le16(to, (uint16_t)(b->stats_held | b->stats_asked << 1));
+	buffer_le16(to, b->stats_head);
+}
+
+static int restore(struct virtio_device *dev, struct reader *from, struct error *err)
+{
+	struct balloon *b = balloon_of(dev);
+	const uint8_t *space = reader_bytes(from, sizeof(b->space));
+	uint16_t flags = reader_le16(from);
+
+	/* The head goes to the used ring only, which is the guest's: any will do. */
+	b->stats_head = reader_le16(from);
+	b->stats_held = flags & 1;
+	b->stats_asked = flags & 2;
+	if (from->failed)
+		return error_set(err, EPROTO, "its state is cut");
+	if (flags > 2 || (flags && !b->config.stats))
+		return error_set(err, EPROTO, "statistics in state %u", flags);
+	memcpy(b->space, space, sizeof(b->space));
+	return 0;
+}
+
 static void balloon_free(struct virtio_device *dev)
 {
 	later_clear(&balloon_of(dev)->again);
@@ -302,6 +329,8 @@ static const struct virtio_device_ops balloon_ops = {
     .queue_notify = queue_notify,
     .reset = reset,
     .free = balloon_free,
+    .save = save,
+    .restore = restore,
 };
 
 int balloon_device_new(struct virtio_device **out, struct loop *loop,

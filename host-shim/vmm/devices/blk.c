@@ -171,6 +171,27 @@ static void reset(struct virtio_device *dev)
 	b->writeback = -1;
 }
 
+static void quiesce(struct virtio_device *dev)
+{
+	io_pool_wait(blk_of(dev)->pool, dev);
+}
+
+/* What the driver made of the cache mode. */
+static void save(struct virtio_device *dev, struct buffer *to)
+{
+	buffer_le32(to, (uint32_t)blk_of(dev)->writeback);
+}
+
+static int restore(struct virtio_device *dev, struct reader *from, struct error *err)
+{
+	int mode = (int)reader_le32(from);
+
+	if (mode < -1 || mode > 1)
+		return error_set(err, EPROTO, "cache mode %d", mode);
+	blk_of(dev)->writeback = mode;
+	return 0;
+}
+
 static void blk_free(struct virtio_device *dev)
 {
 	dev->active = false;
@@ -191,6 +212,9 @@ static const struct virtio_device_ops blk_ops = {
     .queue_notify = queue_notify,
     .reset = reset,
     .free = blk_free,
+    .quiesce = quiesce,
+    .save = save,
+    .restore = restore,
 };
 
 /* ---- the host's side */

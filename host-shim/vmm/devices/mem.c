@@ -233,6 +233,43 @@ static void reset(struct virtio_device *dev)
 	later_clear(&mem_of(dev)->again);
 }
 
+static void save(struct virtio_device *dev, struct buffer *to)
+{
+	const struct mem *m = mem_of(dev);
+
+	buffer_le64(to, m->requested);
+	buffer_append(to, m->blocks, m->n_blocks);
+}
+
+/* The blocks' contents are the snapshot's; the machine is told which ones the guest has. */
+static int restore(struct virtio_device *dev, struct reader *from, struct error *err)
+{
+	struct mem *m = mem_of(dev);
+	uint64_t requested = reader_le64(from);
+	const uint8_t *blocks = reader_bytes(from, m->n_blocks);
+	int r = 0;
+
+	if (m->plugged)
+		return error_set(err, EPROTO, "the device is not a new one");
+	if (!blocks || requested % m->config.block || requested > m->config.size)
+		return error_set(err, EPROTO, "its size or its blocks");
+	for (size_t i = 0; i < m->n_blocks && r == 0; i++) {
+		if (blocks[i] > 1)
+			return error_set(err, EPROTO, "block %zu in state %u", i, blocks[i]);
+		if (!blocks[i])
+			continue;
+		if (m->config.set)
+			r = m->config.set(m->config.data, m->config.gpa + ((uint64_t)i << m->shift),
+			                  m->config.block, true);
+		if (r < 0)
+			return error_errno(err, -r, "plugging block %zu", i);
+		m->blocks[i] = 1;
+		m->plugged += m->config.block;
+	}
+	m->requested = requested;
+	return 0;
+}
+
 static void mem_free(struct virtio_device *dev)
 {
 	reset(dev);
@@ -250,6 +287,8 @@ static const struct virtio_device_ops mem_ops = {
     .queue_notify = queue_notify,
     .reset = reset,
     .free = mem_free,
+    .save = save,
+    .restore = restore,
 };
 
 /* ---- the host's side */

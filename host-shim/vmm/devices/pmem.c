@@ -149,6 +149,11 @@ static void reset(struct virtio_device *dev)
 	later_clear(&pmem_of(dev)->again);
 }
 
+static void quiesce(struct virtio_device *dev)
+{
+	io_pool_wait(pmem_of(dev)->pool, dev);
+}
+
 static void pmem_free(struct virtio_device *dev)
 {
 	struct pmem *p = pmem_of(dev);
@@ -170,6 +175,7 @@ static const struct virtio_device_ops pmem_ops = {
     .queue_notify = queue_notify,
     .reset = reset,
     .free = pmem_free,
+    .quiesce = quiesce,
 };
 
 int pmem_device_new(struct virtio_device **out, struct loop *loop, struct io_pool *pool,

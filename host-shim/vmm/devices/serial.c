@@ -249,6 +249,49 @@ void serial_write(struct serial *s, unsigned int reg, uint8_t value)
 		s->config.interrupt(s->config.data);
 }
 
+#define SAVED_REGISTERS 8
+
+void serial_save(struct serial *s, struct buffer *to)
+{
+	pthread_mutex_lock(&s->lock);
+	buffer_append(to,
+	              (const uint8_t[SAVED_REGISTERS]){s->ier, s->fcr, s->lcr, s->mcr,
+	                                               s->lsr_errors, s->scr, s->divisor[0],
+	                                               s->divisor[1]},
+	              SAVED_REGISTERS);
+	buffer_le16(to, s->tx_pending);
+	buffer_le16(to, (uint16_t)s->n);
+	for (unsigned int i = 0; i < FIFO_SIZE; i++)
+		buffer_append(to, &s->fifo[(s->first + i) % FIFO_SIZE], 1);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int serial_restore(struct serial *s, struct reader *from, struct error *err)
+{
+	const uint8_t *r = reader_bytes(from, SAVED_REGISTERS);
+	uint16_t tx_pending = reader_le16(from), n = reader_le16(from);
+	const uint8_t *fifo = reader_bytes(from, FIFO_SIZE);
+
+	if (!r || !fifo || reader_left(from) > 0 || n > FIFO_SIZE || tx_pending > 1)
+		return error_set(err, EPROTO, "the serial port's state is damaged");
+	pthread_mutex_lock(&s->lock);
+	s->ier = r[0] & IER_BITS;
+	s->fcr = r[1];
+	s->lcr = r[2];
+	s->mcr = r[3] & MCR_BITS;
+	s->lsr_errors = r[4] & LSR_LOST;
+	s->scr = r[5];
+	s->divisor[0] = r[6];
+	s->divisor[1] = r[7];
+	s->tx_pending = tx_pending;
+	s->first = 0;
+	s->n = n;
+	for (unsigned int i = 0; i < FIFO_SIZE; i++)
+		s->fifo[i] = fifo[i];
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
 int serial_new(struct serial **out, struct loop *loop, const struct serial_config *config,
                struct error *err)
 {

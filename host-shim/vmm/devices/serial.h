@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "host-shim/vmm/devices/output.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
@@ -38,3 +39,7 @@ DEFINE_CLEANUP(struct serial, serial, serial_free)
 /* reg: 0 to 7, higher bits are ignored. */
 uint8_t serial_read(struct serial *s, unsigned int reg);
 void serial_write(struct serial *s, unsigned int reg, uint8_t value);
+
+/* Its registers and what waits to be read, for a snapshot. -EPROTO: the bytes are not that. */
+void serial_save(struct serial *s, struct buffer *to);
+int serial_restore(struct serial *s, struct reader *from, struct error *err);

@@ -410,7 +410,8 @@ int vhost_user_device_new(struct virtio_device **out, struct loop *loop,
 	                                    .activate = activate,
 	                                    .queue_notify = queue_notify,
 	                                    .reset = reset,
-	                                    .free = front_free};
+	                                    .free = front_free,
+	                                    .unsavable = true};
 	f->dev.ops = &f->ops;
 	f->config = *config;
 	f->loop = loop;

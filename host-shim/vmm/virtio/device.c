@@ -2,6 +2,7 @@
 /* device: what a virtio device model is to the transports that carry it. */
 #include "device.h"
 
+#include <errno.h>
 #include <string.h>
 
 void virtio_device_free(struct virtio_device *dev)
@@ -50,6 +51,47 @@ void virtio_device_reset(struct virtio_device *dev)
 	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		virtqueue_stop(&dev->queues[i]);
 	dev->ops->reset(dev);
+}
+
+void virtio_device_pause(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		dev->queues[i].held = true;
+	if (dev->ops->quiesce)
+		dev->ops->quiesce(dev);
+}
+
+void virtio_device_resume(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		dev->queues[i].held = false;
+	for (unsigned int i = 0; i < dev->ops->n_queues; i++)
+		virtio_device_notify(dev, i);
+}
+
+int virtio_device_save(struct virtio_device *dev, struct buffer *to, struct error *err)
+{
+	if (dev->ops->unsavable)
+		return error_set(err, ENOTSUP,
+		                 "the %s device is served by another process: its state cannot be "
+		                 "saved",
+		                 dev->ops->name);
+	if (dev->ops->save)
+		dev->ops->save(dev, to);
+	return to->failed
+	           ? error_set(err, ENOMEM, "no memory to save the %s device", dev->ops->name)
+	           : 0;
+}
+
+int virtio_device_restore(struct virtio_device *dev, struct reader *from, struct error *err)
+{
+	int r = 0;
+
+	if (dev->ops->restore)
+		r = dev->ops->restore(dev, from, err);
+	if (r == 0 && (from->failed || reader_left(from) > 0))
+		r = error_set(err, EPROTO, "its state has another length");
+	return r < 0 ? error_prefix(err, r, "restoring the %s device", dev->ops->name) : 0;
 }
 
 void virtio_device_publish(struct virtio_device *dev, unsigned int queue)

@@ -14,6 +14,7 @@
 
 #include "host-shim/vmm/memory.h"
 #include "host-shim/vmm/virtio/queue.h"
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 
@@ -64,6 +65,14 @@ struct virtio_device_ops {
 	/* Back to the state after creation; must not touch the queues any more. */
 	void (*reset)(struct virtio_device *dev);
 	void (*free)(struct virtio_device *dev);
+	/* Waits until no request is under way outside of the queues; NULL: none ever is. */
+	void (*quiesce)(struct virtio_device *dev);
+	/* State beyond queues, features and what the device is made with, for a snapshot; both or
+	 * neither. restore() gets what save() wrote, before activate; -EPROTO when it cannot be. */
+	void (*save)(struct virtio_device *dev, struct buffer *to);
+	int (*restore)(struct virtio_device *dev, struct reader *from, struct error *err);
+	/* Its state is in another process: it cannot be saved. */
+	bool unsavable;
 };
 
 /* The first member of each model's own structure. */
@@ -104,6 +113,18 @@ void virtio_device_activate(struct virtio_device *dev);
 void virtio_device_notify(struct virtio_device *dev, unsigned int queue);
 /* Stops all queues and forgets what was negotiated, too. */
 void virtio_device_reset(struct virtio_device *dev);
+
+/* The device takes no chains any more, and none is under way when this returns: queues, features
+ * and what virtio_device_save() writes are all there is to it. Resuming looks at all queues again.
+ */
+void virtio_device_pause(struct virtio_device *dev);
+void virtio_device_resume(struct virtio_device *dev);
+
+/* A paused device's own state; -ENOTSUP with the reason. */
+int virtio_device_save(struct virtio_device *dev, struct buffer *to, struct error *err);
+/* Into a new device of the same settings; the transport then starts its queues and activates it.
+ * -EPROTO: the bytes are not what such a device saves. */
+int virtio_device_restore(struct virtio_device *dev, struct reader *from, struct error *err);
 
 /* For models: publish what was pushed and interrupt the driver if it wants that. */
 void virtio_device_publish(struct virtio_device *dev, unsigned int queue);

@@ -244,7 +244,7 @@ int virtqueue_pop(struct virtqueue *q, struct virtqueue_chain *c)
 
 	if (q->broken)
 		return -EPROTO;
-	if (!q->ready)
+	if (!q->ready || q->held)
 		return 0;
 	idx = load16(avail_idx(q), __ATOMIC_ACQUIRE);
 	if (idx == q->next_avail)
@@ -312,7 +312,7 @@ void virtqueue_notify_off(struct virtqueue *q)
 
 bool virtqueue_notify_on(struct virtqueue *q)
 {
-	if (!q->ready || q->broken)
+	if (!q->ready || q->broken || q->held)
 		return false;
 	if (q->event_idx)
 		store16(used_avail_event(q), q->next_avail, __ATOMIC_RELAXED);

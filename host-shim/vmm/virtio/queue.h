@@ -44,6 +44,7 @@ struct virtqueue {
 	bool indirect;  /* VIRTIO_F_INDIRECT_DESC was negotiated */
 	bool event_idx; /* VIRTIO_F_EVENT_IDX was negotiated */
 	bool ready;
+	bool held;          /* looks empty to the device, which is paused */
 	const char *broken; /* NULL, or the rule that the ring broke */
 };
 
