@@ -3,6 +3,7 @@
 #include "utf8.h"
 
 #include <errno.h>
+#include <string.h>
 
 size_t utf8_length(const uint8_t *p, size_t n)
 {
@@ -39,6 +40,22 @@ bool utf8_valid(const void *text, size_t size)
 			return false;
 	}
 	return true;
+}
+
+void utf8_clean(char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t n = utf8_length((const uint8_t *)text, left);
+
+		if (n == 0) {
+			*text = '?';
+			n = 1;
+		}
+		text += n;
+		left -= n;
+	}
 }
 
 int utf8_append(struct buffer *b, uint32_t c)

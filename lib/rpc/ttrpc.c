@@ -4,13 +4,16 @@
 #include "lib/rpc/ttrpc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
 #include "lib/rpc/proto/ttrpc.pb-c.h"
 
 /* A finished frame's buffer is kept for the next when it is at most this big. */
-#define PARTIAL_KEEP 4096u
+#define PARTIAL_KEEP    4096u
+#define STATUS_TEXT_MAX 1024u /* longer ones are cut */
 
 static const char *const code_names[] = {
     "OK",
@@ -340,9 +343,14 @@ int ttrpc_put_status(struct buffer *out, uint32_t stream, int code, const char *
 	Ttrpc__Response env = TTRPC__RESPONSE__INIT;
 	Ttrpc__Status status = TTRPC__STATUS__INIT;
 	size_t start = out->size;
+	char text[STATUS_TEXT_MAX];
 
+	/* Texts quote what a peer sent. A string that is not UTF-8 makes the whole answer
+	 * unreadable for a peer that checks it (protobuf, "Scalar Value Types"). */
+	snprintf(text, sizeof(text), "%s", message);
+	utf8_clean(text);
 	status.code = code;
-	status.message = (char *)message;
+	status.message = text;
 	env.status = &status;
 	buffer_fill(out, 0, TTRPC_HEADER_SIZE);
 	put_packed(out, &env.base, protobuf_c_message_get_packed_size(&env.base));

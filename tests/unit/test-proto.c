@@ -147,6 +147,53 @@ TEST(golden_messages)
 	check_int(seen, n_types);
 }
 
+/* Decodes, and encodes again: what the message means, in one form of its bytes. */
+static size_t normal_form(const ProtobufCMessageDescriptor *t, const char *hex, uint8_t out[1024])
+{
+	struct arena arena = arena_init(RPC_ARENA_LIMIT);
+	uint8_t bytes[512];
+	size_t size = unhex(hex, bytes, sizeof(bytes));
+	ProtobufCMessage *m = rpc_unpack(t, &arena, bytes, size);
+
+	check(m != NULL);
+	check(all_known(m));
+	size = protobuf_c_message_get_packed_size(m);
+	check(size <= 1024);
+	protobuf_c_message_pack(m, out);
+	arena_free(&arena);
+	return size;
+}
+
+/* tests/agent/runtime.py golden: "TYPE PACKED UNPACKED", every message with repeated numbers. */
+TEST(golden_numbers_in_both_forms)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	char *save = NULL;
+	size_t lines = 0;
+
+	find_types();
+	check_int(fs_read_file(AT_FDCWD, "tests/data/proto/packed.txt", 1 << 16, &text, NULL), 0);
+	for (char *line = strtok_r((char *)text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *packed = strchr(line, ' '), *unpacked = packed ? strchr(packed + 1, ' ') : 0;
+		const ProtobufCMessageDescriptor *t;
+		uint8_t a[1024], b[1024];
+		size_t size;
+
+		check(packed && unpacked);
+		*packed++ = *unpacked++ = '\0';
+		t = find_type(line);
+		check(t != NULL);
+		size = normal_form(t, packed, a);
+		check_int(normal_form(t, unpacked, b), size);
+		check_mem(a, b, size);
+		/* protobuf-c writes proto3's default, the packed form. */
+		check_int(size, strlen(packed) / 2);
+		lines++;
+	}
+	check_int(lines, 4);
+}
+
 TEST(the_protocol_is_whole)
 {
 	check_int(grpc__agent_service__descriptor.n_methods, 42);

@@ -11,6 +11,7 @@
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/sandbox_container.h"
 #include "lib/base/helper.h"
+#include "lib/base/utf8.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
 #define TERMINATION_MAX 4096u /* as much as Kubernetes takes */
@@ -71,6 +72,7 @@ static void answer(struct rpc_call *call, char *text)
 {
 	Grpc__GetDiagnosticDataResponse m = GRPC__GET_DIAGNOSTIC_DATA_RESPONSE__INIT;
 
+	utf8_clean(text); /* a protobuf string */
 	m.data = text;
 	rpc_call_reply(call, &m.base);
 }
