@@ -2,6 +2,7 @@
 /* features: what this runtime can do, as features.md has it; and a config.json to start from. */
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,13 +77,14 @@ static void write_linux(struct buffer *out)
 	buffer_str(out, ",");
 	write_list(out, "supportedFlags", syscall_filter_flag_names());
 	buffer_str(out, "},\"apparmor\":{\"enabled\":true},\"selinux\":{\"enabled\":true},"
-	                "\"intelRdt\":{\"enabled\":false},"
+	                "\"intelRdt\":{\"enabled\":false},\"netDevices\":{\"enabled\":false},"
 	                "\"mountExtensions\":{\"idmap\":{\"enabled\":true}}}");
 }
 
 static int features_main(int argc, char **argv, void *data)
 {
 	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
+	const struct scmp_version *library = seccomp_version();
 
 	buffer_str(&out,
 	           "{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"" OCI_SPEC_VERSION "\",");
@@ -91,8 +93,11 @@ static int features_main(int argc, char **argv, void *data)
 	write_mount_words(&out);
 	buffer_str(&out, ",");
 	write_linux(&out);
-	buffer_str(&out, ",\"annotations\":{\"io.github.seccomp.libseccomp.version\":\"2\","
-	                 "\"org.kihon.version\":\"" KIHON_VERSION "\"}}\n");
+	buffer_printf(&out,
+	              ",\"annotations\":{\"io.github.seccomp.libseccomp.version\":\"%u.%u.%u\","
+	              "\"org.kihon.version\":\"" KIHON_VERSION "\"},"
+	              "\"potentiallyUnsafeConfigAnnotations\":[]}\n",
+	              library->major, library->minor, library->micro);
 	return out.failed || fs_write_all(1, out.data, out.size) < 0;
 }
 

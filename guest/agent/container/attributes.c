@@ -2,12 +2,12 @@
 /* attributes: one small function a property. */
 #include "guest/agent/container/attributes.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
@@ -167,34 +167,42 @@ int attributes_set_outside(pid_t pid, const struct oci_process *p, struct error 
 	return r;
 }
 
-/* "0-3,7" into bits; false when it is no such list. */
-static bool parse_cpus(const char *list, unsigned long *bits, size_t n_bits)
+/* A number at *text, which is moved behind it; -1: none, or one beyond CPUS_MAX. */
+static int take_cpu(const char **text)
 {
-	const size_t word = 8 * sizeof(*bits);
+	int value = 0;
 
-	while (*list) {
-		char *end;
-		unsigned long first = strtoul(list, &end, 10), last = first;
-
-		if (end == list || *list == '-' || *list == '+')
-			return false;
-		if (*end == '-') {
-			list = end + 1;
-			last = strtoul(list, &end, 10);
-			if (end == list || *list == '-' || *list == '+')
-				return false;
-		}
-		if (last < first || last >= n_bits)
-			return false;
-		for (unsigned long i = first; i <= last; i++)
-			bits[i / word] |= 1ul << i % word;
-		if (*end == ',' && end[1])
-			end++;
-		else if (*end)
-			return false;
-		list = end;
+	if (!isdigit((unsigned char)**text))
+		return -1;
+	while (isdigit((unsigned char)**text)) {
+		value = value * 10 + *(*text)++ - '0';
+		if (value >= CPUS_MAX)
+			return -1;
 	}
-	return true;
+	return value;
+}
+
+/* "0-3,7" into bits; false when it is no such list. */
+static bool parse_cpus(const char *list, unsigned long *bits)
+{
+	const int word = 8 * sizeof(*bits);
+
+	for (;;) {
+		int first = take_cpu(&list), last = first;
+
+		if (first >= 0 && *list == '-') {
+			list++;
+			last = take_cpu(&list);
+		}
+		if (first < 0 || last < first)
+			return false;
+		for (int i = first; i <= last; i++)
+			bits[i / word] |= 1ul << i % word;
+		if (!*list)
+			return true;
+		if (*list++ != ',')
+			return false;
+	}
 }
 
 int attributes_set_affinity(const char *list, struct error *err)
@@ -203,7 +211,7 @@ int attributes_set_affinity(const char *list, struct error *err)
 
 	if (str_empty(list))
 		return 0;
-	if (!parse_cpus(list, bits, CPUS_MAX))
+	if (!parse_cpus(list, bits))
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "process.execCPUAffinity: \"%s\" is not a list of processors",
 		                      list);

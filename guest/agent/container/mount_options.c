@@ -83,7 +83,7 @@ static const struct word {
     {"runbindable", PROPAGATE_REC, MS_UNBINDABLE},
     {"rw", CLEAR, MOUNT_ATTR_RDONLY},
     {"shared", PROPAGATE, MS_SHARED},
-    {"silent", FS_FLAG, 0},
+    {"silent", IGNORE, 0},
     {"slave", PROPAGATE, MS_SLAVE},
     {"strictatime", ATIME, MOUNT_ATTR_STRICTATIME},
     {"suid", CLEAR, MOUNT_ATTR_NOSUID},
