@@ -111,47 +111,36 @@ static const struct {
 #endif
 };
 
-/* Requests of ioctl(2). A vCPU's own thread reads and sets its registers for a snapshot;
- * interrupts, doorbells and memory slots change when a device is reset or plugged. */
+/* Requests of ioctl(2). The devices' thread reads the registers of processors that stand still, for
+ * a snapshot; interrupts, doorbells and memory slots change when a device is reset or plugged. */
 static const struct {
 	unsigned long request;
 	unsigned int threads;
 } requests[] = {
-    {KVM_RUN, VCPU},
-    {KVM_GET_REGS, VCPU},
-    {KVM_SET_REGS, VCPU},
-    {KVM_GET_SREGS, VCPU},
-    {KVM_SET_SREGS, VCPU},
-    {KVM_GET_MSRS, VCPU},
-    {KVM_SET_MSRS, VCPU},
-    {KVM_GET_LAPIC, VCPU},
-    {KVM_SET_LAPIC, VCPU},
-    {KVM_GET_MP_STATE, VCPU},
-    {KVM_SET_MP_STATE, VCPU},
-    {KVM_GET_VCPU_EVENTS, VCPU},
-    {KVM_SET_VCPU_EVENTS, VCPU},
-    {KVM_GET_DEBUGREGS, VCPU},
-    {KVM_SET_DEBUGREGS, VCPU},
-    {KVM_GET_XSAVE, VCPU},
-    {KVM_SET_XSAVE, VCPU},
-    {KVM_GET_XSAVE2, VCPU},
-    {KVM_GET_XCRS, VCPU},
-    {KVM_SET_XCRS, VCPU},
-    {KVM_GET_CPUID2, VCPU},
-    {KVM_GET_TSC_KHZ, VCPU},
-    {KVM_SET_TSC_KHZ, VCPU},
-    {KVM_KVMCLOCK_CTRL, VCPU | DEVICES},
+    {KVM_RUN, VCPU | DEVICES},
+    {KVM_CHECK_EXTENSION, DEVICES},
+    {KVM_GET_MSR_INDEX_LIST, DEVICES},
+    {KVM_GET_REGS, DEVICES},
+    {KVM_GET_SREGS, DEVICES},
+    {KVM_GET_MSRS, DEVICES},
+    {KVM_GET_LAPIC, DEVICES},
+    {KVM_GET_MP_STATE, DEVICES},
+    {KVM_GET_VCPU_EVENTS, DEVICES},
+    {KVM_GET_DEBUGREGS, DEVICES},
+    {KVM_GET_XSAVE, DEVICES},
+    {KVM_GET_XSAVE2, DEVICES},
+    {KVM_GET_XCRS, DEVICES},
+    {KVM_GET_CPUID2, DEVICES},
+    {KVM_GET_TSC_KHZ, DEVICES},
     {KVM_GET_CLOCK, DEVICES},
-    {KVM_SET_CLOCK, DEVICES},
     {KVM_GET_IRQCHIP, DEVICES},
-    {KVM_SET_IRQCHIP, DEVICES},
     {KVM_GET_PIT2, DEVICES},
-    {KVM_SET_PIT2, DEVICES},
     {KVM_GET_DIRTY_LOG, DEVICES},
+    {KVM_KVMCLOCK_CTRL, DEVICES},
     {KVM_SET_USER_MEMORY_REGION, DEVICES},
     {KVM_IRQFD, DEVICES},
     {KVM_IOEVENTFD, DEVICES},
-    {KVM_IRQ_LINE, DEVICES | VCPU},
+    {KVM_IRQ_LINE, DEVICES},
     {KVM_SIGNAL_MSI, DEVICES},
     {FIONBIO, LOOPS},
 };

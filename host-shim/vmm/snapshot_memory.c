@@ -306,6 +306,49 @@ int snapshot_memory_map(struct snapshot *s, int fd, struct guest_memory *m, stru
 	return r;
 }
 
+static int replace_region(const struct region *region, int fd, const struct guest_memory *m,
+                          struct error *err)
+{
+	for (unsigned int i = 0; i < m->n; i++) {
+		const struct guest_region *r = &m->regions[i];
+
+		if (r->gpa != region->gpa || r->size != region->size)
+			continue;
+		if (mmap(r->host, (size_t)r->size, PROT_READ | PROT_WRITE,
+		         MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd,
+		         (off_t)region->at) == MAP_FAILED)
+			return error_errno(err, errno,
+			                   "mapping 0x%" PRIx64 " bytes of the snapshot's memory",
+			                   r->size);
+		return 0;
+	}
+	return error_set_kind(err, ERROR_INPUT, EINVAL,
+	                      "the snapshot has 0x%" PRIx64 " bytes of memory at 0x%" PRIx64
+	                      ", this machine has not",
+	                      region->size, region->gpa);
+}
+
+int snapshot_memory_replace(struct snapshot *s, int fd, const struct guest_memory *m,
+                            struct error *err)
+{
+	struct saved saved;
+	struct region region;
+	unsigned int i;
+	int r = open_saved(s, fd, &saved, err);
+
+	if (r < 0)
+		return r;
+	for (i = 0; (r = get_region(&saved, i, &region, err)) > 0; i++) {
+		r = replace_region(&region, fd, m, err);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && i != m->n)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the snapshot has less memory than this machine");
+	return r;
+}
+
 static int check_region(const struct saved *saved, const struct region *region, int fd,
                         uint8_t *block, struct error *err)
 {

@@ -34,5 +34,10 @@ int snapshot_memory_save(struct snapshot_writer *w, const struct snapshot_ram *r
  * content is not read: snapshot_memory_check() does that. */
 int snapshot_memory_map(struct snapshot *s, int fd, struct guest_memory *m, struct error *err);
 
+/* The same over the regions of m, whose memory is replaced: a machine that has just been made.
+ * -EINVAL, too, when they are not those of the snapshot. */
+int snapshot_memory_replace(struct snapshot *s, int fd, const struct guest_memory *m,
+                            struct error *err);
+
 /* Reads all of the file. -EINVAL names the first address that is damaged. */
 int snapshot_memory_check(struct snapshot *s, int fd, struct error *err);

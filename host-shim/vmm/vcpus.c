@@ -276,6 +276,17 @@ void vcpus_resume(struct vcpus *all)
 	pthread_mutex_unlock(&all->lock);
 }
 
+/* KVM takes the answer to an exit when it runs the processor again (api.rst, KVM_RUN). */
+int vcpus_settle(struct vcpus *all, unsigned int id, struct error *err)
+{
+	struct vcpu *v = &all->v[id];
+
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (ioctl(v->fd, KVM_RUN, 0) == 0 || errno != EINTR)
+		return error_set(err, EBUSY, "processor %u has not finished its last exit", id);
+	return 0;
+}
+
 static void stop_threads(struct vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);

@@ -76,6 +76,8 @@ int vcpus_start(struct vcpus *all, struct error *err);
 /* Returns when no processor runs; calls that they wait for are answered meanwhile. */
 void vcpus_pause(struct vcpus *all);
 void vcpus_resume(struct vcpus *all);
+/* Finishes what the last exit of a paused processor left, so that its state can be read. */
+int vcpus_settle(struct vcpus *all, unsigned int id, struct error *err);
 /* Ends the threads; fine twice and when nothing was started. */
 void vcpus_free(struct vcpus *all);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,8 @@
 #include "host-shim/vmm/kvm.h"
 #include "host-shim/vmm/layout.h"
 #include "host-shim/vmm/ram.h"
+#include "host-shim/vmm/snapshot_kvm.h"
+#include "host-shim/vmm/snapshot_memory.h"
 #include "host-shim/vmm/vcpu_exit.h"
 #include "host-shim/vmm/vcpus.h"
 #include "host-shim/vmm/virtio/mmio.h"
@@ -339,6 +342,204 @@ int vm_resume(struct vm *vm, struct error *err)
 {
 	int r = must_be(vm, VM_PAUSED, "resumed", err);
 
+	if (r < 0)
+		return r;
+	vm->state = VM_RUNNING;
+	vcpus_resume(&vm->vcpus);
+	return 0;
+}
+
+/* ---- snapshots */
+
+static const char vm_section[] = "vm";
+
+enum { VM_SECTION_VERSION = 1 };
+enum { TAG_CPUS = 1, TAG_DEVICES, TAG_FLAGS, TAG_REGION, TAG_SERIAL };
+enum { REGION_SIZE = 16 };
+
+static uint32_t vm_flags(const struct vm *vm)
+{
+	return (vm->config.no_acpi ? 1u : 0) | (vm->config.pit ? 2u : 0);
+}
+
+/* What the machine is made of: one that is restored must be made of the same. */
+static void save_shape(struct vm *vm, struct snapshot_writer *w)
+{
+	_cleanup_buffer_ struct buffer serial = BUFFER_INIT;
+
+	snapshot_begin(w, vm_section, VM_SECTION_VERSION, 0);
+	snapshot_put_u32(w, TAG_CPUS, vm->config.cpus);
+	snapshot_put_u32(w, TAG_DEVICES, vm->n_devices);
+	snapshot_put_u32(w, TAG_FLAGS, vm_flags(vm));
+	for (unsigned int i = 0; i < vm->memory.n; i++) {
+		uint8_t region[REGION_SIZE];
+
+		put_le64(region, vm->memory.regions[i].gpa);
+		put_le64(region + 8, vm->memory.regions[i].size);
+		snapshot_put(w, TAG_REGION, region, sizeof(region));
+	}
+	serial_save(vm->ports.serial, &serial);
+	snapshot_put(w, TAG_SERIAL, serial.data, serial.size);
+}
+
+static int save_devices(struct vm *vm, struct snapshot_writer *w, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "virtio.%u", i);
+		snapshot_begin(w, name, VM_SECTION_VERSION, 0);
+		r = virtio_mmio_save(vm->mmio[i], w, err);
+	}
+	return r;
+}
+
+static int save_vcpus(struct vm *vm, struct snapshot_writer *w, struct error *err)
+{
+	_cleanup_snapshot_kvm_ struct snapshot_kvm k = {0};
+	int r = snapshot_kvm_init(&k, vm->kvm.dev, vm->kvm.vm, vm->vcpus.v[0].fd, err);
+
+	for (unsigned int i = 0; i < vm->vcpus.n && r == 0; i++) {
+		r = vcpus_settle(&vm->vcpus, i, err);
+		if (r == 0)
+			r = snapshot_save_vcpu(w, &k, i, vm->vcpus.v[i].fd, err);
+	}
+	return r < 0 ? r : snapshot_save_machine(w, vm->kvm.vm, vm->config.pit, err);
+}
+
+int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
+{
+	_cleanup_snapshot_writer_ struct snapshot_writer w = SNAPSHOT_WRITER_INIT;
+	struct snapshot_ram ram = {vm->ram.regions, vm->ram.n, vm->memory_fd};
+	int r = must_be(vm, VM_PAUSED, "saved", err);
+
+	if (r < 0)
+		return r;
+	save_shape(vm, &w);
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		if (virtio_mmio_device(vm->mmio[i]))
+			virtio_device_pause(virtio_mmio_device(vm->mmio[i]));
+	r = save_devices(vm, &w, err);
+	if (r == 0)
+		r = save_vcpus(vm, &w, err);
+	if (r == 0)
+		r = snapshot_memory_save(&w, &ram, memory_fd, err);
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		if (virtio_mmio_device(vm->mmio[i]))
+			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+	return r < 0 ? r : snapshot_write(&w, state_fd, err);
+}
+
+static int check_number(const struct snapshot_section *s, uint32_t tag, uint32_t want,
+                        const char *what, struct error *err)
+{
+	uint32_t n = 0;
+	int r = snapshot_get_u32(s, tag, &n, err);
+
+	if (r == 0 && n != want)
+		r = error_set_kind(err, ERROR_INPUT, EINVAL,
+		                   "the snapshot's machine has %s %u, this one has %u", what, n,
+		                   want);
+	return r;
+}
+
+static int check_regions(const struct vm *vm, const struct snapshot_section *s, struct error *err)
+{
+	size_t size = 0;
+
+	for (unsigned int i = 0; i <= vm->memory.n; i++) {
+		const struct guest_region *r = i < vm->memory.n ? &vm->memory.regions[i] : NULL;
+		const uint8_t *p = snapshot_find(s, TAG_REGION, i, &size);
+
+		if (!p && !r)
+			return 0;
+		if (!p || !r || size != REGION_SIZE || get_le64(p) != r->gpa ||
+		    get_le64(p + 8) != r->size)
+			break;
+	}
+	return error_set_kind(err, ERROR_INPUT, EINVAL,
+	                      "the snapshot's machine has other memory or images than this one");
+}
+
+static int load_shape(struct vm *vm, struct snapshot *s, struct error *err)
+{
+	const struct snapshot_section *section;
+	size_t size = 0;
+	const uint8_t *serial;
+	struct reader reader;
+	int r = snapshot_open(s, vm_section, VM_SECTION_VERSION, &section, err);
+
+	if (r == 0)
+		r = check_number(section, TAG_CPUS, vm->config.cpus, "processors:", err);
+	if (r == 0)
+		r = check_number(section, TAG_DEVICES, vm->n_devices, "devices:", err);
+	if (r == 0)
+		r = check_number(section, TAG_FLAGS, vm_flags(vm), "ACPI and timer:", err);
+	if (r == 0)
+		r = check_regions(vm, section, err);
+	if (r < 0)
+		return r;
+	serial = snapshot_find(section, TAG_SERIAL, 0, &size);
+	reader = reader_init(serial ? serial : (const uint8_t *)"", size);
+	return serial_restore(vm->ports.serial, &reader, err);
+}
+
+static int load_devices(struct vm *vm, struct snapshot *s, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++) {
+		const struct snapshot_section *section;
+		char name[16];
+
+		snprintf(name, sizeof(name), "virtio.%u", i);
+		r = snapshot_open(s, name, VM_SECTION_VERSION, &section, err);
+		if (r == 0)
+			r = virtio_mmio_load(vm->mmio[i], section, err);
+	}
+	return r;
+}
+
+static int load_vcpus(struct vm *vm, struct snapshot *s, struct error *err)
+{
+	_cleanup_snapshot_kvm_ struct snapshot_kvm k = {0};
+	int r = snapshot_kvm_init(&k, vm->kvm.dev, vm->kvm.vm, vm->vcpus.v[0].fd, err);
+
+	if (r == 0)
+		r = snapshot_load_machine(s, vm->kvm.vm, vm->config.pit, err);
+	for (unsigned int i = 0; i < vm->vcpus.n && r == 0; i++)
+		r = snapshot_load_vcpu(s, &k, i, vm->vcpus.v[i].fd, err);
+	return r;
+}
+
+int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
+{
+	_cleanup_snapshot_ struct snapshot *s = NULL;
+	int r = must_be(vm, VM_CREATED, "restored", err);
+
+	if (r == 0 && (vm->config.shared || vm->config.huge_pages))
+		r = error_set(err, ENOTSUP,
+		              "a machine with shared or huge memory cannot be restored");
+	if (r == 0)
+		r = snapshot_read(&s, state_fd, err);
+	if (r == 0)
+		r = load_shape(vm, s, err);
+	if (r == 0)
+		r = snapshot_memory_replace(s, memory_fd, &vm->ram, err);
+	if (r == 0)
+		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
+	if (r == 0)
+		r = load_vcpus(vm, s, err);
+	if (r == 0)
+		r = load_devices(vm, s, err);
+	if (r == 0)
+		r = snapshot_finish(s, err);
+	if (r < 0)
+		return r;
+	vm->run_ns = now_ns();
+	r = vcpus_start(&vm->vcpus, err);
 	if (r < 0)
 		return r;
 	vm->state = VM_RUNNING;

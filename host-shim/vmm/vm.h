@@ -2,7 +2,8 @@
 /*
  * vm: a machine of the built-in monitor, from its making to its end.
  *
- *	vm_create -> vm_add_* -> vm_boot -> { vm_pause <-> vm_resume } -> vm_destroy
+ *	vm_create -> vm_add_* -> vm_boot or vm_restore -> { vm_pause (vm_save) <-> vm_resume }
+ *	          -> vm_destroy
  *
  * A call that does not fit the machine's state does nothing and returns -EINVAL with one line that
  * names both. All calls and callbacks belong to the thread that runs the loop, which is the device
@@ -81,13 +82,21 @@ int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err);
 int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
                   struct error *err);
 
-/* The guest's RAM, without what vm_add_memory() added; for a balloon. Valid as long as the machine. */
+/* The guest's RAM, without what vm_add_memory() added; for a balloon. Valid as long as the machine.
+ */
 const struct guest_memory *vm_ram(const struct vm *vm);
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err);
 /* Returns when no processor runs. */
 int vm_pause(struct vm *vm, struct error *err);
 int vm_resume(struct vm *vm, struct error *err);
+/* Writes a paused machine's state and memory to two empty files. It stays paused and may be
+ * resumed. */
+int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err);
+/* In place of vm_boot(), with the same configuration and devices: the machine goes on where it was
+ * saved, its memory mapped privately from the file, which may be closed but not changed.
+ * Connections of a vsock device have ended: vsock_device_transport_reset(). */
+int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err);
 void vm_destroy(struct vm *vm); /* in any state; NULL is fine */
 DEFINE_CLEANUP(struct vm, vm, vm_destroy)
 #define _cleanup_vm_ _cleanup_(cleanup_vm)

@@ -24,7 +24,7 @@
 enum { FILES_MAX = 8, DEVICES_MAX = 2 * FILES_MAX + 2, POOL_THREADS = 2 };
 
 struct arguments {
-	const char *kernel, *initrd, *cmdline, *vsock;
+	const char *kernel, *initrd, *cmdline, *vsock, *save, *restore;
 	struct strv disks, pmems;
 	uint32_t cpus, pauses;
 	uint64_t memory, timeout_ms;
@@ -42,7 +42,10 @@ struct running {
 	int kvm, kernel, initrd, listener, pmems[FILES_MAX], disks[FILES_MAX];
 	int keep[2 * FILES_MAX + 8]; /* every descriptor */
 	unsigned int n_keep;
-	struct loop_source *again;
+	struct loop_source *again, *limit, *saver;
+	struct virtio_device *vsock;
+	int state, memory; /* of a snapshot */
+	bool saved;
 	struct vm_end end;
 	char text[200];
 };
@@ -87,11 +90,28 @@ static void pause_again(struct loop_source *src, void *data)
 		loop_set_timer(src, 20);
 }
 
+/* SIGUSR1: the machine is written to the files of --save, and ends. */
+static void save_machine(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
+{
+	struct running *r = data;
+	struct error err = ERROR_INIT;
+	int e = vm_pause(r->vm, &err);
+
+	if (e == 0)
+		e = vm_save(r->vm, r->state, r->memory, &err);
+	if (e == 0)
+		r->saved = true;
+	else
+		fprintf(stderr, "vm-run: %s\n", err.text);
+	r->end.kind = VM_END_FAILED;
+	loop_exit(r->loop, 0);
+}
+
 /* ---- files, all opened before the jail is entered */
 
 static int open_file(struct running *r, const char *path, int flags, struct error *err)
 {
-	int fd = open(path, flags | O_CLOEXEC);
+	int fd = open(path, flags | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return error_errno(err, errno, "opening %s", path);
@@ -114,6 +134,19 @@ static int open_files(struct running *r, const struct strv *paths, int *fds, int
 	return 0;
 }
 
+/* PREFIX.state and PREFIX.memory */
+static int open_snapshot(struct running *r, const char *prefix, int flags, struct error *err)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s.state", prefix);
+	r->state = open_file(r, path, flags, err);
+	if (r->state < 0)
+		return r->state;
+	snprintf(path, sizeof(path), "%s.memory", prefix);
+	return r->memory = open_file(r, path, flags, err);
+}
+
 static int open_all(struct running *r, struct error *err)
 {
 	int e = r->kvm = open_file(r, "/dev/kvm", O_RDWR, err);
@@ -130,6 +163,10 @@ static int open_all(struct running *r, struct error *err)
 		e = open_files(r, &r->a->disks, r->disks, O_RDWR, err);
 	if (e >= 0 && r->a->vsock)
 		e = r->keep[r->n_keep++] = r->listener = vsock_bind(r->a->vsock, err);
+	if (e >= 0 && r->a->save)
+		e = open_snapshot(r, r->a->save, O_RDWR | O_CREAT | O_TRUNC, err);
+	if (e >= 0 && r->a->restore)
+		e = open_snapshot(r, r->a->restore, O_RDONLY, err);
 	return e < 0 ? e : 0;
 }
 
@@ -180,6 +217,7 @@ static int add_devices(struct running *r, struct error *err)
 		e = add_disk(r, r->disks[i], err);
 	if (e == 0 && r->a->vsock) {
 		e = vsock_device_new(&dev, r->loop, &v, err);
+		r->vsock = dev;
 		e = e < 0 ? e : add(r, dev, err);
 	}
 	if (e == 0)
@@ -213,6 +251,8 @@ static int make(struct running *r, struct error *err)
 	int e;
 
 	e = loop_new(&r->loop, err);
+	if (e == 0 && r->a->save)
+		e = loop_add_signal(r->loop, SIGUSR1, save_machine, r, &r->saver, err);
 	if (e == 0)
 		e = io_pool_new_entered(&r->pool, r->loop, POOL_THREADS,
 		                        r->a->jail ? enter_storage : NULL, err);
@@ -224,12 +264,16 @@ static int make(struct running *r, struct error *err)
 static int run(struct running *r, struct error *err)
 {
 	struct vm_boot boot = {r->kernel, r->initrd, r->a->kernel, r->a->cmdline};
-	int e = vm_boot(r->vm, &boot, err);
+	int e = r->a->restore ? vm_restore(r->vm, r->state, r->memory, err)
+	                      : vm_boot(r->vm, &boot, err);
+
+	if (e == 0 && r->a->restore && r->vsock)
+		vsock_device_transport_reset(r->vsock);
 
 	if (e == 0 && r->a->pauses)
 		e = loop_add_timer(r->loop, 20, pause_again, r, &r->again, err);
 	if (e == 0 && r->a->timeout_ms)
-		e = loop_add_timer(r->loop, r->a->timeout_ms, timed_out, r, &r->again, err);
+		e = loop_add_timer(r->loop, r->a->timeout_ms, timed_out, r, &r->limit, err);
 	if (e == 0 && r->a->jail)
 		e = jail_thread(JAIL_THREAD_DEVICES, err);
 	return e < 0 ? e : loop_run(r->loop, err);
@@ -281,11 +325,11 @@ static int run_machine(struct running *r, struct jail *jail)
 	} else {
 		if (r->a->stats)
 			print_stats(r);
-		fprintf(stderr, "vm-run: %s", names[r->end.kind]);
+		fprintf(stderr, "vm-run: %s", r->saved ? "saved" : names[r->end.kind]);
 		if (r->end.kind == VM_END_EXIT)
 			fprintf(stderr, " %" PRIu64, r->end.value);
 		fprintf(stderr, "%s%s\n", r->text[0] ? ": " : "", r->text);
-		e = r->end.kind == VM_END_FAILED ? 1 : 0;
+		e = r->end.kind == VM_END_FAILED && !r->saved ? 1 : 0;
 	}
 	clear(r);
 	return e;
@@ -346,6 +390,8 @@ static const struct option options[] = {
     {"pmem", 0, OPTION_LIST, AT(pmems), "FILE", NULL, "a read-only pmem device"},
     {"disk", 0, OPTION_LIST, AT(disks), "FILE", NULL, "a disk; read-only when the file is"},
     {"vsock", 0, OPTION_STRING, AT(vsock), "PATH", NULL, "a vsock device, its host side here"},
+    {"save", 0, OPTION_STRING, AT(save), "PREFIX", NULL, "at SIGUSR1: save and end"},
+    {"restore", 0, OPTION_STRING, AT(restore), "PREFIX", NULL, "go on where it was saved"},
     {"pauses", 0, OPTION_U32, AT(pauses), "N", NULL, "pause and go on, so often, 20 ms apart"},
     {"timeout", 0, OPTION_DURATION, AT(timeout_ms), "TIME", NULL, "a machine that runs on failed"},
     {"jail", 0, OPTION_FLAG, AT(jail), NULL, NULL, "in a jail"},

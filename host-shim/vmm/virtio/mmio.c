@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "host-shim/vmm/virtio/mmio_parts.h"
 #include "lib/base/bytes.h"
 
 #define MAGIC      0x74726976u /* "virt" */
@@ -18,32 +19,6 @@
 #define SHM_NONE   0xffffffffu
 #define ISR_USED   1u
 #define ISR_CONFIG 2u
-
-/* Device status, §2.1. */
-#define STATUS_DRIVER_OK   4u
-#define STATUS_FEATURES_OK 8u
-#define STATUS_NEEDS_RESET 64u
-#define STATUS_KNOWN       (1u | 2u | STATUS_DRIVER_OK | STATUS_FEATURES_OK | 128u)
-
-struct mmio_queue {
-	struct virtio_mmio *m;
-	uint32_t num, ready;
-	uint64_t desc, driver, device; /* guest-physical */
-	int kick_fd;
-	struct loop_source *kick;
-};
-
-struct virtio_mmio {
-	struct virtio_mmio_config config;
-	struct virtio_device *dev; /* NULL: a placeholder */
-	pthread_mutex_t lock;      /* of what follows */
-	uint32_t device_sel, driver_sel, queue_sel, status;
-	uint64_t driver_features;
-	struct mmio_queue queues[VIRTIO_QUEUES_MAX];
-	int irq_fd;
-	/* Set by the device thread, which never takes the lock. */
-	uint32_t isr, broken;
-};
 
 /* What a processor's thread has the device thread do. */
 struct request {
@@ -62,7 +37,7 @@ static bool run(struct virtio_mmio *m, void (*fn)(void *data), void *data)
 	return true;
 }
 
-static void signal_fd(int fd)
+void virtio_mmio_signal(int fd)
 {
 	const uint64_t one = 1;
 
@@ -76,7 +51,7 @@ static void signal_fd(int fd)
 static void raise_isr(struct virtio_mmio *m, uint32_t bit)
 {
 	__atomic_or_fetch(&m->isr, bit, __ATOMIC_SEQ_CST);
-	signal_fd(m->irq_fd);
+	virtio_mmio_signal(m->irq_fd);
 }
 
 static void interrupt(void *data, unsigned int queue)
@@ -307,7 +282,7 @@ static void write_ready(struct virtio_mmio *m, uint32_t v)
 static void write_notify(struct virtio_mmio *m, uint32_t v)
 {
 	if (v < m->dev->ops->n_queues)
-		signal_fd(m->queues[v].kick_fd);
+		virtio_mmio_signal(m->queues[v].kick_fd);
 }
 
 static void write_ack(struct virtio_mmio *m, uint32_t v)
@@ -317,7 +292,7 @@ static void write_ack(struct virtio_mmio *m, uint32_t v)
 
 /* §2.2.2: a driver that takes what was not offered, or no VERSION_1, is told by the bit that
  * stays 0. */
-static bool features_fit(const struct virtio_mmio *m)
+bool virtio_mmio_features_fit(const struct virtio_mmio *m)
 {
 	return !(m->driver_features & ~virtio_device_features(m->dev)) &&
 	       m->driver_features & 1ull << VIRTIO_F_VERSION_1;
@@ -334,7 +309,7 @@ static void write_status(struct virtio_mmio *m, uint32_t v)
 		return;
 	}
 	if (new &STATUS_FEATURES_OK) {
-		if (features_fit(m))
+		if (virtio_mmio_features_fit(m))
 			run(m, do_negotiate, &r);
 		else
 			new &= ~STATUS_FEATURES_OK;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "host-shim/vmm/bus.h"
+#include "host-shim/vmm/snapshot.h"
 #include "host-shim/vmm/virtio/device.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
@@ -51,3 +52,9 @@ extern const struct bus_ops virtio_mmio_bus;
 int virtio_mmio_kick_fd(const struct virtio_mmio *m, unsigned int queue);
 int virtio_mmio_irq_fd(const struct virtio_mmio *m);
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m);
+
+/* For snapshots, while no processor runs and the device is paused: registers, queues and the
+ * model's own state go into an open section. -ENOTSUP: the device cannot be saved. */
+int virtio_mmio_save(const struct virtio_mmio *m, struct snapshot_writer *w, struct error *err);
+/* Into a device that no driver has touched; guest memory is there already. */
+int virtio_mmio_load(struct virtio_mmio *m, const struct snapshot_section *s, struct error *err);
