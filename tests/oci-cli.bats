@@ -130,6 +130,30 @@ refused() {
 	oci delete --force "$ID"
 }
 
+@test "a paused container: delete --force, exec --ignore-paused" {
+	sleeper
+	oci pause "$ID"
+	oci exec --ignore-paused "$ID" echo later >"$B/out" 2>&1 </dev/null 3>&- &
+	local pid=$!
+	sleep 0.3
+	[ ! -s "$B/out" ]
+	oci resume "$ID"
+	wait "$pid"
+	[ "$(cat "$B/out")" = later ]
+	oci pause "$ID"
+	oci delete --force "$ID"
+	[ -z "$(ls -A "$ROOT")" ]
+}
+
+@test "exec --cgroup: a group below the container's, and none elsewhere" {
+	sleeper
+	"$WORK/private" mkdir "/sys/fs/cgroup/$ID/sub"
+	oci exec -d --cgroup sub --pid-file "$B/pid" "$ID" sleep 1000 </dev/null >/dev/null 2>&1 3>&-
+	grep -q "^0::.*/$ID/sub\$" "/proc/$(cat "$B/pid")/cgroup"
+	refused 255 "opening the cgroup" oci exec --cgroup nowhere "$ID" true
+	refused 255 "opening the cgroup" oci exec --cgroup ../.. "$ID" true
+}
+
 @test "what needs CRIU is refused, whatever its options" {
 	refused 1 "checkpoint is not supported" oci checkpoint --image-path /x --leave-running "$ID"
 	refused 1 "restore is not supported" oci restore --detach "$ID"

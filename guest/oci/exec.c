@@ -241,6 +241,9 @@ static int execute(struct execution *x, int argc, char **argv, struct error *err
 	if (x->process && x->d->tty)
 		x->process->process->terminal = true;
 	process = x->process ? x->process->process : x->spec->process;
+	/* A process that is made in a frozen cgroup does not even begin. */
+	while (x->d->ignore_paused && container_status(x->c) == CONTAINER_PAUSED)
+		usleep(10000);
 	r = launch(x, process, err);
 	if (r == 0 && !x->d->detach)
 		r = console_attend(x->p, x->console, err);
