@@ -63,22 +63,18 @@ TEST(s2_1_2_nothing_to_write_to_needs_reset)
 TEST(rate_is_bounded_and_requests_wait)
 {
 	struct vbench_part p = {NULL, 1000, true, 0};
-	int64_t sum = 0;
 	uint32_t len;
 
-	start(2000);
+	start(100);
 	for (int i = 0; i < 8; i++) {
 		p.gpa = 0;
 		vbench_offer(&b, 0, &p, 1);
-		vbench_kick(&b, 0);
 	}
-	while (vbench_used(&b, 0)) {
-		check(vbench_wait(&b, 0, &len) >= 0);
-		sum += len;
-	}
-	check_int(sum, 2000); /* a second's worth is there at once */
+	vbench_kick(&b, 0);
 	check(vbench_wait(&b, 0, &len) >= 0);
-	check(len > 0 && len < 1000);
+	check_int(len, 100); /* a second's worth is there at once */
+	check(vbench_wait(&b, 0, &len) >= 0);
+	check(len > 0 && len <= 100); /* the next ones get what time brings */
 	virtio_device_reset(b.dev);
 	vbench_turn(&b, 30);
 	vbench_stop(&b);
