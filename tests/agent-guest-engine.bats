@@ -88,8 +88,7 @@ until_true() {
 	sleep 30 | tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/port" >"$GUEST/records" 3>&- &
 	until_true test -s "$GUEST/port"
 	rm "$GUEST/port"
-	run_all c1 true
-	until_true grep -q c1 "$GUEST/records"
+	until_true eval 'run_all c1 true >/dev/null && grep -q c1 "$GUEST/records"'
 	kill %1
 	cat "$GUEST/records"
 	jq -es 'length > 0 and all(.[]; .level and .msg and .source == "agent")' "$GUEST/records"
@@ -103,8 +102,7 @@ until_true() {
 			tests/agent/port-client.py --vsock "$GUEST/vsock" 1027 "$GUEST/port.$n" >"$GUEST/got.$n" 3>&- &
 		until_true test -s "$GUEST/port.$n"
 	done
-	sleep 0.5 # the agent has seen them
-	container c1 -e "stdin_port: $(<"$GUEST/port.in") stdout_port: $(<"$GUEST/port.out") stderr_port: $(<"$GUEST/port.err")" \
+	until_true container c1 -e "stdin_port: $(<"$GUEST/port.in") stdout_port: $(<"$GUEST/port.out") stderr_port: $(<"$GUEST/port.err")" \
 		sh -c 'cat; echo problem >&2; exit 4'
 	start c1
 	[ "$(wait_exit c1)" = 4 ]
@@ -145,7 +143,7 @@ until_true() {
 }
 
 @test "memory: beyond its limit a container is killed, and GetOOMEvent names it" {
-	call GetOOMEvent '' 20000 >"$GUEST/oom" 3>&- &
+	call GetOOMEvent '' 60000 >"$GUEST/oom" 3>&- &
 	local waiter=$!
 	container c1 -l 'Resources { Memory { Limit: 33554432 Swap: 33554432 } }' guest-look eat 100
 	[ "$(look "cat $C/c1/memory.max")" = 33554432 ]
@@ -284,6 +282,18 @@ until_true() {
 	has 'null zero full random urandom tty'
 	has $'\n4\n'
 	has 'not permitted'
+}
+
+@test "input: all of it, and its two ways to end" {
+	local how
+	for how in CloseStdin WriteStdin; do
+		container c1 sh -c 'wc -c; echo end' && start c1
+		[ "$(call WriteStdin "container_id: \"c1\" data: \"$(head -c 50000 /dev/zero | tr '\0' x)\"")" = "len: 50000" ]
+		quiet $how 'container_id: "c1"'
+		run output c1
+		[ "$output" = $'50000\nend' ]
+		remove c1
+	done
 }
 
 @test "terminal: its size, and SIGWINCH when that changes" {

@@ -74,7 +74,7 @@ guest_boot() {
 		PATH=$GUEST/bin:$PATH XDG_RUNTIME_DIR=$GUEST/run build/host/bin/kihon boot --accel tcg --verbose \
 			--timeout 7m "$@" "$GUEST/image" >"$GUEST/console" 2>&1 </dev/null 3>&- &
 		echo $! >"$GUEST/pid"
-		for ((i = 0; i < 100; i++)); do
+		for ((i = 0; i < 160; i++)); do
 			sleep 0.5
 			kill -0 "$(<"$GUEST/pid")" 2>/dev/null || break
 			socket=$(echo "$GUEST"/run/kihon/*/vsock)
