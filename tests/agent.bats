@@ -463,6 +463,7 @@ setup() { box_check; }
 }
 
 @test "memory is small when idle, and SIGTERM ends the agent" {
+	[ -z "${KIHON_TEST_AGENT-}" ] || skip "this agent is made to need more memory"
 	inside '
 		agent_start
 		build/host/bin/agent-client $SOCKET grpc.Health Check </dev/null >/dev/null
@@ -562,6 +563,7 @@ setup() { box_check; }
 }
 
 @test "cycles leave no growth behind, and a thousand calls wait at once" {
+	[ -z "${KIHON_TEST_AGENT-}" ] || skip "this agent is made to need more memory"
 	inside '
 		agent_start
 		sandbox
@@ -584,6 +586,7 @@ setup() { box_check; }
 }
 
 @test "without descriptors or memory the answer is an error, and the agent lives" {
+	[ -z "${KIHON_TEST_AGENT-}" ] || skip "this agent is made to need more memory"
 	inside '
 		agent_start
 		sandbox

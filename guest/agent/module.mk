@@ -9,6 +9,7 @@ $(eval $(call guest_program,kihon-agent,guest/agent/main.c,$(AGENT_LIBS),-lsecco
 # The same, on the host: what tests drive over a unix socket.
 $(eval $(call host_program,kihon-agent,guest/agent/main.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson,not-installed))
 $(eval $(call fuzz_target,fuzz-agent-request,tests/fuzz/fuzz-agent-request.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
+$(eval $(call fuzz_target,fuzz-cgroup,tests/fuzz/fuzz-cgroup.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-agent-policy,tests/unit/test-agent-policy.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-mirror,tests/unit/test-mirror.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-pause,tests/unit/test-pause.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))

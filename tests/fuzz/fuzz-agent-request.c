@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz-agent-request: the first byte chooses a method, the rest is its request: decoded in bounded
- * memory, and, where it carries a specification, taken as far as the engine's validation. The
- * puller's JSON comes in as method 255, the trace service's methods just below.
+ * memory, held against a policy, and, where it carries a specification, taken as far as the
+ * engine's validation. The puller's JSON comes in as method 255, the trace service's methods just
+ * below.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "guest/agent/image/pause.h"
 #include "guest/agent/image/puller.h"
+#include "guest/agent/policy.h"
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/storage/layer_group.h"
+#include "guest/agent/storage/storage_driver.h"
 #include "lib/base/json.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/trace.pb-c.h"
@@ -61,8 +65,15 @@ static void use_storages(Grpc__Storage *const *list, size_t n)
 {
 	struct layer_group *g = NULL;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		const struct storage_driver *d = storage_driver_find(list[i]->driver);
+		const struct uevent_matcher *matcher = NULL;
+		struct device_key key = {0};
+
+		if (d && d->device)
+			d->device(list[i], &key, &matcher, NULL);
 		pause_wanted(list[i]);
+	}
 	if (layer_group_new(list, n, "c1", 0, &g, NULL) == 0 &&
 	    (g->n_lower == 0 || g->n_lower > LAYER_GROUP_MAX || g->n != g->n_lower + g->has_upper))
 		abort();
@@ -75,10 +86,35 @@ static void use_create(const Grpc__CreateContainerRequest *req)
 	use_storages(req->storages, req->n_storages);
 }
 
+/* Every field of every message can be named; a refusal says what it is. */
+static void use_policy(const ProtobufCMessage *m)
+{
+	static const char rules[] =
+	    "{\"schema\": 1, \"allow\": {"
+	    "\"CreateContainerRequest\": [{\"name\": \"a\", \"where\": {"
+	    "\"OCI/Process/Args\": [\"x\"], \"storages/*/source\": {\"prefix\": \"y\"},"
+	    "\"OCI/Annotations/k\": \"v\", \"OCI/Linux/Resources/CPU/Shares\": 7}}],"
+	    "\"ExecProcessRequest\": [{\"name\": \"b\", \"where\": {\"process/User/UID\": 0}}],"
+	    "\"CopyFileRequest\": [{\"name\": \"c\", \"where\": {\"path\": {\"prefix\": \"/\"}}}],"
+	    "\"UpdateRoutesRequest\": [{\"name\": \"d\","
+	    " \"where\": {\"routes/Routes/*/dest\": {\"absent\": true}}}],"
+	    "\"WaitProcessRequest\": true}}";
+	static struct policy *policy;
+	struct error err = ERROR_INIT;
+
+	if (!policy && policy_parse(rules, sizeof(rules) - 1, &policy, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		abort();
+	}
+	if (policy_check(policy, "grpc.AgentService", m, &err) < 0 && !err.text[0])
+		abort();
+}
+
 static void use_request(const ProtobufCMessage *m)
 {
 	struct oci_spec *spec = NULL;
 
+	use_policy(m);
 	if (m->descriptor == &grpc__create_container_request__descriptor)
 		use_create((const Grpc__CreateContainerRequest *)m);
 	else if (m->descriptor == &grpc__exec_process_request__descriptor &&

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest/agent/rpc/handlers.h"
+#include "guest/agent/rpc/stats.h"
 #include "guest/agent/rpc/text_file.h"
 #include "guest/agent/sandbox_container.h"
 #include "lib/base/str.h"
@@ -323,6 +324,21 @@ static int fill_network(struct arena *a, Grpc__StatsContainerResponse *out)
 	return 0;
 }
 
+int stats_of_cgroup(struct arena *a, int dir, const char *path, Grpc__CgroupStats *out)
+{
+	int r = fill_cpu(a, dir, out);
+
+	if (r == 0)
+		r = fill_pids(a, dir, out);
+	if (r == 0)
+		r = fill_memory(a, dir, out);
+	if (r == 0)
+		r = fill_io(a, dir, out);
+	if (r == 0 && path)
+		r = fill_huge_pages(a, path, dir, out);
+	return r;
+}
+
 void rpc_stats_container(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
 	const Grpc__StatsContainerRequest *req = (const void *)request;
@@ -332,22 +348,14 @@ void rpc_stats_container(struct rpc_call *call, const ProtobufCMessage *request,
 	Grpc__CgroupStats stats = GRPC__CGROUP_STATS__INIT;
 	struct error err = ERROR_INIT;
 	struct sandbox_container *c;
-	int dir, r;
+	int r;
 
 	if (sandbox_container_find(&agent->sandbox, req->container_id, &c, &err) < 0) {
 		rpc_call_fail_error(call, &err);
 		return;
 	}
-	dir = container_cgroup_fd(c->engine);
-	r = fill_cpu(a, dir, &stats);
-	if (r == 0)
-		r = fill_pids(a, dir, &stats);
-	if (r == 0)
-		r = fill_memory(a, dir, &stats);
-	if (r == 0)
-		r = fill_io(a, dir, &stats);
-	if (r == 0 && container_cgroup_path(c->engine))
-		r = fill_huge_pages(a, container_cgroup_path(c->engine), dir, &stats);
+	r = stats_of_cgroup(a, container_cgroup_fd(c->engine), container_cgroup_path(c->engine),
+	                    &stats);
 	if (r == 0)
 		r = fill_network(a, &m);
 	m.cgroup_stats = &stats;
