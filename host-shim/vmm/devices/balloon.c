@@ -21,8 +21,8 @@
 #define NO_QUEUE      UINT32_MAX
 
 #define PAGE            4096u /* bytes, whatever the guest's pages are */
-#define PAGES_MAX       4096u /* of one request; Linux sends 256 */
-#define REQUESTS_A_TURN 64
+#define PAGES_MAX       1024u /* of one request; Linux sends 256 */
+#define REQUESTS_A_TURN 16    /* each may be a thousand system calls */
 
 /* le32 num_pages, actual, free_page_hint_cmd_id, poison_val; §5.5.4 */
 #define CONFIG_SIZE   16
