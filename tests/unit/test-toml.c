@@ -133,6 +133,16 @@ TEST(quote_reads_back)
 	check_int(toml_quote(&b, "\xff", 1), -EINVAL);
 }
 
+TEST(what_is_no_utf8_is_replaced)
+{
+	char text[] = "a\xff\xc3\xbc\xed\xa0\x80 \xf0\x9f\x98";
+
+	utf8_clean(text);
+	check_str(text, "a?\xc3\xbc??? ???");
+	utf8_clean(strcpy(text, ""));
+	check_str(text, "");
+}
+
 TEST(utf8)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
