@@ -72,7 +72,7 @@ guest_boot() {
 		mkdir -p "$GUEST/run"
 		: >"$GUEST/console"
 		PATH=$GUEST/bin:$PATH XDG_RUNTIME_DIR=$GUEST/run build/host/bin/kihon boot --accel tcg --verbose \
-			--timeout 7m "$@" "$GUEST/image" >"$GUEST/console" 2>&1 </dev/null 3>&- &
+			--timeout 20m "$@" "$GUEST/image" >"$GUEST/console" 2>&1 </dev/null 3>&- &
 		echo $! >"$GUEST/pid"
 		for ((i = 0; i < 160; i++)); do
 			sleep 0.5

@@ -5,6 +5,10 @@
 #include "tests/unit/check.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static cJSON *logged(const char *msg)
 {
@@ -48,6 +52,31 @@ TEST(long_record_is_cut_and_valid)
 	v = logged(big);
 	check(v);
 	cJSON_Delete(v);
+}
+
+/* A guest's console is a terminal; its log port is not. */
+TEST(format_follows_the_descriptor)
+{
+	int p[2], tty = posix_openpt(O_RDWR | O_NOCTTY);
+	char line[256] = "";
+
+	if (tty < 0)
+		check_skip("no pseudo terminals: %s", strerror(errno));
+	check(pipe(p) == 0);
+	log_setup("tester", LOG_INFO, tty, LOG_AUTO);
+	log_set_fd(p[1]);
+	log_info("to a pipe");
+	check(read(p[0], line, sizeof(line) - 1) > 0);
+	check_int(line[0], '{');
+	log_setup("tester", LOG_INFO, tty, LOG_TEXT);
+	log_set_fd(p[1]);
+	log_info("text");
+	memset(line, 0, sizeof(line));
+	check(read(p[0], line, sizeof(line) - 1) > 0);
+	check_str(line, "tester: text\n");
+	close(p[0]);
+	close(p[1]);
+	close(tty);
 }
 
 TEST(levels)

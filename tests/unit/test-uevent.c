@@ -194,6 +194,23 @@ TEST(cancelled_wait)
 	check_int(b.out.calls, 0);
 }
 
+/* The time of a wait can be said to be up: only of those with that data, and not from inside. */
+TEST(hurried_wait)
+{
+	struct bench b;
+
+	setup(&b);
+	wait_for(&b, &device_pci_block, "05", 60000);
+	uevents_hurry(b.u, &b);
+	check_int(b.out.calls, 0);
+	uevents_hurry(b.u, &b.out);
+	check_int(b.out.calls, 0);
+	check_int(loop_run(b.loop, NULL), 0);
+	check_int(b.out.calls, 1);
+	check_int(b.out.result, -ETIMEDOUT);
+	teardown(&b);
+}
+
 /* A flood keeps the newest and bounded memory. */
 TEST(flood)
 {
