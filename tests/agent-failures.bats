@@ -67,6 +67,66 @@ failures() {
 	failures start start $((STEP / 2 + 1)) memory files
 }
 
+@test "a full file system: blocks, then inodes; and room again" {
+	inside '
+		agent_start "image_puller = \"$PULLER\""
+		sandbox
+		d=/run/kata-containers/shared/containers
+		copy() { quiet CopyFile "path: \"$d/$1\" file_size: 100000 file_mode: 33188 data: \"$(head -c 100000 /dev/zero | tr "\\0" x)\""; }
+		container c1 sleep 1000 && start c1
+		used=$(df --output=used /run | tail -1)
+		mount -o remount,size=$((used + 64))k /run
+		dd if=/dev/zero of=/run/fill bs=4k 2>/dev/null
+		copy big; echo "blocks $?"
+		container c2 -e "storages { driver: \"image_guest_pull\" source: \"good/1\" fstype: \"overlay\" mount_point: \"/run/kata-containers/c2/rootfs\" }" true; echo "blocks $?"
+		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "exec $?"
+		rm /run/fill; mount -o remount,size=50%,nr_inodes=$(($(df --output=iused /run | tail -1) + 1)) /run
+		touch /run/one /run/two 2>/dev/null
+		container c2 true; echo "inodes $?"
+		copy small; echo "inodes $?"
+		rm -f /run/one; mount -o remount,nr_inodes=100000 /run
+		copy big; echo "room $?"
+		run_all c2 echo again
+		remove c1
+		nothing_left || exit
+		finish; echo "agent $?"'
+	[ "$(grep -c '^blocks [1-9]' <<<"$output")" -eq 2 ]
+	[ "$(grep -c '^inodes [1-9]' <<<"$output")" -eq 2 ]
+	has 'exec 0'
+	has 'room 0'
+	has again
+	has 'agent 0'
+}
+
+@test "no process to be had in the control group" {
+	inside '
+		for g in /sys/fs/cgroup/pids "$(awk "\$3 == \"cgroup2\" { print \$2; exit }" /proc/mounts)"; do
+			mkdir -p "$g/$TAG-pids" 2>/dev/null && [ -e "$g/$TAG-pids/pids.max" ] && break
+			rmdir "$g/$TAG-pids" 2>/dev/null; g=
+		done
+		[ "$g" ] || { echo "no pids controller"; exit 0; }
+		agent_start
+		sandbox
+		container c1 sleep 1000 && start c1
+		echo $AGENT_PID >"$g/$TAG-pids/cgroup.procs" && echo 1 >"$g/$TAG-pids/pids.max" || { echo "no pids controller"; exit 0; }
+		container c2 true; echo "none $?"
+		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "none $?"
+		call GetVolumeStats "volume_guest_path: \"/run\"" >/dev/null; echo "none $?"
+		call RemoveContainer "container_id: \"c1\"" 1000 >/dev/null; echo "none $?"
+		call GetGuestDetails >/dev/null; echo "alive $?"
+		echo max >"$g/$TAG-pids/pids.max"
+		for i in $(seq 50); do remove c1 2>/dev/null; [ $? -eq 69 ] && break; sleep 0.1; done
+		run_all c2 echo again
+		nothing_left || exit
+		finish; echo "agent $?"
+		rmdir "$g/$TAG-pids"'
+	[[ $output == *"no pids controller"* ]] && skip "no pids controller to be had"
+	[ "$(grep -c '^none [1-9]' <<<"$output")" -eq 4 ]
+	has 'alive 0'
+	has again
+	has 'agent 0'
+}
+
 @test "what is missing stays missing for a while" {
 	[ -n "${KIHON_FULL-}" ] || skip "each step waits for a time limit: with KIHON_FULL"
 	failures same container 1 fork-on
