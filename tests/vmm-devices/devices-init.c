@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -86,6 +88,39 @@ static void use_network(void)
 	answer(text);
 }
 
+/* A MiB of a pattern to the device at `offset`, and a flush. */
+static int write_pattern(int fd, off_t offset)
+{
+	static uint8_t block[1 << 20];
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = (uint8_t)(i * 13 + i / 4096);
+	if (fd < 0 || pwrite(fd, block, sizeof(block), offset) != sizeof(block))
+		return -1;
+	return fsync(fd);
+}
+
+/* Writes, discards the third MiB, zeroes the fifth. */
+static void use_disk(void)
+{
+	uint64_t discard[2] = {2 << 20, 1 << 20}, zero[2] = {4 << 20, 1 << 20};
+	char text[200] = "disk failed\n", serial[32] = "";
+	int fd = open("/dev/vda", O_RDWR), s = open("/sys/block/vda/serial", O_RDONLY);
+
+	if (write_pattern(fd, 0) == 0 && ioctl(fd, BLKDISCARD, discard) == 0 &&
+	    ioctl(fd, BLKZEROOUT, zero) == 0 && fsync(fd) == 0 && s >= 0 &&
+	    read(s, serial, sizeof(serial) - 1) > 0)
+		snprintf(text, sizeof(text), "disk ok %s\n", serial);
+	answer(text);
+}
+
+static void use_pmem(void)
+{
+	int fd = open("/dev/pmem0", O_RDWR);
+
+	answer(write_pattern(fd, 4096) == 0 && close(fd) == 0 ? "pmem ok\n" : "pmem failed\n");
+}
+
 static void act(const char *line)
 {
 	struct winsize w = {0};
@@ -93,6 +128,10 @@ static void act(const char *line)
 
 	if (strcmp(line, "net") == 0) {
 		use_network();
+	} else if (strcmp(line, "disk") == 0) {
+		use_disk();
+	} else if (strcmp(line, "pmem") == 0) {
+		use_pmem();
 	} else if (strcmp(line, "size") == 0) {
 		ioctl(console, TIOCGWINSZ, &w);
 		snprintf(text, sizeof(text), "size %ux%u\n", w.ws_col, w.ws_row);
@@ -112,6 +151,8 @@ int main(void)
 	size_t n = 0;
 
 	mount("dev", "/dev", "devtmpfs", 0, "");
+	mkdir("/sys", 0755);
+	mount("sys", "/sys", "sysfs", 0, "");
 	console = open("/dev/hvc0", O_RDWR);
 	if (console < 0) {
 		perror("devices-init: /dev/hvc0");

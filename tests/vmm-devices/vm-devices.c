@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vm-devices: boots a Linux on the built-in monitor with a console, a network device on a tap
- * interface, a balloon and a memory device, and looks whether Linux's drivers and the models agree
- * (tests/nested/steps/devices). A line a thing on standard output; status 0 when all went well.
+ * interface, a balloon, a memory device, and a disk and persistent memory that it may write, and
+ * looks whether Linux's drivers and the models agree (tests/nested/steps/devices). A line a thing
+ *on standard output; status 0 when all went well.
  *
  *	vm-devices KERNEL INITRD
  */
@@ -20,9 +21,11 @@
 #include <sys/socket.h>
 
 #include "host-shim/vmm/devices/balloon.h"
+#include "host-shim/vmm/devices/blk.h"
 #include "host-shim/vmm/devices/console.h"
 #include "host-shim/vmm/devices/mem.h"
 #include "host-shim/vmm/devices/net.h"
+#include "host-shim/vmm/devices/pmem.h"
 #include "host-shim/vmm/vm.h"
 
 #define MEMORY     (192ull << 20)
@@ -31,13 +34,18 @@
 #define PLUG       (256ull << 20)
 #define BALLOON    (32ull << 20)
 #define BACK       (8u << 20) /* bytes that the host sends through the network device */
-#define STEP_TICKS 300        /* a step's time, in tenths of a second */
+#define STEP_TICKS 600        /* a step's time, in tenths of a second */
 
-enum { CONSOLE, NET, BALLOON_DEVICE, MEM, DEVICES };
+#define FILE_SIZE (8u << 20) /* of disk and persistent memory */
+
+enum { CONSOLE, NET, BALLOON_DEVICE, MEM, DISK, PMEM, DEVICES };
 
 struct bench {
 	struct loop *loop;
+	struct io_pool *pool;
 	struct vm *vm;
+	int disk, pmem; /* their files */
+	struct pmem_backing backing;
 	struct output *output;
 	struct virtio_device *devices[DEVICES];
 	struct guest_memory ram; /* plugged memory, too */
@@ -193,9 +201,45 @@ static int add_mem(struct bench *b, struct error *err)
 	return r < 0 ? r : mem_device_add_memory(b->devices[MEM], &b->ram, err);
 }
 
+/* A file full of 0x55. */
+static int make_file(const char *name, struct error *err)
+{
+	static uint8_t block[1 << 16];
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	memset(block, 0x55, sizeof(block));
+	for (uint32_t at = 0; at < FILE_SIZE && fd >= 0; at += sizeof(block))
+		if (write(fd, block, sizeof(block)) != sizeof(block))
+			return error_errno(err, errno, "filling the file for %s", name);
+	return fd < 0 ? error_errno(err, errno, "a file for %s", name) : fd;
+}
+
+static int add_disk(struct bench *b, struct error *err)
+{
+	struct blk_config c = {.serial = "devices"};
+
+	c.fd = b->disk = make_file("the disk", err);
+	return c.fd < 0 ? c.fd : blk_device_new(&b->devices[DISK], b->loop, b->pool, &c, err);
+}
+
+static int add_pmem(struct bench *b, struct error *err)
+{
+	struct pmem_config c = {.size = FILE_SIZE};
+	int r;
+
+	c.fd = b->pmem = make_file("pmem", err);
+	r = c.fd < 0 ? c.fd : pmem_backing_map(&b->backing, c.fd, false, err);
+	if (r >= 0)
+		r = vm_add_memory(b->vm, b->backing.host, b->backing.size, false, &c.gpa, err);
+	return r < 0 ? r : pmem_device_new(&b->devices[PMEM], b->loop, b->pool, &c, err);
+}
+
 static int add_devices(struct bench *b, struct error *err)
 {
-	int r = add_console(b, err);
+	int r = io_pool_new(&b->pool, b->loop, 2, err);
+
+	if (r == 0)
+		r = add_console(b, err);
 
 	if (r == 0)
 		r = add_net(b, err);
@@ -203,6 +247,10 @@ static int add_devices(struct bench *b, struct error *err)
 		r = add_balloon(b, err);
 	if (r == 0)
 		r = add_mem(b, err);
+	if (r == 0)
+		r = add_disk(b, err);
+	if (r == 0)
+		r = add_pmem(b, err);
 	for (int i = 0; i < DEVICES && r == 0; i++)
 		r = vm_add_device(b->vm, b->devices[i], err);
 	return r;
@@ -235,6 +283,16 @@ static void resize(struct bench *b)
 static void use_net(struct bench *b)
 {
 	type(b, "net\n");
+}
+
+static void use_disk(struct bench *b)
+{
+	type(b, "disk\n");
+}
+
+static void use_pmem(struct bench *b)
+{
+	type(b, "pmem\n");
 }
 
 static void inflate(struct bench *b)
@@ -285,6 +343,35 @@ static bool net_is_ok(struct bench *b)
 {
 	b->failed |= strncmp(b->last, "net failed", 10) == 0;
 	return strncmp(b->last, "net ok 8", 8) == 0; /* 8 MiB and what the last write was more */
+}
+
+/* What the file has at `offset`, a MiB: the guest's pattern, or all `byte`. */
+static bool file_has(int fd, off_t offset, int byte)
+{
+	static uint8_t block[1 << 20];
+
+	if (pread(fd, block, sizeof(block), offset) != sizeof(block))
+		return false;
+	for (size_t i = 0; i < sizeof(block); i++)
+		if (block[i] != (uint8_t)(byte < 0 ? (int)(i * 13 + i / 4096) : byte))
+			return false;
+	return true;
+}
+
+static bool disk_is_ok(struct bench *b)
+{
+	b->failed |= strcmp(b->last, "disk failed") == 0;
+	return strcmp(b->last, "disk ok devices") == 0 && file_has(b->disk, 0, -1) &&
+	       file_has(b->disk, 1 << 20, 0x55) && file_has(b->disk, 2 << 20, 0) &&
+	       file_has(b->disk, 3 << 20, 0x55) && file_has(b->disk, 4 << 20, 0) &&
+	       file_has(b->disk, 5 << 20, 0x55);
+}
+
+static bool pmem_is_ok(struct bench *b)
+{
+	b->failed |= strcmp(b->last, "pmem failed") == 0;
+	return strcmp(b->last, "pmem ok") == 0 && file_has(b->pmem, 4096, -1) &&
+	       file_has(b->pmem, 2 << 20, 0x55);
 }
 
 static bool plugged(struct bench *b)
@@ -339,6 +426,8 @@ static const struct {
     {"the console has another size", resize, resized},
     {"memory was plugged", nothing, plugged},
     {"the network carries TCP both ways", use_net, net_is_ok},
+    {"the disk is written, discarded and zeroed", use_disk, disk_is_ok},
+    {"persistent memory is written and flushed", use_pmem, pmem_is_ok},
     {"the balloon holds what was asked for", inflate, inflated},
     {"the guest tells its statistics", nothing, has_stats},
     {"the balloon is empty again", deflate, deflated},
@@ -444,7 +533,9 @@ int main(int argc, char **argv)
 	vm_destroy(b.vm);
 	for (int i = 0; i < DEVICES; i++)
 		virtio_device_free(b.devices[i]);
+	pmem_backing_unmap(&b.backing);
 	output_free(b.output);
+	io_pool_free(b.pool);
 	loop_free(b.loop);
 	if (r < 0)
 		fprintf(stderr, "vm-devices: %s\n", err.text);
