@@ -180,7 +180,7 @@ static int save_xsave(struct snapshot_writer *w, const struct snapshot_kvm *k, i
 int snapshot_save_vcpu(struct snapshot_writer *w, const struct snapshot_kvm *k, unsigned int id,
                        int vcpu, struct error *err)
 {
-	char name[16];
+	char name[SNAPSHOT_NAME_MAX + 1];
 	int khz, r;
 
 	snprintf(name, sizeof(name), "vcpu.%u", id);
@@ -358,7 +358,7 @@ int snapshot_load_vcpu(struct snapshot *s, const struct snapshot_kvm *k, unsigne
 	const struct snapshot_section *section;
 	size_t size = 0;
 	const uint8_t *khz;
-	char name[16];
+	char name[SNAPSHOT_NAME_MAX + 1];
 	int r;
 
 	snprintf(name, sizeof(name), "vcpu.%u", id);
