@@ -63,11 +63,12 @@ int clock_setup(struct error *err)
 
 int clock_set(int64_t sec, int64_t usec, struct error *err)
 {
-	struct timespec ts = {.tv_sec = sec, .tv_nsec = (long)usec * 1000};
+	struct timespec ts = {.tv_sec = sec};
 
 	if (sec < 0 || usec < 0 || usec > 999999)
 		return error_set(err, EINVAL, "set the clock: %lld s %lld us is no time of day",
 		                 (long long)sec, (long long)usec);
+	ts.tv_nsec = (long)usec * 1000;
 	if (clock_settime(CLOCK_REALTIME, &ts) < 0)
 		return error_errno(err, errno, "set the clock");
 	return 0;
