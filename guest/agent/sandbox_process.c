@@ -17,6 +17,10 @@
 
 /* ---- descriptors */
 
+/* Where no size is configured: eight answers of ReadStdout, so that a program that writes much goes
+ * on while one is fetched. The pages are the container's, and there only while they are full. */
+#define OUTPUT_PIPE (256 << 10)
+
 void process_stdio_close(struct process_stdio *io)
 {
 	for (int i = 0; i < 3; i++) {
@@ -44,6 +48,8 @@ int process_stdio_open(struct process_stdio *io, struct sandbox *s, bool termina
 		io->parent[i] = fds[i == 0 ? 1 : 0];
 		if (size)
 			fcntl(fds[0], F_SETPIPE_SZ, (int)(size > 1 << 30 ? 1 << 30 : size));
+		else if (i == 1)
+			fcntl(fds[0], F_SETPIPE_SZ, OUTPUT_PIPE);
 	}
 	return r;
 }
