@@ -118,6 +118,16 @@ int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *er
 	return 0;
 }
 
+int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error *err)
+{
+	struct kvm_userspace_memory_region slot = {.slot = r->slot, .guest_phys_addr = r->gpa};
+
+	if (kvm_ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
+		return error_errno(err, errno, "taking the memory at 0x%" PRIx64 " from the guest",
+		                   r->gpa);
+	return 0;
+}
+
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err)
 {
 	int r = 0;

@@ -31,6 +31,8 @@ void kvm_close(struct kvm *k); /* fine twice */
 /* Makes all regions of the memory visible to the guest, read-only ones as such. Once. */
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err);
 int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err);
+/* Takes the region with r->slot away again. */
+int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error *err);
 
 /* A write to irq_fd is an edge on the line of the IO-APIC. */
 int kvm_add_irqfd(struct kvm *k, int irq_fd, uint32_t gsi, struct error *err);

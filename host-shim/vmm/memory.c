@@ -105,6 +105,17 @@ int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd
 	return 0;
 }
 
+void guest_memory_remove(struct guest_memory *m, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < m->n; i++) {
+		if (m->regions[i].gpa != gpa)
+			continue;
+		m->n--;
+		memmove(&m->regions[i], &m->regions[i + 1], (m->n - i) * sizeof(m->regions[0]));
+		return;
+	}
+}
+
 void guest_memory_clear(struct guest_memory *m)
 {
 	if (!m)

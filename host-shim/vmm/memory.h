@@ -25,6 +25,7 @@ struct guest_region {
 	uint64_t size; /* bytes, never 0 */
 	uint8_t *host; /* where it is mapped here */
 	bool readonly;
+	uint32_t slot; /* KVM's, of memory that was added after boot; else 0 */
 	/* NULL: all of it is there; else a byte for each block of 1 << block_shift bytes, 0 while
 	 * the block is not the guest's (virtio 1.2 §5.15: unplugged). */
 	const uint8_t *blocks;
@@ -52,6 +53,9 @@ int guest_memory_add_blocks(struct guest_memory *m, uint64_t gpa, uint64_t size,
  * be that long now. fd stays the caller's and may be closed at once. */
 int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd, uint64_t offset,
                      bool readonly, struct error *err);
+
+/* Forgets the region that begins at gpa; its memory was the caller's and is again. */
+void guest_memory_remove(struct guest_memory *m, uint64_t gpa);
 
 /* Unmaps what guest_memory_map() mapped and forgets all regions. NULL is fine. */
 void guest_memory_clear(struct guest_memory *m);

@@ -12,40 +12,14 @@
 #include <time.h>
 
 #include "host-shim/vmm/boot/load.h"
-#include "host-shim/vmm/bus.h"
-#include "host-shim/vmm/kvm.h"
-#include "host-shim/vmm/layout.h"
 #include "host-shim/vmm/ram.h"
 #include "host-shim/vmm/snapshot_kvm.h"
 #include "host-shim/vmm/snapshot_memory.h"
-#include "host-shim/vmm/vcpu_exit.h"
-#include "host-shim/vmm/vcpus.h"
-#include "host-shim/vmm/virtio/mmio.h"
-#include "host-shim/vmm/x86_64/acpi.h"
+#include "host-shim/vmm/vm_parts.h"
 #include "host-shim/vmm/x86_64/cpu.h"
+#include "host-shim/vmm/x86_64/cpuid.h"
 #include "host-shim/vmm/x86_64/mptable.h"
-#include "host-shim/vmm/x86_64/ports.h"
 #include "lib/base/bytes.h"
-
-enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
-
-struct vm {
-	struct loop *loop;
-	struct vm_config config;
-	struct vm_events events;
-	enum vm_state state;
-	struct kvm kvm;
-	struct guest_memory memory;
-	struct guest_memory ram; /* the part of it that is RAM; owns nothing */
-	int memory_fd;
-	struct bus memory_bus, port_bus;
-	struct ports ports;
-	struct vcpus vcpus;
-	struct virtio_mmio *mmio[VM_DEVICES_MAX];
-	struct acpi_device slots[VM_DEVICES_MAX];
-	unsigned int n_devices;
-	uint64_t created_ns, run_ns;
-};
 
 static uint64_t now_ns(void)
 {
@@ -55,7 +29,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err)
+int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err)
 {
 	static const char *const names[] = {"not booted", "running", "paused", "at its end"};
 
@@ -125,6 +99,10 @@ static int make_vcpus(struct vm *vm, struct error *err)
 	vm->vcpus.kvm = &vm->kvm;
 	vm->vcpus.memory_bus = &vm->memory_bus;
 	vm->vcpus.port_bus = &vm->port_bus;
+	vm->vcpus.model = vm->config.cpu ? cpuid_model_find(vm->config.cpu) : NULL;
+	if (vm->config.cpu && !vm->vcpus.model)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "there is no processor model \"%s\"", vm->config.cpu);
 	vm->vcpus.enter = vm->config.enter_vcpu;
 	vm->vcpus.enter_data = vm->config.enter_data;
 	vm->vcpus.on_event = on_event;
@@ -161,71 +139,6 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 		return r;
 	*out = steal_ptr(&vm);
 	return 0;
-}
-
-/* ---- devices */
-
-static int connect_device(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
-                          unsigned int n_queues, struct error *err)
-{
-	int r = bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m, err);
-
-	if (r == 0)
-		r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
-	for (unsigned int i = 0; i < n_queues && r == 0; i++)
-		r = kvm_set_ioeventfd(&vm->kvm, virtio_mmio_kick_fd(m, i),
-		                      slot->base + VIRTIO_MMIO_QUEUE_NOTIFY, i, true, err);
-	return r;
-}
-
-int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err)
-{
-	const struct virtio_mmio_config c = {
-	    .loop = vm->loop, .memory = &vm->memory, .call = vcpus_call, .call_data = &vm->vcpus};
-	struct acpi_device slot = {.base = LAYOUT_VIRTIO + vm->n_devices * LAYOUT_VIRTIO_SIZE,
-	                           .gsi = LAYOUT_GSI_FIRST + vm->n_devices};
-	_cleanup_virtio_mmio_ struct virtio_mmio *m = NULL;
-	int r = must_be(vm, VM_CREATED, "given a device", err);
-
-	if (r < 0)
-		return r;
-	if (vm->n_devices == VM_DEVICES_MAX)
-		return error_set(err, ENOSPC, "a machine has at most %d devices", VM_DEVICES_MAX);
-	r = virtio_mmio_new(&m, &c, err);
-	if (r == 0)
-		r = virtio_mmio_plug(m, dev, err);
-	if (r == 0)
-		r = connect_device(vm, m, &slot, dev->ops->n_queues, err);
-	/* Once on the bus it must stay as long as the machine. */
-	if (r < 0)
-		return r;
-	vm->slots[vm->n_devices] = slot;
-	vm->mmio[vm->n_devices++] = steal_ptr(&m);
-	return 0;
-}
-
-/* Behind everything that is there, and above the gap. */
-static uint64_t next_address(const struct vm *vm)
-{
-	const struct guest_region *last = &vm->memory.regions[vm->memory.n - 1];
-	uint64_t end = last->gpa + last->size;
-
-	if (end < LAYOUT_GAP_END)
-		end = LAYOUT_GAP_END;
-	return (end + LAYOUT_PMEM_ALIGN - 1) & ~(LAYOUT_PMEM_ALIGN - 1);
-}
-
-int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
-                  struct error *err)
-{
-	uint64_t at = next_address(vm);
-	int r = must_be(vm, VM_CREATED, "given memory", err);
-
-	if (r == 0)
-		r = guest_memory_add(&vm->memory, at, size, host, readonly, err);
-	if (r == 0)
-		*gpa = at;
-	return r;
 }
 
 const struct guest_memory *vm_ram(const struct vm *vm)
@@ -312,7 +225,7 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err)
 {
-	int r = must_be(vm, VM_CREATED, "booted", err);
+	int r = vm_must_be(vm, VM_CREATED, "booted", err);
 
 	if (r == 0)
 		r = load(vm, boot, err);
@@ -329,7 +242,7 @@ int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err)
 
 int vm_pause(struct vm *vm, struct error *err)
 {
-	int r = must_be(vm, VM_RUNNING, "paused", err);
+	int r = vm_must_be(vm, VM_RUNNING, "paused", err);
 
 	if (r < 0)
 		return r;
@@ -340,7 +253,7 @@ int vm_pause(struct vm *vm, struct error *err)
 
 int vm_resume(struct vm *vm, struct error *err)
 {
-	int r = must_be(vm, VM_PAUSED, "resumed", err);
+	int r = vm_must_be(vm, VM_PAUSED, "resumed", err);
 
 	if (r < 0)
 		return r;
@@ -387,7 +300,7 @@ static int save_devices(struct vm *vm, struct snapshot_writer *w, struct error *
 	int r = 0;
 
 	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++) {
-		char name[16];
+		char name[SNAPSHOT_NAME_MAX + 1];
 
 		snprintf(name, sizeof(name), "virtio.%u", i);
 		snapshot_begin(w, name, VM_SECTION_VERSION, 0);
@@ -413,7 +326,7 @@ int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 {
 	_cleanup_snapshot_writer_ struct snapshot_writer w = SNAPSHOT_WRITER_INIT;
 	struct snapshot_ram ram = {vm->ram.regions, vm->ram.n, vm->memory_fd};
-	int r = must_be(vm, VM_PAUSED, "saved", err);
+	int r = vm_must_be(vm, VM_PAUSED, "saved", err);
 
 	if (r < 0)
 		return r;
@@ -492,7 +405,7 @@ static int load_devices(struct vm *vm, struct snapshot *s, struct error *err)
 
 	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++) {
 		const struct snapshot_section *section;
-		char name[16];
+		char name[SNAPSHOT_NAME_MAX + 1];
 
 		snprintf(name, sizeof(name), "virtio.%u", i);
 		r = snapshot_open(s, name, VM_SECTION_VERSION, &section, err);
@@ -517,7 +430,7 @@ static int load_vcpus(struct vm *vm, struct snapshot *s, struct error *err)
 int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 {
 	_cleanup_snapshot_ struct snapshot *s = NULL;
-	int r = must_be(vm, VM_CREATED, "restored", err);
+	int r = vm_must_be(vm, VM_CREATED, "restored", err);
 
 	if (r == 0 && (vm->config.shared || vm->config.huge_pages))
 		r = error_set(err, ENOTSUP,
@@ -559,19 +472,4 @@ void vm_destroy(struct vm *vm)
 	guest_memory_clear(&vm->memory);
 	close_fd(&vm->memory_fd);
 	free(vm);
-}
-
-void vm_stats(const struct vm *vm, struct vm_stats *out)
-{
-	*out = (struct vm_stats){.created_ns = vm->created_ns, .run_ns = vm->run_ns};
-	for (unsigned int i = 0; i < vm->vcpus.n; i++)
-		for (unsigned int j = 0; j < VCPU_EXITS; j++) {
-			out->exits[j] += vm->vcpus.v[i].exits[j];
-			out->exits_total += vm->vcpus.v[i].exits[j];
-		}
-}
-
-const char *vm_exit_name(unsigned int reason)
-{
-	return vcpu_exit_name(reason);
 }

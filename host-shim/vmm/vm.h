@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "host-shim/vmm/virtio/device.h"
+#include "host-shim/vmm/vm_stats.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
@@ -29,13 +30,18 @@ struct vm_config {
 	uint32_t cpus;   /* 1 to VM_CPUS_MAX */
 	uint64_t memory; /* bytes; see ram.h for what is allowed, and for the next three */
 	bool shared, huge_pages, prefault;
-	bool no_acpi;   /* the kernel has none: MP table and words on the command line instead */
-	bool pit;       /* give the guest the PC's timer */
-	int kvm_fd;     /* /dev/kvm, stays the caller's; -1: it is opened */
-	int console_fd; /* for the serial port; see output.h; stays the caller's; -1: none */
+	const char *cpu; /* NULL: the host's processor; or a model of x86_64/cpuid.h */
+	bool no_acpi;    /* the kernel has none: MP table and words on the command line instead */
+	bool pit;        /* give the guest the PC's timer */
+	int kvm_fd;      /* /dev/kvm, stays the caller's; -1: it is opened */
+	int console_fd;  /* for the serial port; see output.h; stays the caller's; -1: none */
 	/* First thing on each processor's thread (its jail); negative ends the machine. */
 	int (*enter_vcpu)(void *data);
 	void *enter_data;
+	/* For vm_stats(): /proc/self/smaps, open, the caller's (0 or -1: none); when the process
+	 * began (CLOCK_MONOTONIC; 0: with vm_create()). */
+	int smaps_fd;
+	uint64_t started_ns;
 };
 
 enum vm_end_kind {
@@ -66,21 +72,28 @@ struct vm_boot {
 	const char *cmdline;      /* NULL: none */
 };
 
-struct vm_stats {
-	uint64_t created_ns, run_ns; /* CLOCK_MONOTONIC: vm_create() called; processors started */
-	uint64_t exits[64];          /* by KVM_EXIT_* */
-	uint64_t exits_total;
-};
-
 int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config,
               const struct vm_events *events, struct error *err);
 
 /* Attaches a device, which must outlive the machine. They are found in the order of these calls. */
 int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err);
+/* Adds `n` slots without a device, to be filled by vm_plug(). Each costs a boot three exits. */
+int vm_add_slots(struct vm *vm, unsigned int n, struct error *err);
 /* Makes the mapped bytes memory of the guest, above its own: *gpa is where. They stay the caller's
- * and must outlive the machine; so does their alignment: whole pages. */
+ * and must outlive the machine, or vm_remove_memory(); whole pages. In a machine that is booted,
+ * too. */
 int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
                   struct error *err);
+/* Takes away what was added after boot; the device whose it was is unplugged before. -ENOENT. */
+int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err);
+
+/* Puts a device into an empty slot of a machine that runs or is paused, and says into which. The
+ * guest does not hear of it: somebody in it has to bind the slot's platform device to its driver
+ * again (virtio 1.2 §4.2.2: an empty slot is a placeholder). -ENOSPC: no slot is empty. */
+int vm_plug(struct vm *vm, struct virtio_device *dev, unsigned int *slot, struct error *err);
+/* Takes it out; it is reset and the caller's again. -EBUSY: a driver has it, and `force` is not
+ * given; with it, the guest's driver is left waiting for answers. -ENOENT: it is in no slot. */
+int vm_unplug(struct vm *vm, struct virtio_device *dev, bool force, struct error *err);
 
 /* The guest's RAM, without what vm_add_memory() added; for a balloon. Valid as long as the machine.
  */
@@ -100,7 +113,3 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err);
 void vm_destroy(struct vm *vm); /* in any state; NULL is fine */
 DEFINE_CLEANUP(struct vm, vm, vm_destroy)
 #define _cleanup_vm_ _cleanup_(cleanup_vm)
-
-void vm_stats(const struct vm *vm, struct vm_stats *out);
-/* The name of an exit's reason ("mmio"), or NULL. */
-const char *vm_exit_name(unsigned int reason);

@@ -51,6 +51,8 @@ static void receive(struct vsock *v, const struct virtqueue_chain *c)
 	n = iov_slice(chain_readable(c), c->n_read, sizeof(bytes), SIZE_MAX, v->payload,
 	              VIRTQUEUE_SIZE_MAX, NULL);
 	vsock_mux_receive(v->mux, &h, v->payload, n);
+	if (h.op == VSOCK_OP_RESPONSE && !v->dev.answered_ns)
+		v->dev.answered_ns = loop_now_ms() * 1000000;
 }
 
 /* True when at least one packet was taken. */

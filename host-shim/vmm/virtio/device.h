@@ -85,6 +85,7 @@ struct virtio_device {
 	struct virtqueue queues[VIRTIO_QUEUES_MAX]; /* started and stopped by the transport */
 	bool active;
 	bool needs_reset;
+	uint64_t answered_ns; /* CLOCK_MONOTONIC: a program in the guest first answered; or 0 */
 };
 
 void virtio_device_free(struct virtio_device *dev); /* NULL is fine */

@@ -56,7 +56,10 @@ static void raise_isr(struct virtio_mmio *m, uint32_t bit)
 
 static void interrupt(void *data, unsigned int queue)
 {
-	raise_isr(data, ISR_USED);
+	struct virtio_mmio *m = data;
+
+	m->queues[queue].interrupts++;
+	raise_isr(m, ISR_USED);
 }
 
 static void config_changed(void *data)
@@ -80,6 +83,7 @@ static void on_kick(struct loop_source *src, int fd, uint32_t events, void *data
 
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
+	q->notifications++;
 	if (q->m->dev)
 		virtio_device_notify(q->m->dev, (unsigned int)(q - q->m->queues));
 }
@@ -435,6 +439,8 @@ int virtio_mmio_plug(struct virtio_mmio *m, struct virtio_device *dev, struct er
 		m->dev->transport = (struct virtio_transport){0};
 	}
 	clear_registers(m);
+	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		m->queues[i].notifications = m->queues[i].interrupts = 0;
 	m->dev = dev;
 	if (dev)
 		dev->transport =
@@ -495,4 +501,16 @@ int virtio_mmio_irq_fd(const struct virtio_mmio *m)
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m)
 {
 	return m->dev;
+}
+
+bool virtio_mmio_in_use(const struct virtio_mmio *m)
+{
+	return m->dev && m->status != 0;
+}
+
+void virtio_mmio_counters(const struct virtio_mmio *m, unsigned int queue, uint64_t *notifications,
+                          uint64_t *interrupts)
+{
+	*notifications = m->queues[queue].notifications;
+	*interrupts = m->queues[queue].interrupts;
 }

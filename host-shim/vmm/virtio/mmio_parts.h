@@ -19,6 +19,7 @@ struct mmio_queue {
 	uint64_t desc, driver, device; /* guest-physical */
 	int kick_fd;
 	struct loop_source *kick;
+	uint64_t notifications, interrupts; /* the device thread's */
 };
 
 struct virtio_mmio {

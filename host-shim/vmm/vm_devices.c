@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm_devices: the slots of a machine, and what is in them, before it boots and while it runs. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "host-shim/vmm/vm_parts.h"
+
+static int connect_slot(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
+                        unsigned int n_queues, struct error *err)
+{
+	int r = bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m, err);
+
+	if (r == 0)
+		r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
+	for (unsigned int i = 0; i < n_queues && r == 0; i++)
+		r = kvm_set_ioeventfd(&vm->kvm, virtio_mmio_kick_fd(m, i),
+		                      slot->base + VIRTIO_MMIO_QUEUE_NOTIFY, i, true, err);
+	return r;
+}
+
+/* dev NULL: any will fit. */
+static int add_slot(struct vm *vm, struct virtio_device *dev, struct error *err)
+{
+	const struct virtio_mmio_config c = {
+	    .loop = vm->loop, .memory = &vm->memory, .call = vcpus_call, .call_data = &vm->vcpus};
+	struct acpi_device slot = {.base = LAYOUT_VIRTIO + vm->n_devices * LAYOUT_VIRTIO_SIZE,
+	                           .gsi = LAYOUT_GSI_FIRST + vm->n_devices};
+	_cleanup_virtio_mmio_ struct virtio_mmio *m = NULL;
+	int r = vm_must_be(vm, VM_CREATED, "given a device", err);
+
+	if (r < 0)
+		return r;
+	if (vm->n_devices == VM_DEVICES_MAX)
+		return error_set(err, ENOSPC, "a machine has at most %d devices", VM_DEVICES_MAX);
+	r = virtio_mmio_new(&m, &c, err);
+	if (r == 0 && dev)
+		r = virtio_mmio_plug(m, dev, err);
+	if (r == 0)
+		r = connect_slot(vm, m, &slot, dev ? dev->ops->n_queues : VIRTIO_QUEUES_MAX, err);
+	/* Once on the bus it must stay as long as the machine. */
+	if (r < 0)
+		return r;
+	vm->slots[vm->n_devices] = slot;
+	vm->spare[vm->n_devices] = !dev;
+	vm->mmio[vm->n_devices++] = steal_ptr(&m);
+	return 0;
+}
+
+int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err)
+{
+	return add_slot(vm, dev, err);
+}
+
+int vm_add_slots(struct vm *vm, unsigned int n, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = add_slot(vm, NULL, err);
+	return r;
+}
+
+/* ---- memory */
+
+/* Behind everything that is there, and above the gap. */
+static uint64_t next_address(const struct vm *vm)
+{
+	const struct guest_region *last = &vm->memory.regions[vm->memory.n - 1];
+	uint64_t end = last->gpa + last->size;
+
+	if (end < LAYOUT_GAP_END)
+		end = LAYOUT_GAP_END;
+	return (end + LAYOUT_PMEM_ALIGN - 1) & ~(LAYOUT_PMEM_ALIGN - 1);
+}
+
+static bool is_booted(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+}
+
+int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
+                  struct error *err)
+{
+	uint64_t at = next_address(vm);
+	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_CREATED, "given memory", err);
+
+	if (r == 0)
+		r = guest_memory_add(&vm->memory, at, size, host, readonly, err);
+	if (r == 0 && is_booted(vm)) {
+		struct guest_region *region = &vm->memory.regions[vm->memory.n - 1];
+
+		region->slot = vm->kvm.slots;
+		r = kvm_add_region(&vm->kvm, region, err);
+		if (r < 0)
+			guest_memory_remove(&vm->memory, at);
+	}
+	if (r == 0)
+		*gpa = at;
+	return r;
+}
+
+int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
+{
+	for (unsigned int i = 0; i < vm->memory.n && is_booted(vm); i++) {
+		struct guest_region *region = &vm->memory.regions[i];
+		int r;
+
+		/* What was there at boot has no slot of its own noted. */
+		if (region->gpa != gpa || region->slot == 0)
+			continue;
+		r = kvm_remove_region(&vm->kvm, region, err);
+		if (r == 0)
+			guest_memory_remove(&vm->memory, gpa);
+		return r;
+	}
+	return error_set(err, ENOENT, "no memory was added at 0x%" PRIx64 " after boot", gpa);
+}
+
+/* ---- while it runs */
+
+/* Registers are read on processors' threads: none runs while a slot changes. */
+static int change_slot(struct vm *vm, unsigned int slot, struct virtio_device *dev, bool force,
+                       struct error *err)
+{
+	bool running = vm->state == VM_RUNNING;
+	int r;
+
+	if (running)
+		vcpus_pause(&vm->vcpus);
+	if (!dev && !force && virtio_mmio_in_use(vm->mmio[slot]))
+		r = error_set(err, EBUSY,
+		              "the guest uses the device in slot %u: it has to let go of it first",
+		              slot);
+	else
+		r = virtio_mmio_plug(vm->mmio[slot], dev, err);
+	if (running)
+		vcpus_resume(&vm->vcpus);
+	return r;
+}
+
+int vm_plug(struct vm *vm, struct virtio_device *dev, unsigned int *slot, struct error *err)
+{
+	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "plugged a device into", err);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < vm->n_devices; i++) {
+		if (!vm->spare[i] || virtio_mmio_device(vm->mmio[i]))
+			continue;
+		*slot = i;
+		return change_slot(vm, i, dev, false, err);
+	}
+	return error_set(err, ENOSPC, "the machine has no empty slot for a device");
+}
+
+int vm_unplug(struct vm *vm, struct virtio_device *dev, bool force, struct error *err)
+{
+	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "relieved of a device", err);
+
+	for (unsigned int i = 0; i < vm->n_devices && r == 0; i++)
+		if (vm->spare[i] && virtio_mmio_device(vm->mmio[i]) == dev)
+			return change_slot(vm, i, NULL, force, err);
+	return r < 0 ? r : error_set(err, ENOENT, "the device is in no slot of this machine");
+}

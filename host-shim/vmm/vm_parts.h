@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm_parts: what vm.c, vm_plug.c and vm_stats.c share: the inside of a machine. */
+#pragma once
+
+#include "host-shim/vmm/bus.h"
+#include "host-shim/vmm/kvm.h"
+#include "host-shim/vmm/layout.h"
+#include "host-shim/vmm/memory.h"
+#include "host-shim/vmm/vcpus.h"
+#include "host-shim/vmm/virtio/mmio.h"
+#include "host-shim/vmm/vm.h"
+#include "host-shim/vmm/x86_64/acpi.h"
+#include "host-shim/vmm/x86_64/ports.h"
+
+enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
+
+struct vm {
+	struct loop *loop;
+	struct vm_config config;
+	struct vm_events events;
+	enum vm_state state;
+	struct kvm kvm;
+	struct guest_memory memory;
+	struct guest_memory ram; /* the part of it that is RAM; owns nothing */
+	int memory_fd;
+	struct bus memory_bus, port_bus;
+	struct ports ports;
+	struct vcpus vcpus;
+	struct virtio_mmio *mmio[VM_DEVICES_MAX];
+	struct acpi_device slots[VM_DEVICES_MAX];
+	bool spare[VM_DEVICES_MAX]; /* made by vm_add_slots() */
+	unsigned int n_devices;
+	uint64_t created_ns, run_ns;
+};
+
+/* -EINVAL, and a line that names the state that the machine is in and `what` it cannot be. */
+int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err);
