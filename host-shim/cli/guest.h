@@ -21,10 +21,10 @@
 #define EXIT_USAGE 2
 
 struct guest_options {
-	const char *vmm, *machine, *accel, *net, *append;
+	const char *vmm, *cpu, *machine, *accel, *net, *append;
 	uint32_t cpus;
 	uint64_t memory, timeout; /* bytes, ms */
-	bool verbose;
+	bool verbose, no_jail;
 };
 
 /* Rows of a verb's option table; `member` is its struct guest_options. */
@@ -51,6 +51,21 @@ struct guest_options {
 	     "builtin|qemu",                                                                       \
 	     "what runs the guest: builtin, on a KVM that can run Linux, without --net user;\n"    \
 	     "qemu. Default: builtin where it can, with --net none; else qemu"},                   \
+	    {"cpu",                                                                                \
+	     0,                                                                                    \
+	     OPTION_ENUM,                                                                          \
+	     offsetof(type, member.cpu),                                                           \
+	     "MODEL",                                                                              \
+	     "host|x86-64-v2|x86-64-v3",                                                           \
+	     "host (default), or a level that is the same on every host that has it;\n"            \
+	     "for the built-in monitor"},                                                          \
+	    {"no-jail",                                                                            \
+	     0,                                                                                    \
+	     OPTION_FLAG,                                                                          \
+	     offsetof(type, member.no_jail),                                                       \
+	     NULL,                                                                                 \
+	     NULL,                                                                                 \
+	     "do not confine the built-in monitor: only for debugging it"},                        \
 	    {"machine",                                                                            \
 	     0,                                                                                    \
 	     OPTION_ENUM,                                                                          \
@@ -109,7 +124,7 @@ struct guest_events {
 struct guest_setup {
 	const char *image_dir;       /* NULL: the default */
 	const char *kernel, *initrd; /* instead of the image's; NULL: the image's */
-	bool exit_port, no_vsock;
+	bool exit_port, no_vsock, stats;
 	const char *name;
 };
 

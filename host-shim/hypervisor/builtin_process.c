@@ -3,6 +3,7 @@
 #include "builtin_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
 #define DEVICES_MAX     (4 + HYPERVISOR_DISKS_MAX)
+#define FIXED           10 /* descriptors that are not disks */
 
 /* All of it leaves with the process. */
 struct monitor {
@@ -38,6 +40,9 @@ struct monitor {
 	struct virtio_device *devices[DEVICES_MAX];
 	unsigned int n_devices;
 	struct pmem_backing root;
+	struct loop_source *stats;
+	int smaps; /* -1: this host has none */
+	uint64_t started_ns;
 	int exit_status; /* what the exit port was told, or -1 */
 };
 
@@ -76,12 +81,13 @@ static int wait_for_go(struct monitor *m, struct error *err)
 static int close_in(struct monitor *m, struct jail *jail, struct error *err)
 {
 	const struct builtin_fds *f = m->fds;
-	int keep[8 + HYPERVISOR_DISKS_MAX] = {f->control, f->errors, f->console, f->kvm,
-	                                      f->kernel,  f->initrd, f->rootfs,  f->vsock};
+	int keep[FIXED + HYPERVISOR_DISKS_MAX] = {f->control, f->errors, f->console, f->kvm,
+	                                          f->kernel,  f->initrd, f->rootfs,  f->vsock,
+	                                          f->stats,   m->smaps};
 
-	memcpy(keep + 8, m->disks, m->go.n_disks * sizeof(int));
+	memcpy(keep + FIXED, m->disks, m->go.n_disks * sizeof(int));
 	jail->keep = keep;
-	jail->n_keep = 8 + m->go.n_disks;
+	jail->n_keep = FIXED + m->go.n_disks;
 	/* Sockets of connections that the guest opens are in a folder of the caller's own. */
 	jail->folder = m->vsock_path ? m->config->runtime_dir : NULL;
 	jail->uid = JAIL_STAY;
@@ -167,6 +173,29 @@ static int add_exit_port(struct monitor *m, struct error *err)
 	return r < 0 ? r : add(m, dev, err);
 }
 
+/* ---- numbers */
+
+static void send_stats(struct monitor *m, int fd)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+	struct vm_stats s;
+
+	vm_stats(m->vm, &s);
+	vm_stats_json(&s, &b);
+	/* The socket is new: its buffer takes it whole. Nobody hears it when the caller has gone.
+	 */
+	if (!b.failed && send(fd, b.data, b.size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return;
+}
+
+static void on_stats(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	_cleanup_close_ int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (client >= 0)
+		send_stats(data, client);
+}
+
 /* ---- the machine */
 
 static void ended(void *data, const struct vm_end *end)
@@ -179,6 +208,8 @@ static void ended(void *data, const struct vm_end *end)
 	/* Nobody hears it when the caller has gone. */
 	if (send(m->fds->control, &e, sizeof(e), MSG_NOSIGNAL) < 0)
 		e.kind = 0;
+	else if (m->config->stats)
+		send_stats(m, m->fds->control);
 	loop_exit(m->loop, 0);
 }
 
@@ -198,18 +229,24 @@ static int make(struct monitor *m, struct error *err)
 	const struct vm_config config = {
 	    .cpus = c->cpus,
 	    .memory = c->memory,
+	    .cpu = c->cpu_model,
 	    .no_acpi = c->lacks & HYPERVISOR_LACKS_ACPI,
 	    .kvm_fd = m->fds->kvm,
 	    .console_fd = m->fds->console,
-	    .enter_vcpu = enter_vcpu,
+	    .smaps_fd = m->smaps,
+	    .started_ns = m->started_ns,
+	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
 	};
 	const struct vm_events events = {.ended = ended, .data = m};
 	int r = loop_new(&m->loop, err);
 
 	if (r == 0)
-		r = io_pool_new_entered(&m->pool, m->loop, STORAGE_THREADS, enter_storage, err);
+		r = io_pool_new_entered(&m->pool, m->loop, STORAGE_THREADS,
+		                        c->no_jail ? NULL : enter_storage, err);
 	if (r == 0)
 		r = vm_create(&m->vm, m->loop, &config, &events, err);
+	if (r == 0 && m->fds->stats >= 0)
+		r = loop_add_fd(m->loop, m->fds->stats, EPOLLIN, on_stats, m, &m->stats, err);
 	if (r == 0)
 		r = add_root(m, err);
 	if (r == 0)
@@ -243,7 +280,7 @@ static int boot(struct monitor *m, struct error *err)
 
 	if (r == 0)
 		r = vm_boot(m->vm, &b, err);
-	if (r == 0)
+	if (r == 0 && !m->config->no_jail)
 		r = jail_thread(JAIL_THREAD_DEVICES, err);
 	return r < 0 ? r : loop_run(m->loop, err);
 }
@@ -252,7 +289,7 @@ static int run(struct monitor *m, struct jail *jail, struct error *err)
 {
 	int r = wait_for_go(m, err);
 
-	if (r == 0)
+	if (r == 0 && !m->config->no_jail)
 		r = close_in(m, jail, err);
 	if (r == 0)
 		r = make(m, err);
@@ -278,6 +315,8 @@ int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
 	/* Not in the terminal's foreground group: Ctrl-C is for kihon to act on. */
 	setpgid(0, 0);
 	process_reset_signals();
+	m.started_ns = loop_now_ms() * 1000000;
+	m.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 	r = run(&m, &jail, &failure);
 	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)

@@ -46,9 +46,11 @@ struct hypervisor_config {
 	enum accel accel;        /* ACCEL_KVM or ACCEL_TCG */
 	bool pvm;                /* the KVM is PVM */
 	uint32_t cpus;
-	uint64_t memory;     /* bytes, whole MiB */
-	uint64_t memory_min; /* what this guest takes at least; 0: HYPERVISOR_MEMORY_MIN */
-	uint32_t lacks;      /* enum hypervisor_lacks: devices for these are left out */
+	const char *cpu_model; /* of the built-in monitor; NULL: the host's processor */
+	bool no_jail;          /* run the built-in monitor unconfined, to debug it */
+	uint64_t memory;       /* bytes, whole MiB */
+	uint64_t memory_min;   /* what this guest takes at least; 0: HYPERVISOR_MEMORY_MIN */
+	uint32_t lacks;        /* enum hypervisor_lacks: devices for these are left out */
 
 	const char *kernel; /* ELF vmlinux with a PVH entry, or bzImage */
 	const char *initrd; /* NULL: none */
@@ -63,6 +65,7 @@ struct hypervisor_config {
 	enum hypervisor_net net;
 	bool exit_port;     /* give the guest the port "kihon.exit" */
 	bool no_vsock;      /* no vsock device */
+	bool stats;         /* hypervisor_stats() will be asked; -ENOTSUP from a back end without */
 	uint32_t guest_cid; /* 3 and more */
 };
 
@@ -112,6 +115,14 @@ int hypervisor_vsock_connect(struct hypervisor *hv, uint32_t port, struct error 
 /* The end of the guest's console so far, for messages: at most `lines` lines. Valid until
  * the next call. "" when there was nothing. */
 const char *hypervisor_console_tail(struct hypervisor *hv, unsigned int lines);
+
+/* After the end: what the guest's monitor counted, JSON as of vm_stats_json(); "" when it came to
+ * no end of its own. */
+const char *hypervisor_stats(struct hypervisor *hv);
+/* A unix socket in the runtime folder: who connects gets the same of the running guest. Only the
+ * built-in monitor makes it. */
+#define HYPERVISOR_STATS_SOCKET "stats"
+#define HYPERVISOR_STATS_MAX    (64u << 10)
 
 /* The process that runs the guest, or 0. */
 int hypervisor_pid(const struct hypervisor *hv);

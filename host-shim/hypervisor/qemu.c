@@ -71,6 +71,10 @@ static int check(struct hypervisor *hv, struct error *err)
 	tsc_sample(&q->tsc);
 	q->vsock.fd = q->vsock.errors = q->vsock_pidfd = -1;
 	q->pidfd = q->console = q->exit_port = q->errors = -1;
+	if (hv->config.cpu_model || hv->config.no_jail)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--cpu and --no-jail are for the built-in monitor: use --vmm "
+		                      "builtin");
 	if (find_program(QEMU_PROGRAM) < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
 		                      "%s is not in PATH: install it (Debian: apt-get install "

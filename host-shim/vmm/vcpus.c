@@ -202,7 +202,7 @@ static int make_vcpu(struct vcpu *v, struct vcpus *all, unsigned int id, struct 
 		v->run = NULL;
 		return error_errno(err, errno, "mapping processor %u", id);
 	}
-	return cpu_setup(all->kvm, v->fd, id, all->n, err);
+	return cpu_setup(all->kvm, v->fd, id, all->n, all->model, err);
 }
 
 int vcpus_init(struct vcpus *all, struct loop *loop, unsigned int n, struct error *err)

@@ -50,7 +50,8 @@ struct vcpus {
 	const struct bus *memory_bus, *port_bus;
 	struct vcpu v[VCPUS_MAX];
 	unsigned int n;
-	int (*enter)(void *data); /* first thing on each thread (its jail); may be NULL */
+	const struct cpuid_model *model; /* x86_64/cpuid.h; NULL: the host's processor */
+	int (*enter)(void *data);        /* first thing on each thread (its jail); may be NULL */
 	void *enter_data;
 	void (*on_event)(void *data); /* on the device thread, after vcpus_report() */
 	void *event_data;

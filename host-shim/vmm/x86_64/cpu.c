@@ -63,9 +63,10 @@ static int set_lapic(int fd, struct error *err)
 	return 0;
 }
 
-int cpu_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n, struct error *err)
+int cpu_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n,
+              const struct cpuid_model *model, struct error *err)
 {
-	int r = cpuid_setup(kvm, fd, id, n, err);
+	int r = cpuid_setup(kvm, fd, id, n, model, err);
 
 	if (r == 0)
 		r = set_msrs(fd, err);

@@ -8,8 +8,12 @@
 #include "host-shim/vmm/kvm.h"
 #include "lib/base/error.h"
 
-/* Processor `id` of `n`: what KVM offers of the host's, and its place among the others. */
-int cpu_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n, struct error *err);
+struct cpuid_model;
+
+/* Processor `id` of `n`: what KVM offers of the host's, or of the model (cpuid.h), and its place
+ * among the others. */
+int cpu_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n,
+              const struct cpuid_model *model, struct error *err);
 
 /* Writes the GDT and the identity page tables for 64-bit entries into guest memory. */
 int cpu_write_tables(const struct guest_memory *m, struct error *err);

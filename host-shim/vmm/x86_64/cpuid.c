@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-shim/vmm/x86_64/cpuid_model.h"
 #include "lib/base/cleanup.h"
 
 /* Intel SDM volume 2, "CPUID"; AMD APM volume 3, appendix E. */
@@ -120,7 +121,8 @@ static void add_topology(struct kvm_cpuid2 *c)
 			                              .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX};
 }
 
-int cpuid_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n, struct error *err)
+int cpuid_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n,
+                const struct cpuid_model *model, struct error *err)
 {
 	struct place p = {.kvm = kvm, .id = id, .n = n};
 	_cleanup_free_ struct kvm_cpuid2 *c =
@@ -136,6 +138,12 @@ int cpuid_setup(const struct kvm *kvm, int fd, unsigned int id, unsigned int n, 
 	if (c->nent > 0 && c->entries[0].function == 0)
 		add_topology(c);
 	patch_all(c, &p);
+	if (model) {
+		int r = cpuid_model_apply(model, c, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (kvm_ioctl(fd, KVM_SET_CPUID2, c) < 0)
 		return error_errno(err, errno, "setting the CPUID of processor %u", id);
 	return 0;
