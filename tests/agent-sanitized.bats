@@ -23,8 +23,8 @@ suites() {
 	local s failed=0
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
 	for s in agent agent-runtime; do
-		KIHON_TEST_AGENT=$1 KIHON_FULL='' bats --tap "tests/$s.bats" >"$BATS_TEST_TMPDIR/$s" </dev/null || failed=1
-		grep -A 20 '^not ok' "$BATS_TEST_TMPDIR/$s" || true
+		KIHON_TEST_AGENT=$1 KIHON_FULL='' bats --tap "tests/$s.bats" >"$BATS_TEST_TMPDIR/$s.tap" </dev/null || failed=1
+		grep -A 20 '^not ok' "$BATS_TEST_TMPDIR/$s.tap" || true
 	done
 	for s in "$REPORTS"/*; do
 		[ -s "$s" ] || continue
@@ -44,7 +44,7 @@ suites() {
 	command -v valgrind >/dev/null || skip "valgrind is not installed"
 	printf '#!/bin/sh\nexec valgrind --quiet --error-exitcode=99 --trace-children=no --child-silent-after-fork=yes %s "%s" "$@"\n' \
 		"--leak-check=full --show-leak-kinds=definite --log-file=$REPORTS/valgrind.%p" \
-		"$ROOT/build/host/bin/kihon-agent" >"$BATS_TEST_TMPDIR/agent"
-	chmod 755 "$BATS_TEST_TMPDIR/agent"
-	suites "$BATS_TEST_TMPDIR/agent"
+		"$ROOT/build/host/bin/kihon-agent" >"$BATS_TEST_TMPDIR/by-valgrind"
+	chmod 755 "$BATS_TEST_TMPDIR/by-valgrind"
+	suites "$BATS_TEST_TMPDIR/by-valgrind"
 }

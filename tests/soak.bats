@@ -43,7 +43,7 @@ LOOK='
 		go 30; row 30
 		for i in 1 2 3 4 5; do go $((CYCLES / 5)); row $((30 + CYCLES / 5 * i)); done
 		nothing_left || exit
-		finish' 1400
+		finish' 3600
 	no_growth
 }
 
@@ -62,6 +62,6 @@ LOOK='
 		printf "%7s %9s %11s %6s %6s %9s\n" cycles "anon/KiB" "files/run" mounts groups processes
 		go 5; row 5
 		for i in 1 2 3 4 5; do go $((CYCLES / 5)); row $((5 + CYCLES / 5 * i)); done
-		find "$root/$TAG" -depth -type d -exec rmdir {} + 2>/dev/null; true' 1400
+		find "$root/$TAG" -depth -type d -exec rmdir {} + 2>/dev/null; true' 3600
 	no_growth
 }
