@@ -109,7 +109,7 @@ static inline void vfuzz_restart(struct vbench *b, struct reader *in)
 static inline void vfuzz_snapshot(struct vbench *b, struct reader *in)
 {
 	struct buffer saved = BUFFER_INIT;
-	uint8_t how = reader_u8(in);
+	uint8_t how = reader_u8(in), bytes[1] = {0}; /* what an empty state points to */
 	struct reader from;
 
 	virtio_device_pause(b->dev);
@@ -117,7 +117,7 @@ static inline void vfuzz_snapshot(struct vbench *b, struct reader *in)
 		if (saved.size && how & 2)
 			saved.data[reader_u8(in) % saved.size] = reader_u8(in);
 		virtio_device_reset(b->dev);
-		from = reader_init(saved.data, saved.size);
+		from = reader_init(saved.size ? saved.data : bytes, saved.size);
 		virtio_device_restore(b->dev, &from, NULL);
 		vbench_start(b, 64, ~0ull);
 	} else {
