@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzzes the console device: the input is a guest's buffers and what somebody types. */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "host-shim/vmm/devices/console.h"
@@ -13,6 +14,7 @@ static void make(struct vbench *b, struct reader *in)
 {
 	uint8_t how = reader_u8(in);
 
+	signal(SIGPIPE, SIG_IGN); /* as output.h asks */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) ||
 	    output_new(&output, b->loop, ends[0], how * 64ull, NULL) ||
 	    console_device_new(
