@@ -10,11 +10,12 @@
 #include "host-shim/cli/guest.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/base/str.h"
 
 struct boot_data {
 	struct guest_options guest;
 	struct remote_options remote;
-	const char *kernel, *initrd;
+	const char *kernel, *initrd, *stats;
 };
 
 struct boot {
@@ -99,6 +100,7 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	                            .kernel = d->kernel,
 	                            .initrd = d->initrd,
 	                            .exit_port = true,
+	                            .stats = d->stats,
 	                            .name = "kihon-boot"};
 	struct guest_events events = {on_console, on_end, NULL, b};
 	int r = guest_new(&b->guest, b->loop, &d->guest, &setup, &events, err);
@@ -118,6 +120,26 @@ static int find_image(const struct boot_data *d, const char *argument, char **di
 	return argument && !*dir ? error_set(err, ENOMEM, "no memory to boot %s", argument) : 0;
 }
 
+/* A line, to standard output for "-". */
+static int write_stats(struct boot *b, const char *path, struct error *err)
+{
+	_cleanup_free_ char *line = NULL;
+	const char *text = hypervisor_stats(guest_hypervisor(b->guest));
+	int r;
+
+	if (!*text) {
+		cli_say("no statistics: the guest was stopped before it ended");
+		return 0;
+	}
+	line = str_printf("%s\n", text);
+	if (!line)
+		return error_set(err, ENOMEM, "no memory for the statistics");
+	if (strcmp(path, "-") != 0)
+		return fs_write_file_atomic(path, line, strlen(line), 0644, err);
+	r = fs_write_all(STDOUT_FILENO, line, strlen(line));
+	return r < 0 ? error_errno(err, -r, "standard output") : 0;
+}
+
 static int run_boot(int argc, char **argv, void *data)
 {
 	const struct boot_data *d = data;
@@ -130,6 +152,11 @@ static int run_boot(int argc, char **argv, void *data)
 		r = loop_new(&b.loop, &err);
 	if (r == 0)
 		r = boot(&b, d, dir, &err);
+	if (r >= 0 && d->stats) {
+		int w = write_stats(&b, d->stats, &err);
+
+		r = w < 0 ? w : r;
+	}
 	guest_free(b.guest);
 	loop_free(b.loop);
 	return r < 0 ? cli_fail(&err) : b.status;
@@ -154,6 +181,8 @@ static const struct option options[] = {
      "another kernel than the image's (ELF vmlinux with a PVH entry, or bzImage)"},
     {"initrd", 0, OPTION_STRING, offsetof(struct boot_data, initrd), "FILE", NULL,
      "boot this initial ramdisk instead of the image's root"},
+    {"stats", 0, OPTION_STRING, offsetof(struct boot_data, stats), "FILE", NULL,
+     "at the end, write what the built-in monitor counted, as JSON; - is standard output"},
     {NULL},
 };
 

@@ -7,6 +7,7 @@
 
 struct hypervisor_ops {
 	const char *name;
+	bool has_stats;
 	size_t size; /* of the back end's structure, which begins with struct hypervisor */
 	int (*check)(struct hypervisor *hv, struct error *err);
 	int (*prepare)(struct hypervisor *hv, struct error *err);
@@ -27,6 +28,7 @@ struct hypervisor {
 	struct hypervisor_events events;
 	struct buffer console;
 	struct buffer tail; /* of hypervisor_console_tail() */
+	struct buffer stats;
 	bool prepared, started, asked, ended;
 	int exit_status;
 };

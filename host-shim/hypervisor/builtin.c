@@ -23,7 +23,7 @@
 
 struct builtin {
 	struct hypervisor hv;
-	char *vsock_path;
+	char *vsock_path, *stats_path;
 	pid_t pid;
 	int pidfd, console, control, errors; /* our ends */
 	struct loop_source *pid_src, *console_src;
@@ -67,8 +67,8 @@ static int check(struct hypervisor *hv, struct error *err)
 
 static void close_fds(struct builtin_fds *f)
 {
-	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,
-	              &f->kernel,  &f->initrd, &f->rootfs,  &f->vsock};
+	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,  &f->kernel,
+	              &f->initrd,  &f->rootfs, &f->vsock,   &f->stats};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		close_fd(all[i]);
@@ -128,19 +128,30 @@ static int make_vsock(struct builtin *b, struct builtin_fds *f, struct error *er
 	return f->vsock < 0 ? f->vsock : 0;
 }
 
+static int make_stats(struct builtin *b, struct builtin_fds *f, struct error *err)
+{
+	b->stats_path = str_printf("%s/" HYPERVISOR_STATS_SOCKET, b->hv.config.runtime_dir);
+	if (!b->stats_path)
+		return error_set(err, ENOMEM, "no memory for a socket's name");
+	f->stats = vsock_bind(b->stats_path, err);
+	return f->stats < 0 ? f->stats : 0;
+}
+
 static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data);
 static void on_console(struct loop_source *src, int fd, uint32_t events, void *data);
 
 static int prepare(struct hypervisor *hv, struct error *err)
 {
 	struct builtin *b = builtin_of(hv);
-	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1};
+	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
 	int r = open_files(&hv->config, &f, err);
 
 	if (r == 0)
 		r = make_channels(b, &f, err);
 	if (r == 0)
 		r = make_vsock(b, &f, err);
+	if (r == 0)
+		r = make_stats(b, &f, err);
 	if (r == 0)
 		r = builtin_process_start(&b->pid, &hv->config, &f, b->vsock_path, err);
 	if (r == 0)
@@ -184,6 +195,15 @@ static char *failure(struct builtin *b, const struct builtin_end *end, bool told
 	return str_printf("the built-in monitor ended with status %d", WEXITSTATUS(status));
 }
 
+/* It follows the end, whole. */
+static void take_stats(struct builtin *b)
+{
+	uint8_t *to = buffer_reserve(&b->hv.stats, HYPERVISOR_STATS_MAX);
+	ssize_t n = to ? recv(b->control, to, HYPERVISOR_STATS_MAX, MSG_DONTWAIT) : -1;
+
+	b->hv.stats.size = n > 0 ? (size_t)n : 0;
+}
+
 static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct builtin *b = data;
@@ -200,6 +220,8 @@ static void process_ended(struct loop_source *src, int fd, uint32_t events, void
 	drain(b);
 	told = recv(b->control, &end, sizeof(end), MSG_DONTWAIT) == (ssize_t)sizeof(end);
 	end.text[sizeof(end.text) - 1] = '\0';
+	if (told)
+		take_stats(b);
 	if (told)
 		b->hv.exit_status =
 		    end.kind == VM_END_EXIT ? (int)(end.value & 0xff) : end.exit_status;
@@ -301,6 +323,9 @@ static void release(struct hypervisor *hv)
 	if (b->vsock_path)
 		unlink(b->vsock_path);
 	free(b->vsock_path);
+	if (b->stats_path)
+		unlink(b->stats_path);
+	free(b->stats_path);
 	buffer_free(&b->errors_text);
 }
 
@@ -311,6 +336,7 @@ static int pid_of(const struct hypervisor *hv)
 
 const struct hypervisor_ops builtin_backend = {
     .name = "builtin",
+    .has_stats = true,
     .size = sizeof(struct builtin),
     .check = check,
     .prepare = prepare,

@@ -19,7 +19,8 @@ struct builtin_go {
 	uint32_t readonly; /* a bit a disk */
 };
 
-/* What comes back there, once: the machine's end, and its numbers. */
+/* What comes back there, once: the machine's end. With hypervisor_config.stats a second message
+ * follows: vm_stats_json(). */
 struct builtin_end {
 	uint32_t kind; /* enum vm_end_kind */
 	uint32_t value;
@@ -35,6 +36,7 @@ struct builtin_fds {
 	int kvm;     /* /dev/kvm */
 	int kernel, initrd, rootfs;
 	int vsock; /* of vsock_bind() */
+	int stats; /* the same; who connects is sent vm_stats_json() */
 };
 
 /* The configuration and the folder of vsock_path are the parent's at the time of the call. */

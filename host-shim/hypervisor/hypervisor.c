@@ -54,6 +54,9 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	r = check_config(config, err);
 	if (r < 0)
 		return r;
+	if (config->stats && !ops->has_stats)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "%s keeps no statistics: use --vmm builtin", ops->name);
 	hv = calloc(1, ops->size);
 	if (!hv)
 		return error_set(err, ENOMEM, "no memory for the hypervisor");
@@ -114,12 +117,18 @@ void hypervisor_free(struct hypervisor *hv)
 	hv->ops->release(hv);
 	buffer_free(&hv->console);
 	buffer_free(&hv->tail);
+	buffer_free(&hv->stats);
 	free(hv);
 }
 
 int hypervisor_vsock_connect(struct hypervisor *hv, uint32_t port, struct error *err)
 {
 	return hv->ops->vsock_connect(hv, port, err);
+}
+
+const char *hypervisor_stats(struct hypervisor *hv)
+{
+	return buffer_cstr(&hv->stats);
 }
 
 int hypervisor_pid(const struct hypervisor *hv)
