@@ -9,7 +9,7 @@ setup_file() {
 	GUEST=$(mktemp -d /tmp/kihon-sg.XXXXXX)
 	make -s kernel PROFILE=container >&2
 	make -s build/host/bin/kihon build/host/bin/kata-image-tool build/host/bin/agent-client \
-		build/guest/bin/kihon-agent build/guest/bin/kihon-pull >&2
+		build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause >&2
 	. tests/agent/guest.sh
 	make_disks
 	make_pause

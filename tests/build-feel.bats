@@ -179,7 +179,7 @@ terminal() {
 	[ "$(id -u)" -eq 0 ] || skip "only root can mount"
 	unset KIHON_DATA
 	local f
-	for f in guest/bin/kihon-agent guest/bin/kihon-pull kernel/container/vmlinux; do
+	for f in guest/bin/kihon-agent guest/bin/kihon-pull guest/bin/pause kernel/container/vmlinux; do
 		[ -e "$ROOT/build/$f" ] || skip "build/$f is not built"
 	done
 	mkdir cache

@@ -293,7 +293,7 @@ pins() { jq -r '.pins[] | "\(.kind) \(.name)"' "$1"; }
 @test "two builds at once from the real cache are the same, and each whole" {
 	unset KIHON_DATA
 	local f
-	for f in guest/bin/kihon-agent guest/bin/kihon-pull kernel/container/vmlinux; do
+	for f in guest/bin/kihon-agent guest/bin/kihon-pull guest/bin/pause kernel/container/vmlinux; do
 		[ -e "$ROOT/build/$f" ] || skip "build/$f is not built"
 	done
 	"$TOOL" build -q --offline -o one 3>&- &

@@ -10,7 +10,7 @@ setup_file() {
 	export ROOT
 	make -s -C "$ROOT" kernel PROFILE=container >&2
 	make -s -C "$ROOT" build/host/bin/kihon build/host/bin/kata-image-tool build/host/bin/erofs-pack \
-		build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/test/dax-probe >&2
+		build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause build/guest/test/dax-probe >&2
 	export TREE=$BATS_FILE_TMPDIR/tree IMAGE=$BATS_FILE_TMPDIR/image
 	make_tree
 	"$ROOT/build/host/bin/kata-image-tool" build -q --kernel "$ROOT/build/kernel/container" --extra "$TREE" -o "$IMAGE"

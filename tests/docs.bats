@@ -30,7 +30,7 @@ blocks() {
 page() {
 	local file=$ROOT/docs/$1.md
 	[ -e "$file" ] || skip "there is no docs/$1.md"
-	for f in build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/kernel/container/vmlinux; do
+	for f in build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause build/kernel/container/vmlinux; do
 		[ -e "$ROOT/$f" ] || skip "$f is not built"
 	done
 	blocks "$file" >script

@@ -302,7 +302,7 @@ build() { "$TOOL" build --kernel "$KERNEL" "$@"; }
 
 @test "the real image: built offline from what is there, small enough, and verified" {
 	unset KIHON_DATA
-	for f in guest/bin/kihon-agent guest/bin/kihon-pull kernel/container/vmlinux; do
+	for f in guest/bin/kihon-agent guest/bin/kihon-pull guest/bin/pause kernel/container/vmlinux; do
 		[ -e "$ROOT/build/$f" ] || skip "build/$f is not built"
 	done
 	"$TOOL" build -q --offline -o one

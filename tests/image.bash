@@ -21,7 +21,8 @@ image_data() {
 	cp -r "$ROOT/rootfs" "$1/"
 	printf 'agent' >"$1/guest/bin/kihon-agent"
 	yes pull | head -c 3000000 >"$1/guest/bin/kihon-pull"
-	printf 'libc.a\n' >"$1/guest/bin/kihon-agent.libs"
+	printf 'pause' >"$1/guest/bin/pause"
+	printf 'libc.a\n' | tee "$1/guest/bin/pause.libs" >"$1/guest/bin/kihon-agent.libs"
 	printf 'libc.a\nlibz.a\n' >"$1/guest/bin/kihon-pull.libs"
 	echo certificates >"$1/guest/share/ca-certificates.crt"
 	echo 'You may.' >"$1/guest/licences/musl"
@@ -38,6 +39,7 @@ image_small_data() {
 	image_data "$1"
 	printf 'pull' >"$1/guest/bin/kihon-pull"
 	: >"$1/guest/bin/kihon-agent.libs"
+	: >"$1/guest/bin/pause.libs"
 	: >"$1/guest/bin/kihon-pull.libs"
 	echo '[]' >"$1/guest/packages.json"
 }

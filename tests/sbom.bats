@@ -123,7 +123,7 @@ one_line() {
 }
 
 @test "the files of a root are the same in every format, and on a disk" {
-	make -s -C "$ROOT" build/guest/bin/kihon-agent build/guest/bin/kihon-pull >&2
+	make -s -C "$ROOT" build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause >&2
 	mkdir kernel
 	printf 'x Linux version 6.12.0-test (a@b) y' >kernel/vmlinux
 	local f
@@ -187,7 +187,7 @@ one_line() {
 
 @test "the licences of all that is in the container image are in its root, with the texts that they refer to" {
 	local p missing
-	make -s -C "$ROOT" build/guest/bin/kihon-agent build/guest/bin/kihon-pull >&2
+	make -s -C "$ROOT" build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause >&2
 	mkdir kernel
 	printf 'x Linux version 6.12.0-test (a@b) y' >kernel/vmlinux
 	"$TOOL" build -q --kernel kernel -o img

@@ -9,7 +9,7 @@ setup_file() {
 	export ROOT
 	make -s -C "$ROOT" kernel PROFILE=container >&2
 	make -s -C "$ROOT" build/host/bin/kihon build/host/bin/kata-image-tool build/guest/bin/kihon-agent \
-		build/guest/bin/kihon-pull build/guest/test/tree-list >&2
+		build/guest/bin/kihon-pull build/guest/bin/pause build/guest/test/tree-list >&2
 	export LIST=$ROOT/build/guest/test/tree-list
 	cd "$BATS_FILE_TMPDIR"
 	python3 "$ROOT/tests/tree/image.py" layout "$LIST"

@@ -11,7 +11,7 @@ TAG=test
 guest_build() {
 	make -s kernel PROFILE=container >&2
 	make -s build/host/bin/kihon build/host/bin/kata-image-tool build/host/bin/agent-client build/host/bin/agent-soak \
-		build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/test/guest-look >&2
+		build/guest/bin/kihon-agent build/guest/bin/kihon-pull build/guest/bin/pause build/guest/test/guest-look >&2
 }
 
 # guest_image [FOLDER]: $GUEST/image: the container profile with busybox, a root for containers, and what FOLDER has.
