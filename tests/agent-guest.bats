@@ -8,11 +8,11 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	cd "$ROOT"
+	(GUEST='' && . tests/agent/guest.sh && guest_build)
 	GUEST=$(mktemp -d /tmp/kihon-agent.XXXXXX) # the sockets' paths must be short
 	export ROOT GUEST
-	cd "$ROOT"
 	. tests/agent/guest.sh
-	guest_build
 	make_extra "$GUEST/extra"
 	guest_image "$GUEST/extra"
 	make_disks
