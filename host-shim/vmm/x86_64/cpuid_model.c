@@ -24,10 +24,14 @@ struct cpuid_model {
 	struct mask masks[5];
 };
 
-/* FPU to TSC, MSR, PAE, CX8, APIC, SEP, PGE, CMOV, PAT, CLFSH, MMX, FXSR, SSE, SSE2. */
-#define V1_1_EDX 0x078bfbffu
-#define V2_1_ECX (BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23))
-#define V3_1_ECX (V2_1_ECX | BIT(12) | BIT(22) | BIT(27) | BIT(28) | BIT(29))
+/* FPU, PSE, TSC, MSR, PAE, CX8, APIC, SEP, PGE, CMOV, PAT, CLFSH, MMX, FXSR, SSE, SSE2. */
+#define V1_1_EDX                                                                                   \
+	(BIT(0) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(11) | BIT(13) |        \
+	 BIT(15) | BIT(16) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26))
+/* DE, MCE, MTRR, MCA, PSE36, more than one processor. */
+#define KEPT_1_EDX (BIT(2) | BIT(7) | BIT(12) | BIT(14) | BIT(17) | BIT(28))
+#define V2_1_ECX   (BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23))
+#define V3_1_ECX   (V2_1_ECX | BIT(12) | BIT(22) | BIT(27) | BIT(28) | BIT(29))
 /* AES and PCLMULQDQ, PCID, x2APIC, deadline timer, RDRAND, hypervisor. */
 #define KEPT_1_ECX (BIT(1) | BIT(17) | BIT(21) | BIT(24) | BIT(25) | BIT(30) | BIT(31))
 /* FSGSBASE, SMEP, ERMS, INVPCID, SMAP. */
@@ -41,7 +45,7 @@ static const struct cpuid_model models[] = {
     {"x86-64-v2",
      0,
      0,
-     {{0x1, 0, EDX, V1_1_EDX & ~BIT(28), BIT(28)},
+     {{0x1, 0, EDX, V1_1_EDX, KEPT_1_EDX},
       {0x1, 0, ECX, V2_1_ECX, KEPT_1_ECX},
       {0x7, 0, EBX, 0, KEPT_7_EBX},
       {0x80000001, 0, ECX, BIT(0), BIT(8)},
@@ -49,7 +53,7 @@ static const struct cpuid_model models[] = {
     {"x86-64-v3",
      7,
      832,
-     {{0x1, 0, EDX, V1_1_EDX & ~BIT(28), BIT(28)},
+     {{0x1, 0, EDX, V1_1_EDX, KEPT_1_EDX},
       {0x1, 0, ECX, V3_1_ECX & ~BIT(27), KEPT_1_ECX | BIT(26) | BIT(27)},
       {0x7, 0, EBX, V3_7_EBX, KEPT_7_EBX},
       {0x80000001, 0, ECX, BIT(0) | BIT(5), BIT(8)},
