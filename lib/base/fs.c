@@ -77,20 +77,23 @@ int fs_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 	return fs_open_in_root(rootfd, sofar, O_PATH | O_DIRECTORY, 0);
 }
 
+/* Most files are small (those of /proc and of cgroups): they go by way of the stack, so that no
+ * more is allocated than they have. */
 int fs_read_fd(int fd, size_t max, struct buffer *out)
 {
 	for (;;) {
-		size_t want = 4096;
-		uint8_t *p;
+		uint8_t small[4096];
+		bool first = out->size < sizeof(small);
+		size_t want = first ? sizeof(small) : out->size;
+		uint8_t *p = small;
 		ssize_t n;
 
 		if (out->size > max)
 			return -EFBIG;
-		if (out->size > want)
-			want = out->size;
 		if (want > max - out->size + 1)
 			want = max - out->size + 1;
-		p = buffer_reserve(out, want);
+		if (!first)
+			p = buffer_reserve(out, want);
 		if (!p)
 			return -ENOMEM;
 		n = read(fd, p, want);
@@ -98,8 +101,14 @@ int fs_read_fd(int fd, size_t max, struct buffer *out)
 			continue;
 		if (n < 0)
 			return -errno;
-		out->size += (size_t)n;
-		out->data[out->size] = 0;
+		if (first) {
+			buffer_append(out, small, (size_t)n); /* also of nothing: an empty text */
+			if (out->failed)
+				return -ENOMEM;
+		} else {
+			out->size += (size_t)n;
+			out->data[out->size] = 0;
+		}
 		if (n == 0)
 			return 0;
 	}
