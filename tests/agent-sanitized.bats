@@ -18,17 +18,17 @@ setup() {
 	cd "$ROOT" || return
 }
 
-# suites AGENT: all of them with this one.
+# suites AGENT [FILTER]: all of them, or some tests, with this one.
 suites() {
 	local s failed=0
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
 	for s in agent agent-runtime; do
-		KIHON_TEST_AGENT=$1 KIHON_FULL='' bats --tap "tests/$s.bats" >"$BATS_TEST_TMPDIR/$s.tap" </dev/null || failed=1
+		KIHON_TEST_AGENT=$1 KIHON_FULL='' bats --tap -f "${2-.}" "tests/$s.bats" >"$BATS_TEST_TMPDIR/$s.tap" </dev/null || failed=1
 		grep -A 20 '^not ok' "$BATS_TEST_TMPDIR/$s.tap" || true
 	done
 	for s in "$REPORTS"/*; do
-		[ -s "$s" ] || continue
-		grep -q 'ERROR SUMMARY: 0 errors' "$s" && continue
+		# valgrind also tells of system calls that it does not know.
+		grep -qE 'ERROR: |runtime error|Invalid |ninitialised|definitely lost' "$s" 2>/dev/null || continue
 		head -60 "$s"
 		failed=1
 	done
@@ -46,5 +46,6 @@ suites() {
 		"--leak-check=full --show-leak-kinds=definite --log-file=$REPORTS/valgrind.%p" \
 		"$ROOT/build/host/bin/kihon-agent" >"$BATS_TEST_TMPDIR/by-valgrind"
 	chmod 755 "$BATS_TEST_TMPDIR/by-valgrind"
-	suites "$BATS_TEST_TMPDIR/by-valgrind"
+	# What helpers mount with, Debian's valgrind does not know: no containers.
+	suites "$BATS_TEST_TMPDIR/by-valgrind" 'health, version|every method of the protocol|hostile'
 }
