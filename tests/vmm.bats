@@ -71,6 +71,20 @@ machine() {
 	[[ $status == 125 && $output == *"none that can be booted"* && ${#lines[@]} == 1 ]]
 }
 
+@test "vmm: a processor model that the host lacks is refused, one that it has is given" {
+	for model in host x86-64-v2 x86-64-v3; do
+		[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+		run timeout 60 build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M --cpu "$model" --no-jail \
+			--kernel "$GUESTS/cpuid" build/image/container
+		echo "$model: $status $output"
+		case $model in
+		host) [[ $status -le 2 ]] ;;
+		x86-64-v2) [[ $status == 1 || $output == *"is no x86-64-v2: CPUID leaf"* ]] ;;
+		x86-64-v3) [[ $status == 2 || $output == *"is no x86-64-v3: CPUID leaf"* ]] ;;
+		esac
+	done
+}
+
 @test "vmm: kihon killed at random moments leaves no process and no socket" {
 	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
 	for pause in 0.01 0.03 0.05 0.1 0.2; do
