@@ -505,7 +505,8 @@ struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m)
 
 bool virtio_mmio_in_use(const struct virtio_mmio *m)
 {
-	return m->dev && m->status != 0;
+	/* Linux acknowledges the device anew when a driver has let go of it. */
+	return m->dev && m->status & STATUS_DRIVER;
 }
 
 void virtio_mmio_counters(const struct virtio_mmio *m, unsigned int queue, uint64_t *notifications,

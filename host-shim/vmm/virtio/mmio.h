@@ -52,8 +52,7 @@ extern const struct bus_ops virtio_mmio_bus;
 int virtio_mmio_kick_fd(const struct virtio_mmio *m, unsigned int queue);
 int virtio_mmio_irq_fd(const struct virtio_mmio *m);
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m);
-/* Whether a driver has the device: it set the status, and has not reset it. While no processor
- * runs. */
+/* Whether a driver has the device (§2.1, DRIVER). While no processor runs. */
 bool virtio_mmio_in_use(const struct virtio_mmio *m);
 /* How often the queue's doorbell was answered, and its interrupt raised, since the device came. */
 void virtio_mmio_counters(const struct virtio_mmio *m, unsigned int queue, uint64_t *notifications,

@@ -8,10 +8,11 @@
 #include "host-shim/vmm/virtio/mmio.h"
 
 /* Device status, §2.1. */
+#define STATUS_DRIVER      2u
 #define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
-#define STATUS_KNOWN       (1u | 2u | STATUS_DRIVER_OK | STATUS_FEATURES_OK | 128u)
+#define STATUS_KNOWN       (1u | STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_FEATURES_OK | 128u)
 
 struct mmio_queue {
 	struct virtio_mmio *m;
