@@ -254,6 +254,22 @@ writes() {
 	look "ls $TREE/bin/yes"
 }
 
+@test "the image's own pause container holds a sandbox, and ends when it is told to" {
+	local at=/run/kata-containers/pause/rootfs type=io.kubernetes.cri.container-type
+	container pause -r $at -s "Annotations { key: \"$type\" value: \"sandbox\" }" \
+		-e 'storages { driver: "image_guest_pull" source: "pause" fstype: "overlay" mount_point: "'$at'"
+			driver_options: "image_guest_pull={\"metadata\":{\"'$type'\":\"sandbox\"}}" }' /bin/evil
+	start pause
+	run look 'for p in /proc/[0-9]*; do [ "$(cat $p/cmdline 2>/dev/null)" != /pause ] || grep Uid $p/status; done'
+	echo "$output"
+	[ "$output" = $'Uid:\t65535\t65535\t65535\t65535' ]
+	quiet SignalProcess 'container_id: "pause" signal: 15'
+	run wait_exit pause
+	echo "exit $output"
+	[ "$output" = 0 ]
+	remove pause
+}
+
 @test "ephemeral: tmpfs with a size and a group; local" {
 	container c1 -e "storages { driver: \"ephemeral\" source: \"tmpfs\" fstype: \"tmpfs\" options: \"size=1048576\" options: \"fsgid=77\"
 		mount_point: \"/run/kata-containers/sandbox/ephemeral/e\" }
