@@ -324,6 +324,13 @@ until_true() {
 	quiet SignalProcess 'container_id: "c1" signal: 15'
 	[ "$(wait_exit c1)" = 9 ]
 	remove c1
+	container c1 guest-look await
+	start c1
+	quiet ReadStdout 'container_id: "c1" len: 100'
+	sleep 0.2
+	quiet SignalProcess 'container_id: "c1" signal: 15'
+	[ "$(wait_exit c1)" = 7 ]
+	remove c1
 	container c1 sh -c 'sleep 1000 & sleep 1000' && start c1
 	quiet SignalProcess 'container_id: "c1" signal: 9'
 	[ "$(wait_exit c1)" = 137 ]

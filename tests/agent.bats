@@ -39,7 +39,7 @@ setup() { box_check; }
 	inside '
 		agent_start
 		for m in $(sed -nE "s/^\trpc (\w+).*/\1/p" $PROTO); do
-			case $m in DestroySandbox | SetPolicy) continue ;; esac
+			case $m in DestroySandbox | SetPolicy | SetGuestDateTime) continue ;; esac # the clock is not ours to set
 			call $m "" 500 >/dev/null 2>/run/err
 			s=$?
 			[ $s -eq 0 ] || [ $s -gt 64 ] || { echo "$m: $s"; cat /run/err; exit 1; }

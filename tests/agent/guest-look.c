@@ -4,10 +4,12 @@
  *
  *	guest-look dax FILE	1 when the kernel says that the file is used where it lies, else 0
  *	guest-look eat MIB	touches so much memory, then waits
+ *	guest-look await	waits for SIGTERM in sigwait(3), as small inits do, and ends with 7
  *	guest-look watch DIR	prints what inotify(7) tells of names that come, until it is killed
  */
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,19 @@ static int eat(const char *mib)
 		pause();
 }
 
+static int await_term(void)
+{
+	sigset_t set;
+	int signo;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	printf("waiting\n");
+	fflush(stdout);
+	return sigwait(&set, &signo) == 0 && signo == SIGTERM ? 7 : 1;
+}
+
 static int watch(const char *path)
 {
 	char buf[4096] __attribute__((aligned(8)));
@@ -75,8 +90,10 @@ int main(int argc, char **argv)
 		return dax(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "eat") == 0)
 		return eat(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "await") == 0)
+		return await_term();
 	if (argc == 3 && strcmp(argv[1], "watch") == 0)
 		return watch(argv[2]);
-	fprintf(stderr, "usage: guest-look dax FILE | eat MIB | watch DIR\n");
+	fprintf(stderr, "usage: guest-look dax FILE | eat MIB | await | watch DIR\n");
 	return 2;
 }

@@ -194,6 +194,9 @@ int container_process_signal(struct container_process *p, int signo, struct erro
 /* Does the process handle, ignore or block the signal (/proc/PID/status)? For the rule
  * that a SIGTERM nobody handles becomes SIGKILL. */
 bool container_process_handles(const struct container_process *p, int signo);
+/* The same of one that may be waiting for it in sigwait(3), as small inits do. For helpers: looking
+ * there reads the process's memory, which may be behind a file system of the container's. */
+bool container_process_awaits(const struct container_process *p, int signo);
 /* Tells the engine that the caller reaped it; status is waitpid(2)'s. */
 void container_process_exited(struct container_process *p, int status);
 bool container_process_has_exited(const struct container_process *p);

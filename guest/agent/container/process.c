@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guest/agent/container/calls.h"
@@ -203,6 +204,34 @@ bool container_process_handles(const struct container_process *p, int signo)
 			if (str_starts(line, sets[i]) &&
 			    strtoull(line + strlen(sets[i]), NULL, 16) >> (signo - 1) & 1)
 				return true;
+	return false;
+}
+
+/* While a process waits in sigwait(3), the kernel shows what it waits for as not blocked. */
+static bool waits_for(const struct container_process *p, int signo)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	_cleanup_close_ int memory = -1;
+	char path[64], *end;
+	uint64_t set;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", p->pid);
+	if (fs_read_file(AT_FDCWD, path, 4096, &text, NULL) < 0 || !text.data ||
+	    strtol((char *)text.data, &end, 10) != SYS_rt_sigtimedwait)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/mem", p->pid);
+	memory = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	return memory >= 0 &&
+	       pread(memory, &set, sizeof(set), (off_t)strtoull(end, NULL, 16)) == sizeof(set) &&
+	       set >> (signo - 1) & 1;
+}
+
+bool container_process_awaits(const struct container_process *p, int signo)
+{
+	/* One that goes in and out of the wait shows itself in one way or the other. */
+	for (int i = 0; i < 3 && signo >= 1 && signo <= 64; i++)
+		if (waits_for(p, signo) || container_process_handles(p, signo))
+			return true;
 	return false;
 }
 

@@ -9,7 +9,10 @@
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/sandbox_container.h"
+#include "lib/base/helper.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+
+#define AWAIT_MS 1000u /* for looking what a process waits for */
 
 /* ---- exec */
 
@@ -117,13 +120,80 @@ void rpc_exec_process(struct rpc_call *call, const ProtobufCMessage *request, vo
 
 /* ---- signal */
 
-/* A SIGTERM that the container's init neither handles, ignores nor blocks would be lost: the
- * kernel drops default-action signals to the first process of a pid namespace. */
-static int effective_signal(const struct sandbox_process *p, int signo)
+/* A SIGTERM that the container's init neither handles, ignores, blocks nor waits for would be lost:
+ * the kernel drops default-action signals to the first process of a pid namespace. */
+struct term_op {
+	struct agent *agent;
+	struct rpc_call *call; /* NULL: cancelled */
+	char id[SANDBOX_ID_MAX];
+	const struct container_process *engine; /* for the helper alone */
+};
+
+static void term_cancelled(void *data)
 {
-	if (signo == SIGTERM && p->is_init && !container_process_handles(p->engine, SIGTERM))
-		return SIGKILL;
-	return signo;
+	((struct term_op *)data)->call = NULL;
+}
+
+static int is_awaited(void *data, void *out, struct error *err)
+{
+	return container_process_awaits(((const struct term_op *)data)->engine, SIGTERM);
+}
+
+/* The container may be gone by now: found again by id. */
+static void awaited(int result, const void *out, const struct error *ignored, void *data)
+{
+	struct term_op *op = data;
+	struct error err = ERROR_INIT;
+	struct sandbox_process *init;
+	int r = 0;
+
+	if (sandbox_find_process(&op->agent->sandbox, op->id, "", &init, NULL) == 0 &&
+	    !init->exited)
+		r = container_process_signal(init->engine, result > 0 ? SIGTERM : SIGKILL, &err);
+	if (op->call && r < 0)
+		rpc_call_fail_error(op->call, &err);
+	else if (op->call)
+		rpc_call_reply(op->call, NULL);
+	free(op);
+}
+
+/* Answers the call later. */
+static int terminate(struct agent *agent, struct rpc_call *call, const struct sandbox_container *c,
+                     const struct sandbox_process *init, struct error *err)
+{
+	struct term_op *op = calloc(1, sizeof(*op));
+	int r = op ? 0 : error_set(err, ENOMEM, "out of memory");
+
+	if (r == 0) {
+		op->agent = agent;
+		op->call = call;
+		op->engine = init->engine;
+		strcpy(op->id, c->id);
+		r = helper_run(c->sandbox->loop, "looking what a process waits for", is_awaited, op,
+		               AWAIT_MS, awaited, op, err);
+	}
+	if (r < 0)
+		free(op);
+	else
+		rpc_call_on_cancel(call, term_cancelled, op);
+	return r;
+}
+
+/* 1: the answer comes later. */
+static int signal_one(struct agent *agent, struct rpc_call *call, struct sandbox_container *c,
+                      const Grpc__SignalProcessRequest *req, struct error *err)
+{
+	struct sandbox_process *p;
+	int r = sandbox_container_process(c, req->exec_id, &p, err), signo = (int)req->signal;
+
+	if (r < 0 || p->exited)
+		return r;
+	if (signo == SIGTERM && p->is_init && !container_process_handles(p->engine, SIGTERM)) {
+		if (terminate(agent, call, c, p, NULL) == 0)
+			return 1;
+		signo = SIGKILL; /* no room to look closer */
+	}
+	return container_process_signal(p->engine, signo, err);
 }
 
 void rpc_signal_process(struct rpc_call *call, const ProtobufCMessage *request, void *data)
@@ -132,22 +202,17 @@ void rpc_signal_process(struct rpc_call *call, const ProtobufCMessage *request, 
 	struct agent *agent = data;
 	struct error err = ERROR_INIT;
 	struct sandbox_container *c;
-	struct sandbox_process *p;
 	int r = sandbox_container_find(&agent->sandbox, req->container_id, &c, &err);
 
 	if (r == 0 && req->signal > 64)
 		r = error_set(&err, EINVAL, "%u is no signal", req->signal);
-	if (r == 0 && !*req->exec_id && req->signal == SIGKILL) {
+	if (r == 0 && !*req->exec_id && req->signal == SIGKILL)
 		r = container_signal_all(c->engine, SIGKILL, &err);
-	} else if (r == 0) {
-		r = sandbox_container_process(c, req->exec_id, &p, &err);
-		if (r == 0 && !p->exited)
-			r = container_process_signal(p->engine,
-			                             effective_signal(p, (int)req->signal), &err);
-	}
+	else if (r == 0)
+		r = signal_one(agent, call, c, req, &err);
 	if (r < 0)
 		rpc_call_fail_error(call, &err);
-	else
+	else if (r == 0)
 		rpc_call_reply(call, NULL);
 }
 
