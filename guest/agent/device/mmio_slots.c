@@ -27,6 +27,18 @@ static bool has_driver(int devices, const char *name)
 	return path && faccessat(devices, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool mmio_slots_empty(const char *sysfs)
+{
+	_cleanup_free_ char *folder = str_printf("%s/bus/platform/devices", sysfs);
+	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (is_slot(e->d_name) && !has_driver(dirfd(dir), e->d_name))
+			return true;
+	return false;
+}
+
 int mmio_slots_probe(const char *sysfs, struct error *err)
 {
 	_cleanup_free_ char *folder = str_printf("%s/bus/platform/devices", sysfs);

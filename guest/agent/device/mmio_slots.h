@@ -8,10 +8,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/base/error.h"
 
+/* Whether there is a slot without a driver. */
+bool mmio_slots_empty(const char *sysfs);
+
 /* Looks at every slot without a driver again; `sysfs` is "/sys". Returns how many got one, or a
- * negative errno value: -ENOENT, this kernel has no virtio-mmio. */
+ * negative errno value: -ENOENT, this kernel has no virtio-mmio. The kernel reads a disk's
+ * partitions meanwhile, so this waits for the disk. */
 int mmio_slots_probe(const char *sysfs, struct error *err);
 
 /* Takes the driver off the slot that block device `name` ("vda") is in: the disk is gone when this

@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "guest/agent/device/mmio_slots.h"
 #include "lib/base/fs.h"
+#include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
@@ -19,6 +21,7 @@
 #define RECEIVE_BYTES   (1 << 20) /* a burst of hot-plugged devices */
 #define MESSAGES_A_TURN 64
 #define NAME_MAX_BYTES  64
+#define PROBE_MS        10000
 
 /* A message as it came; its strings are found again by parsing. */
 struct kept {
@@ -227,6 +230,21 @@ static void look_at_kept(struct uevents *u, struct uevent_waiter *w)
 	(void)look_up(w);
 }
 
+/* A device that was put into a slot is not seen before the slot is looked at again. */
+static int probe_slots(void *data, void *out, struct error *err)
+{
+	return mmio_slots_probe(data, err);
+}
+
+static void look_at_slots(struct uevents *u)
+{
+	struct error err = ERROR_INIT;
+
+	if (mmio_slots_empty(u->sysfs) && helper_run(u->loop, "looking for devices", probe_slots,
+	                                             u->sysfs, PROBE_MS, NULL, NULL, &err) < 0)
+		log_warn("uevents: %s", err.text);
+}
+
 int uevents_wait(struct uevents *u, const struct uevent_matcher *m, const void *match_data,
                  size_t match_size, uint64_t timeout_ms, uevent_done_fn done, void *data,
                  struct uevent_waiter **out, struct error *err)
@@ -249,6 +267,8 @@ int uevents_wait(struct uevents *u, const struct uevent_matcher *m, const void *
 	w->next = u->waiters;
 	u->waiters = w;
 	look_at_kept(u, w);
+	if (!w->found)
+		look_at_slots(u);
 	if (out)
 		*out = w;
 	return 0;

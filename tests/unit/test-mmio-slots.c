@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of looking at virtio-mmio slots again, in a folder that looks as /sys does. */
+#include "guest/agent/device/mmio_slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fs.h"
+#include "tests/unit/check.h"
+
+#define DEVICES "bus/platform/devices"
+#define DRIVER  "bus/platform/drivers/virtio-mmio"
+
+static char root[64];
+
+static char *at(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	return path;
+}
+
+static void folder(const char *name)
+{
+	check_int(fs_mkdir_p(at(name), 0755, NULL), 0);
+}
+
+static void make_sysfs(void)
+{
+	static const char *const folders[] = {DEVICES "/LNRO0005:00",
+	                                      DEVICES "/serial8250",
+	                                      DRIVER,
+	                                      "class/block",
+	                                      "devices/platform/LNRO0005:03/virtio3/block/vda",
+	                                      "devices/pci0000:00/block/sda"};
+	int fd;
+
+	strcpy(root, "/tmp/kihon-slots-XXXXXX");
+	check(mkdtemp(root) != NULL);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		folder(folders[i]);
+	check_int(symlink("../drivers/virtio-mmio", at(DEVICES "/LNRO0005:00/driver")), 0);
+	check_int(
+	    symlink("../../devices/platform/LNRO0005:03/virtio3/block/vda", at("class/block/vda")),
+	    0);
+	check_int(symlink("../../devices/pci0000:00/block/sda", at("class/block/sda")), 0);
+	for (int i = 0; i < 2; i++) {
+		fd = open(at(i ? DRIVER "/bind" : DRIVER "/unbind"), O_CREAT | O_WRONLY, 0600);
+		check(fd >= 0);
+		close(fd);
+	}
+}
+
+static void written(const char *file, const char *want)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+
+	check_int(fs_read_file(AT_FDCWD, at(file), 100, &b, NULL), 0);
+	check_str(buffer_cstr(&b), want);
+}
+
+static void remove_sysfs(void)
+{
+	check_int(fs_remove_tree(AT_FDCWD, root, NULL), 0);
+}
+
+TEST(only_slots_without_a_driver_are_looked_at)
+{
+	make_sysfs();
+	check(!mmio_slots_empty(root));
+	check_int(mmio_slots_probe(root, NULL), 0);
+	written(DRIVER "/bind", "");
+	folder(DEVICES "/virtio-mmio.1");
+	check(mmio_slots_empty(root));
+	check_int(mmio_slots_probe(root, NULL), 1);
+	written(DRIVER "/bind", "virtio-mmio.1");
+	remove_sysfs();
+}
+
+TEST(a_disk_lets_go_of_its_slot)
+{
+	struct error err = ERROR_INIT;
+
+	make_sysfs();
+	check_int(mmio_slots_release(root, "vda", &err), 0);
+	written(DRIVER "/unbind", "LNRO0005:03");
+	check_int(mmio_slots_release(root, "sda", &err), -ENOTSUP);
+	check_int(mmio_slots_release(root, "vdb", &err), -ENOENT);
+	check_int(mmio_slots_release(root, "../vda", &err), -ENOENT);
+	check_int(mmio_slots_release(root, "", &err), -ENOENT);
+	remove_sysfs();
+}
+
+TEST(a_kernel_without_slots)
+{
+	struct error err = ERROR_INIT;
+
+	check(!mmio_slots_empty("/proc"));
+	check_int(mmio_slots_probe("/proc", &err), -ENOENT);
+}
+
+TEST_MAIN()
