@@ -1,285 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server: accepting, dispatch by service and method, pending calls and their ends. */
-#include "lib/rpc/server.h"
-
+/* server: accepting, dispatch by service and method. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/base/str.h"
-#include "lib/rpc/connection.h"
 #include "lib/rpc/proto/ttrpc.pb-c.h"
+#include "lib/rpc/server_parts.h"
 
-#define MAX_SERVICES 4u
 /* Memory of all decoded requests that wait for an answer. */
 #define PENDING_LIMIT (64u << 20)
-/* Answers up to this size are built in memory that is kept while calls come. */
-#define SCRATCH_KEEP    (128u << 10)
-#define SCRATCH_IDLE_MS 1000u
 /* Kept for a status when there is no memory: most texts fit. */
 #define LAST_RESORT 512u
 /* After a failed accept (no descriptors): when to try again. */
 #define ACCEPT_RETRY_MS 200u
-
-struct peer;
-
-struct rpc_call {
-	struct rpc_call *next, *prev; /* of the peer's */
-	struct rpc_server *server;
-	struct peer *peer; /* NULL: it has ended */
-	struct arena arena;
-	const struct service *service;
-	const ProtobufCMethodDescriptor *method;
-	struct loop_source *timer;
-	void (*cancel)(void *data);
-	void *cancel_data;
-	size_t charged;
-	uint32_t stream;
-	bool in_handler;
-	bool answered; /* within the handler: freed when it returns */
-};
-
-struct peer {
-	struct peer *next, *prev;
-	struct rpc_server *server;
-	struct rpc_connection conn;
-	struct rpc_call *calls;
-	unsigned int n_calls;
-	uint64_t number;
-};
-
-struct service {
-	const ProtobufCServiceDescriptor *desc;
-	const struct rpc_handler *table;
-	void *data;
-};
-
-struct listener {
-	struct listener *next;
-	struct rpc_server *server;
-	int fd;
-	struct loop_source *source;
-	struct loop_source *retry;
-};
-
-struct rpc_server {
-	struct loop *loop;
-	struct rpc_limits limits;
-	struct service services[MAX_SERVICES];
-	unsigned int n_services;
-	rpc_gate_fn gate;
-	void *gate_data;
-	void (*disconnected)(uint64_t connection, void *data);
-	void *disconnected_data;
-	uint64_t last_number; /* of a connection */
-	struct listener *listeners;
-	struct peer *peers;
-	unsigned int n_peers;
-	size_t pending; /* bytes charged */
-	bool held;
-	struct arena envelope;  /* of the frame that is looked at */
-	struct rpc_call *spare; /* one that ended, with its arena: calls come one after the other */
-	struct buffer scratch, last_resort;
-	struct loop_source *scratch_timer;
-	bool scratch_armed;
-};
-
-/* ---- answers */
-
-static void scratch_idle(struct loop_source *src, void *data)
-{
-	struct rpc_server *s = data;
-
-	s->scratch_armed = false;
-	buffer_free(&s->scratch);
-}
-
-/* Sends from the scratch buffer, which is empty then. */
-static void send_bytes(struct peer *peer, const uint8_t *data, size_t size)
-{
-	struct rpc_server *s = peer->server;
-
-	rpc_connection_send(&peer->conn, data, size);
-	if (s->scratch.room > SCRATCH_KEEP || !s->scratch_timer)
-		buffer_free(&s->scratch);
-	else
-		buffer_clear(&s->scratch);
-	if (!s->scratch_armed && s->scratch_timer)
-		s->scratch_armed = loop_set_timer(s->scratch_timer, SCRATCH_IDLE_MS) == 0;
-}
-
-static void send_scratch(struct peer *peer)
-{
-	send_bytes(peer, peer->server->scratch.data, peer->server->scratch.size);
-}
-
-static void send_status(struct peer *peer, uint32_t stream, int code, const char *text)
-{
-	struct rpc_server *s = peer->server;
-
-	if (ttrpc_put_status(&s->scratch, stream, code, text) == 0) {
-		send_scratch(peer);
-		return;
-	}
-	/* On a full memory a status still goes out, if need be without its text. */
-	buffer_clear(&s->last_resort);
-	if (ttrpc_put_status(&s->last_resort, stream, code, text) == 0 ||
-	    ttrpc_put_status(&s->last_resort, stream, code, "out of memory") == 0)
-		rpc_connection_send(&peer->conn, s->last_resort.data, s->last_resort.size);
-	else
-		rpc_connection_break(&peer->conn, "out of memory for answers");
-}
-
-/* Unlinks the call, so that nothing finds it any more. */
-static void call_detach(struct rpc_call *call)
-{
-	struct peer *peer = call->peer;
-
-	if (!peer)
-		return;
-	if (call->next)
-		call->next->prev = call->prev;
-	if (call->prev)
-		call->prev->next = call->next;
-	else
-		peer->calls = call->next;
-	peer->n_calls--;
-	peer->server->pending -= call->charged;
-	loop_source_free(call->timer);
-	call->timer = NULL;
-	call->peer = NULL;
-}
-
-static void call_free(struct rpc_call *call)
-{
-	struct rpc_server *s = call->server;
-
-	call_detach(call);
-	if (s->spare) {
-		arena_free(&call->arena);
-		free(call);
-		return;
-	}
-	arena_reset(&call->arena);
-	s->spare = call;
-}
-
-/* The handler may still look at its request: it is freed when it returns. */
-static void call_answered(struct rpc_call *call)
-{
-	if (call->in_handler) {
-		call_detach(call);
-		call->answered = true;
-	} else {
-		call_free(call);
-	}
-}
-
-static void call_cancel(struct rpc_call *call)
-{
-	call_detach(call);
-	if (call->cancel)
-		call->cancel(call->cancel_data);
-	call_free(call);
-}
-
-void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message)
-{
-	struct peer *peer = call->peer;
-	int r;
-
-	if (!peer)
-		return;
-	if (message && message->descriptor != call->method->output) {
-		rpc_call_fail(call, RPC_INTERNAL, "%s: answer of the wrong type",
-		              call->method->name);
-		return;
-	}
-	r = ttrpc_put_reply(&peer->server->scratch, call->stream, message);
-	if (r == 0)
-		send_scratch(peer);
-	else
-		send_status(peer, call->stream, RPC_RESOURCE_EXHAUSTED,
-		            r == -EMSGSIZE ? "the answer is larger than 4 MiB"
-		                           : "out of memory for the answer");
-	call_answered(call);
-}
-
-uint8_t *rpc_call_bytes_room(struct rpc_call *call, size_t max)
-{
-	return call->peer ? ttrpc_bytes_room(&call->peer->server->scratch, max) : NULL;
-}
-
-void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, size_t size)
-{
-	struct peer *peer = call->peer;
-	const uint8_t *frame;
-
-	if (!peer)
-		return;
-	size = ttrpc_put_bytes(&peer->server->scratch, call->stream, field, size, &frame);
-	send_bytes(peer, frame, size);
-	call_answered(call);
-}
-
-void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *fmt, ...)
-{
-	char text[ERROR_TEXT_MAX];
-	va_list ap;
-
-	if (!call->peer)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	send_status(call->peer, call->stream, code, text);
-	call_answered(call);
-}
-
-void rpc_call_fail_error(struct rpc_call *call, const struct error *err)
-{
-	rpc_call_fail(call, err->code ? rpc_code_from_errno(err->code) : RPC_INTERNAL, "%s",
-	              err->text);
-}
-
-void rpc_call_on_cancel(struct rpc_call *call, void (*fn)(void *data), void *data)
-{
-	call->cancel = fn;
-	call->cancel_data = data;
-}
-
-struct arena *rpc_call_arena(struct rpc_call *call)
-{
-	return &call->arena;
-}
-
-struct arena rpc_call_take_arena(struct rpc_call *call)
-{
-	struct arena taken = call->arena;
-
-	call->arena = arena_init(RPC_ARENA_LIMIT);
-	return taken;
-}
-
-const char *rpc_call_method(const struct rpc_call *call)
-{
-	return call->method->name;
-}
-
-uint64_t rpc_call_connection(const struct rpc_call *call)
-{
-	return call->peer ? call->peer->number : 0;
-}
-
-size_t rpc_call_backlog(const struct rpc_call *call)
-{
-	return call->peer ? rpc_connection_backlog(&call->peer->conn) : 0;
-}
 
 /* ---- requests */
 
@@ -288,8 +24,8 @@ static void call_timeout(struct loop_source *src, void *data)
 	struct rpc_call *call = data;
 
 	/* Kata's agent says it in this one word. */
-	send_status(call->peer, call->stream, RPC_DEADLINE_EXCEEDED, "timeout");
-	call_cancel(call);
+	server_send_status(call->peer, call->stream, RPC_DEADLINE_EXCEEDED, "timeout");
+	server_call_cancel(call);
 }
 
 static const struct rpc_handler *find_handler(const struct service *service, const char *method)
@@ -331,7 +67,7 @@ static void call_run(struct rpc_call *call, const ProtobufCMessage *request)
 	}
 	call->in_handler = false;
 	if (call->answered) {
-		call_free(call);
+		server_call_free(call);
 	} else if (!call->cancel) {
 		log_error("%s was left unanswered", call->method->name);
 		rpc_call_fail(call, RPC_INTERNAL, "%s was left unanswered", call->method->name);
@@ -346,28 +82,6 @@ static int set_deadline(struct rpc_call *call, int64_t timeout_nano)
 		return 0;
 	return loop_add_timer(call->peer->server->loop, ms ? ms : 1, call_timeout, call,
 	                      &call->timer, NULL);
-}
-
-static struct rpc_call *call_new(struct peer *peer, uint32_t stream)
-{
-	struct rpc_server *s = peer->server;
-	struct rpc_call *call = s->spare;
-	struct arena arena = arena_init(RPC_ARENA_LIMIT);
-
-	if (call)
-		arena = call->arena;
-	else
-		call = malloc(sizeof(*call));
-	if (!call)
-		return NULL;
-	s->spare = NULL;
-	*call = (struct rpc_call){.server = s, .peer = peer, .stream = stream, .arena = arena};
-	call->next = peer->calls;
-	if (call->next)
-		call->next->prev = call;
-	peer->calls = call;
-	peer->n_calls++;
-	return call;
 }
 
 static const struct service *find_service(const struct rpc_server *s, const char *name)
@@ -401,7 +115,7 @@ static int begin_call(struct peer *peer, uint32_t stream, const Ttrpc__Request *
 	if (peer->n_calls >= s->limits.calls)
 		return RPC_RESOURCE_EXHAUSTED;
 	*text = "out of memory";
-	call = call_new(peer, stream);
+	call = server_call_new(peer, stream);
 	if (!call)
 		return RPC_RESOURCE_EXHAUSTED;
 	call->service = service;
@@ -411,7 +125,7 @@ static int begin_call(struct peer *peer, uint32_t stream, const Ttrpc__Request *
 	if (!request || !room || set_deadline(call, env->timeout_nano) < 0) {
 		*text = request || !room ? "out of memory for the request"
 		                         : "the request cannot be decoded";
-		call_free(call);
+		server_call_free(call);
 		return request || !room ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT;
 	}
 	call->charged = call->arena.used;
@@ -442,7 +156,7 @@ static int peer_frame(const struct ttrpc_frame *frame, void *data)
 			code = begin_call(peer, frame->stream, (Ttrpc__Request *)env, &text);
 	}
 	if (code)
-		send_status(peer, frame->stream, code, text);
+		server_send_status(peer, frame->stream, code, text);
 	arena_reset(arena);
 	return 0;
 }
@@ -455,7 +169,7 @@ static void peer_free(struct peer *peer)
 
 	rpc_connection_release(&peer->conn);
 	while (peer->calls)
-		call_cancel(peer->calls);
+		server_call_cancel(peer->calls);
 	if (s->disconnected)
 		s->disconnected(peer->number, s->disconnected_data);
 	if (peer->next)
@@ -629,7 +343,8 @@ int rpc_server_new(struct loop *loop, const struct rpc_limits *limits, struct rp
 	if (!s->limits.output_limit)
 		s->limits.output_limit = defaults.output_limit;
 	r = buffer_reserve(&s->last_resort, LAST_RESORT)
-	        ? loop_add_timer(loop, SCRATCH_IDLE_MS, scratch_idle, s, &s->scratch_timer, err)
+	        ? loop_add_timer(loop, SCRATCH_IDLE_MS, server_scratch_idle, s, &s->scratch_timer,
+	                         err)
 	        : error_set(err, ENOMEM, "out of memory for the server");
 	if (r < 0) {
 		buffer_free(&s->last_resort);
