@@ -21,11 +21,11 @@
 #include "lib/base/options.h"
 #include "lib/base/process.h"
 
-enum { FILES_MAX = 8, DEVICES_MAX = 2 * FILES_MAX + 2, POOL_THREADS = 2 };
+enum { FILES_MAX = 4, DEVICES_MAX = 3 * FILES_MAX + 2, POOL_THREADS = 2 };
 
 struct arguments {
 	const char *kernel, *initrd, *cmdline, *vsock, *save, *restore;
-	struct strv disks, pmems;
+	struct strv disks, pmems, plugs;
 	uint32_t cpus, pauses;
 	uint64_t memory, timeout_ms;
 	bool jail, no_acpi, pit, stats;
@@ -39,10 +39,11 @@ struct running {
 	struct virtio_device *devices[DEVICES_MAX];
 	struct pmem_backing backings[FILES_MAX];
 	unsigned int n_devices, n_backings, paused;
-	int kvm, kernel, initrd, listener, pmems[FILES_MAX], disks[FILES_MAX];
-	int keep[2 * FILES_MAX + 8]; /* every descriptor */
+	int kvm, kernel, initrd, listener, pmems[FILES_MAX], disks[FILES_MAX], plugs[FILES_MAX];
+	int keep[3 * FILES_MAX + 12]; /* every descriptor */
 	unsigned int n_keep;
-	struct loop_source *again, *limit, *saver;
+	struct loop_source *again, *limit, *saver, *plugger;
+	unsigned int plugged;
 	struct virtio_device *vsock;
 	int state, memory; /* of a snapshot */
 	bool saved;
@@ -161,6 +162,8 @@ static int open_all(struct running *r, struct error *err)
 		e = open_files(r, &r->a->pmems, r->pmems, O_RDONLY, err);
 	if (e >= 0)
 		e = open_files(r, &r->a->disks, r->disks, O_RDWR, err);
+	if (e >= 0)
+		e = open_files(r, &r->a->plugs, r->plugs, O_RDWR, err);
 	if (e >= 0 && r->a->vsock)
 		e = r->keep[r->n_keep++] = r->listener = vsock_bind(r->a->vsock, err);
 	if (e >= 0 && r->a->save)
@@ -195,14 +198,38 @@ static int add_pmem(struct running *r, int fd, struct error *err)
 	return e < 0 ? e : add(r, dev, err);
 }
 
-static int add_disk(struct running *r, int fd, struct error *err)
+static int make_disk(struct running *r, int fd, struct virtio_device **dev, struct error *err)
 {
 	struct blk_config c = {
 	    .fd = fd, .serial = "vm-run", .readonly = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY};
+	return blk_device_new(dev, r->loop, r->pool, &c, err);
+}
+
+static int add_disk(struct running *r, int fd, struct error *err)
+{
 	struct virtio_device *dev = NULL;
-	int e = blk_device_new(&dev, r->loop, r->pool, &c, err);
+	int e = make_disk(r, fd, &dev, err);
 
 	return e < 0 ? e : add(r, dev, err);
+}
+
+/* SIGUSR2: the next file of --plug is put into an empty slot. */
+static void plug_disk(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
+{
+	struct running *r = data;
+	struct virtio_device *dev = NULL;
+	struct error err = ERROR_INIT;
+	unsigned int slot = 0;
+
+	if (r->plugged == r->a->plugs.n)
+		return;
+	if (make_disk(r, r->plugs[r->plugged++], &dev, &err) < 0 ||
+	    vm_plug(r->vm, dev, &slot, &err) < 0)
+		fprintf(stderr, "vm-run: %s\n", err.text);
+	else
+		fprintf(stderr, "vm-run: slot %u is filled\n", slot);
+	if (dev)
+		r->devices[r->n_devices++] = dev;
 }
 
 static int add_devices(struct running *r, struct error *err)
@@ -222,7 +249,8 @@ static int add_devices(struct running *r, struct error *err)
 	}
 	if (e == 0)
 		e = rng_device_new(&dev, r->loop, RNG_RATE_DEFAULT, err);
-	return e < 0 ? e : add(r, dev, err);
+	e = e < 0 ? e : add(r, dev, err);
+	return e < 0 ? e : vm_add_slots(r->vm, (unsigned int)r->a->plugs.n, err);
 }
 
 /* ---- the machine */
@@ -253,6 +281,8 @@ static int make(struct running *r, struct error *err)
 	e = loop_new(&r->loop, err);
 	if (e == 0 && r->a->save)
 		e = loop_add_signal(r->loop, SIGUSR1, save_machine, r, &r->saver, err);
+	if (e == 0 && r->a->plugs.n)
+		e = loop_add_signal(r->loop, SIGUSR2, plug_disk, r, &r->plugger, err);
 	if (e == 0)
 		e = io_pool_new_entered(&r->pool, r->loop, POOL_THREADS,
 		                        r->a->jail ? enter_storage : NULL, err);
@@ -378,6 +408,7 @@ static void release(void *data)
 
 	strv_free(&a->disks);
 	strv_free(&a->pmems);
+	strv_free(&a->plugs);
 }
 
 #define AT(member) offsetof(struct arguments, member)
@@ -389,6 +420,7 @@ static const struct option options[] = {
     {"memory", 0, OPTION_SIZE, AT(memory), "SIZE", NULL, "memory (128M)"},
     {"pmem", 0, OPTION_LIST, AT(pmems), "FILE", NULL, "a read-only pmem device"},
     {"disk", 0, OPTION_LIST, AT(disks), "FILE", NULL, "a disk; read-only when the file is"},
+    {"plug", 0, OPTION_LIST, AT(plugs), "FILE", NULL, "at SIGUSR2: put this disk into a slot"},
     {"vsock", 0, OPTION_STRING, AT(vsock), "PATH", NULL, "a vsock device, its host side here"},
     {"save", 0, OPTION_STRING, AT(save), "PREFIX", NULL, "at SIGUSR1: save and end"},
     {"restore", 0, OPTION_STRING, AT(restore), "PREFIX", NULL, "go on where it was saved"},
