@@ -11,3 +11,9 @@ build/nested/plug.cpio: $(G)/test/plug-init
 	$(call say,MAKE,$@)
 	$(Q)rm -rf $@.d && mkdir -p $@.d && cp $< $@.d/init && (cd $@.d && echo init | cpio -o -H newc --quiet) >$@.tmp && rm -r $@.d && mv $@.tmp $@
 nested: build/nested/plug.cpio
+
+# What a runtime asks of the agent once it has plugged a disk in.
+build/nested/sandbox.request: tests/vmm-plug/sandbox.txtpb lib/rpc/proto/agent.proto
+	$(call say,PROTOC,$@)
+	$(Q)mkdir -p $(@D) && protoc --encode=grpc.CreateSandboxRequest lib/rpc/proto/agent.proto <$< >$@
+nested: build/nested/sandbox.request
