@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "host-shim/hypervisor/passt.h"
 #include "lib/base/str.h"
 #include "lib/guestimg/boot_words.h"
 
@@ -104,17 +105,16 @@ static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 	return boot_words_join(&words);
 }
 
-static bool has_net(const struct guest_options *o, const char *vmm)
+static bool has_net(const struct guest_options *o)
 {
-	/* Only who asks for a network hears that the built-in monitor has none. */
-	return o->net ? strcmp(o->net, "none") != 0 : strcmp(vmm, "builtin") != 0;
+	return !o->net || strcmp(o->net, "none") != 0;
 }
 
 /* The built-in monitor where nothing is missed that it has not. */
 static const char *choose_vmm(const struct guest *g, const struct guest_options *o)
 {
-	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine && o->net &&
-	           strcmp(o->net, "none") == 0;
+	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine &&
+	           (!has_net(o) || passt_found());
 
 	if (o->vmm)
 		return o->vmm;
@@ -144,7 +144,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .root_words_blk = g->image.words_blk,
 	    .root_words_pmem = g->image.words_pmem,
 	    .cmdline = g->cmdline,
-	    .net = has_net(o, vmm) ? HYPERVISOR_NET_USER : HYPERVISOR_NET_NONE,
+	    .net = has_net(o) ? HYPERVISOR_NET_USER : HYPERVISOR_NET_NONE,
 	    .exit_port = s->exit_port,
 	    .no_vsock = s->no_vsock,
 	    .stats = s->stats,

@@ -49,8 +49,8 @@ struct guest_options {
 	     offsetof(type, member.vmm),                                                           \
 	     "NAME",                                                                               \
 	     "builtin|qemu",                                                                       \
-	     "what runs the guest: builtin, on a KVM that can run Linux, without --net user;\n"    \
-	     "qemu. Default: builtin where it can, with --net none; else qemu"},                   \
+	     "what runs the guest: builtin, on a KVM that can run Linux, its --net user by\n"      \
+	     "passt(1); qemu. Default: builtin where it can, without --machine; else qemu"},       \
 	    {"cpu",                                                                                \
 	     0,                                                                                    \
 	     OPTION_ENUM,                                                                          \

@@ -13,6 +13,7 @@
 #include "host-shim/hypervisor/builtin_process.h"
 #include "host-shim/hypervisor/child.h"
 #include "host-shim/hypervisor/kernel_file.h"
+#include "host-shim/hypervisor/passt.h"
 #include "host-shim/vmm/devices/vsock_listen.h"
 #include "host-shim/vmm/vm.h"
 #include "lib/base/process.h"
@@ -27,6 +28,9 @@ struct builtin {
 	pid_t pid;
 	int pidfd, console, control, errors; /* our ends */
 	struct loop_source *pid_src, *console_src;
+	struct passt passt;
+	int passt_pidfd;
+	struct loop_source *passt_src;
 	struct buffer errors_text;
 };
 
@@ -41,9 +45,10 @@ static int check(struct hypervisor *hv, struct error *err)
 {
 	struct builtin *b = builtin_of(hv);
 	const struct hypervisor_config *c = &hv->config;
-	int r;
+	int r = 0;
 
 	b->pidfd = b->console = b->control = b->errors = -1;
+	b->passt.errors = b->passt_pidfd = -1;
 	if (c->machine)
 		return error_set_kind(
 		    err, ERROR_USAGE, EINVAL,
@@ -53,11 +58,9 @@ static int check(struct hypervisor *hv, struct error *err)
 		                      "the built-in monitor needs a KVM that runs Linux, and this "
 		                      "host has none: use --vmm qemu");
 	if (c->net == HYPERVISOR_NET_USER)
-		return error_set_kind(
-		    err, ERROR_USAGE, ENOTSUP,
-		    "the built-in monitor has no user network: use --net none, or "
-		    "--vmm qemu");
-	r = child_check_file("kernel", c->kernel, err);
+		r = passt_check(err);
+	if (r == 0)
+		r = child_check_file("kernel", c->kernel, err);
 	if (r == 0)
 		r = kernel_file_check(c->kernel, err);
 	if (r == 0)
@@ -67,8 +70,8 @@ static int check(struct hypervisor *hv, struct error *err)
 
 static void close_fds(struct builtin_fds *f)
 {
-	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,  &f->kernel,
-	              &f->initrd,  &f->rootfs, &f->vsock,   &f->stats};
+	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,   &f->kernel,
+	              &f->initrd,  &f->rootfs, &f->vsock,   &f->stats, &f->net};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		close_fd(all[i]);
@@ -137,13 +140,44 @@ static int make_stats(struct builtin *b, struct builtin_fds *f, struct error *er
 	return f->stats < 0 ? f->stats : 0;
 }
 
+/* A guest without the network that it was promised is ended. When the monitor ended first, its own
+ * end is the news: passt goes with it. */
+static void passt_ended(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct builtin *b = data;
+	_cleanup_free_ char *text = NULL;
+	int status = 0;
+
+	loop_source_free(b->passt_src);
+	b->passt_src = NULL;
+	waitpid(b->passt.pid, &status, 0);
+	b->passt.pid = 0;
+	if (b->pid > 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+		text = passt_failure(&b->passt, status);
+		hypervisor_take_end(&b->hv, true, text ? text : "the guest's network failed");
+		process_pidfd_send(b->pidfd, SIGKILL);
+	}
+}
+
+static int make_net(struct builtin *b, struct builtin_fds *f, struct error *err)
+{
+	int r;
+
+	if (b->hv.config.net != HYPERVISOR_NET_USER)
+		return 0;
+	r = passt_start(&b->passt, &f->net, err);
+	return r < 0 ? r
+	             : child_watch(b->hv.loop, b->passt.pid, passt_ended, b, &b->passt_pidfd,
+	                           &b->passt_src, err);
+}
+
 static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data);
 static void on_console(struct loop_source *src, int fd, uint32_t events, void *data);
 
 static int prepare(struct hypervisor *hv, struct error *err)
 {
 	struct builtin *b = builtin_of(hv);
-	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
+	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 	int r = open_files(&hv->config, &f, err);
 
 	if (r == 0)
@@ -152,6 +186,8 @@ static int prepare(struct hypervisor *hv, struct error *err)
 		r = make_vsock(b, &f, err);
 	if (r == 0)
 		r = make_stats(b, &f, err);
+	if (r == 0)
+		r = make_net(b, &f, err);
 	if (r == 0)
 		r = builtin_process_start(&b->pid, &hv->config, &f, b->vsock_path, err);
 	if (r == 0)
@@ -317,6 +353,8 @@ static void release(struct hypervisor *hv)
 
 	child_drop(&b->pid_src, &b->pidfd);
 	child_kill(&b->pid);
+	child_drop(&b->passt_src, &b->passt_pidfd);
+	passt_stop(&b->passt);
 	child_drop(&b->console_src, &b->console);
 	close_fd(&b->control);
 	close_fd(&b->errors);

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host-shim/hypervisor/passt.h"
 #include "host-shim/vmm/devices/blk.h"
 #include "host-shim/vmm/devices/exit_port.h"
+#include "host-shim/vmm/devices/net.h"
 #include "host-shim/vmm/devices/pmem.h"
 #include "host-shim/vmm/devices/rng.h"
 #include "host-shim/vmm/devices/vsock.h"
@@ -24,8 +26,8 @@
 
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
-#define DEVICES_MAX     (4 + HYPERVISOR_DISKS_MAX)
-#define FIXED           10 /* descriptors that are not disks */
+#define DEVICES_MAX     (5 + HYPERVISOR_DISKS_MAX)
+#define FIXED           11 /* descriptors that are not disks */
 
 /* All of it leaves with the process. */
 struct monitor {
@@ -83,7 +85,7 @@ static int close_in(struct monitor *m, struct jail *jail, struct error *err)
 	const struct builtin_fds *f = m->fds;
 	int keep[FIXED + HYPERVISOR_DISKS_MAX] = {f->control, f->errors, f->console, f->kvm,
 	                                          f->kernel,  f->initrd, f->rootfs,  f->vsock,
-	                                          f->stats,   m->smaps};
+	                                          f->stats,   f->net,    m->smaps};
 
 	memcpy(keep + FIXED, m->disks, m->go.n_disks * sizeof(int));
 	jail->keep = keep;
@@ -147,6 +149,26 @@ static int add_vsock(struct monitor *m, struct error *err)
 		return 0;
 	r = vsock_device_new(&dev, m->loop, &c, err);
 	return r < 0 ? r : add(m, dev, err);
+}
+
+static int add_net(struct monitor *m, struct error *err)
+{
+	/* QEMU's address; nobody else is on this wire. */
+	struct net_config c = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, .mtu = PASST_MTU};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->fds->net < 0)
+		return 0;
+	r = net_stream_new(&c.backend, m->fds->net, err);
+	if (r < 0)
+		return r;
+	r = net_device_new(&dev, m->loop, &c, err);
+	if (r < 0) {
+		net_backend_free(c.backend);
+		return r;
+	}
+	return add(m, dev, err);
 }
 
 static int add_rng(struct monitor *m, struct error *err)
@@ -254,6 +276,8 @@ static int make(struct monitor *m, struct error *err)
 	if (r == 0)
 		r = add_vsock(m, err);
 	if (r == 0)
+		r = add_net(m, err);
+	if (r == 0)
 		r = add_exit_port(m, err);
 	return r < 0 ? r : add_rng(m, err);
 }
@@ -264,6 +288,8 @@ static char *make_cmdline(const struct hypervisor_config *c)
 	                                 .root = !c->rootfs           ? NULL
 	                                         : c->root_words_pmem ? c->root_words_pmem
 	                                                              : BOOT_WORDS_ROOT_PMEM,
+	                                 .net = c->net == HYPERVISOR_NET_USER ? BOOT_WORDS_NET_USER
+	                                                                      : NULL,
 	                                 .image = c->cmdline};
 
 	return boot_words_join(&words);

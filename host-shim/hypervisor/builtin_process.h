@@ -37,6 +37,7 @@ struct builtin_fds {
 	int kernel, initrd, rootfs;
 	int vsock; /* of vsock_bind() */
 	int stats; /* the same; who connects is sent vm_stats_json() */
+	int net;   /* frames, as net_stream_new() takes them */
 };
 
 /* The configuration and the folder of vsock_path are the parent's at the time of the call. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,23 @@
 #include "host-shim/hypervisor/backend.h"
 #include "lib/base/fs.h"
 #include "lib/base/process.h"
+#include "lib/base/str.h"
+
+int child_find_program(const char *name)
+{
+	_cleanup_strv_ struct strv dirs = STRV_INIT;
+	const char *path = getenv("PATH");
+
+	if (strv_split(&dirs, path ? path : "/usr/bin:/bin", ":") < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < dirs.n; i++) {
+		_cleanup_free_ char *file = str_printf("%s/%s", dirs.v[i], name);
+
+		if (file && access(file, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
 
 int child_check_file(const char *what, const char *path, struct error *err)
 {

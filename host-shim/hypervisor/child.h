@@ -8,6 +8,9 @@
 #include "host-shim/hypervisor/hypervisor.h"
 #include "lib/base/bytes.h"
 
+/* 0 when a program of that name is in PATH, else -ENOENT. */
+int child_find_program(const char *name);
+
 /* Whether a file that a guest is made of can be read; path NULL: there is none. */
 int child_check_file(const char *what, const char *path, struct error *err);
 

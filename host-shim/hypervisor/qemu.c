@@ -47,22 +47,6 @@ static struct qemu *qemu_of(struct hypervisor *hv)
 
 /* ---- before the start */
 
-static int find_program(const char *name)
-{
-	_cleanup_strv_ struct strv dirs = STRV_INIT;
-	const char *path = getenv("PATH");
-
-	if (strv_split(&dirs, path ? path : "/usr/bin:/bin", ":") < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < dirs.n; i++) {
-		_cleanup_free_ char *file = str_printf("%s/%s", dirs.v[i], name);
-
-		if (file && access(file, X_OK) == 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
 static int check(struct hypervisor *hv, struct error *err)
 {
 	struct qemu *q = qemu_of(hv);
@@ -75,7 +59,7 @@ static int check(struct hypervisor *hv, struct error *err)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--cpu and --no-jail are for the built-in monitor: use --vmm "
 		                      "builtin");
-	if (find_program(QEMU_PROGRAM) < 0)
+	if (child_find_program(QEMU_PROGRAM) < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
 		                      "%s is not in PATH: install it (Debian: apt-get install "
 		                      "qemu-system-x86)",
