@@ -3,13 +3,13 @@
  * layer_options: what the options of a storage say of a device beside how it is mounted: which
  * part of a root file system it is, which partition, and what it is verified with.
  *
- *	X-kata.multi-layer=true		one layer of several; the driver erofs.multi-layer says it
- *too X-kata.overlay-lower, -upper	which; else erofs is lower, ext4 is upper
+ *	X-kata.multi-layer=true	one layer of several; the driver erofs.multi-layer says it, too
+ *	X-kata.overlay-lower, -upper	which; else erofs is lower, ext4 is upper
  *	X-kata.mkdir.path=PATH[:MODE[:UID[:GID]]]	to be made; "{{ mount 0 }}" is the upper
- *					layer's root (where a plain path begins, too)
+ *		layer's root, where a plain path begins, too
  *	X-kata.gpt-partitioned=true, X-kata.partition-number=N
- *	X-kata.dmverity-enabled=true, X-kata.dmverity.{roothash,hashoffset,blocksize,hashsize,
- *	algorithm,salt,hashtype,no-superblock}
+ *	X-kata.dmverity-enabled=true, X-kata.dmverity.NAME=VALUE: roothash, hashoffset, blocksize,
+ *		hashsize, algorithm, salt, hashtype, no-superblock
  *	X-kihon.dmverity.on-corruption=eio|restart|panic	eio: reading fails; the default
  *
  * What a hash tree rests on is not guessed: a verity option that is unknown, or is there twice with
