@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host-shim/cli/guest.h"
+#include "host-shim/hypervisor/passt.h"
 #include "lib/base/process.h"
 
 struct doctor_data {
@@ -52,6 +53,16 @@ static bool check_kvm(void)
 	return true; /* slower, and no boundary, but it works */
 }
 
+static bool check_passt(void)
+{
+	say(passt_found(), "passt",
+	    passt_found()
+	        ? "networks of guests in the built-in monitor"
+	        : "not in PATH: guests with a network run in QEMU (Debian: apt-get install "
+	          "passt)");
+	return true;
+}
+
 static bool check_runtime(void)
 {
 	_cleanup_runtime_dir_ struct runtime_dir d = RUNTIME_DIR_INIT;
@@ -78,6 +89,7 @@ static int run_doctor(int argc, char **argv, void *data)
 	bool good = check_qemu();
 
 	good &= check_kvm();
+	good &= check_passt();
 	good &= check_runtime();
 	good &= check_image(d->image_dir);
 	return good ? 0 : EXIT_OURS;

@@ -21,6 +21,14 @@ build/nested/program/image.json: $(G)/test/nested-program build/kernel/unikernel
 	$(call say,IMAGE,build/nested/program)
 	$(Q)$(H)/bin/kata-image-tool pack --quiet --offline --kernel build/kernel/unikernel -o build/nested/program $(G)/test/nested-program
 
+# A program that has a network.
+build/nested/network/image.json: tests/nested/network.sh build/kernel/unikernel-net/vmlinux $(H)/bin/kata-image-tool $(G)/bin/kihon-init
+	$(call say,IMAGE,build/nested/network)
+	$(Q)rm -rf build/nested/network-root && mkdir -p build/nested/network-root/bin build/nested/network-root/tmp
+	$(Q)cp $$(command -v busybox) build/nested/network-root/bin/busybox && cp $< build/nested/network-root/bin/
+	$(Q)$(H)/bin/kata-image-tool pack --quiet --offline --kernel build/kernel/unikernel-net -o build/nested/network \
+		build/nested/network-root -- /bin/busybox sh /bin/network.sh
+
 # A hostile guest: 32-bit code, entered through its PVH note.
 build/nested/flood.elf: tests/nested/flood.c
 	$(call say,GUESTCC,$<)
@@ -29,7 +37,7 @@ build/nested/flood.elf: tests/nested/flood.c
 		--section-start=.note.pvh=0x180000 -e start -o $@ $@.o && rm $@.o
 
 .PHONY: nested check-nested
-nested: $(NESTED_GUESTS) $(NESTED_FILES) build/nested/flood.elf build/nested/program/image.json build/image/container/image.json build/kernel/kvm-host/vmlinux build/kernel/container/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
+nested: $(NESTED_GUESTS) $(NESTED_FILES) build/nested/flood.elf build/nested/program/image.json build/nested/network/image.json build/image/container/image.json build/kernel/kvm-host/vmlinux build/kernel/container/vmlinux $(H)/bin/kata-image-tool $(GUEST_SYSROOT_STAMP) # what tests/nested/run takes
 	$(Q)$(MAKE) STATIC=1 $(NESTED_STATIC)
 check-nested: nested ## the built-in VMM under KVM, in an emulated host
 	@tests/nested/run --all

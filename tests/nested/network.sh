@@ -1,0 +1,10 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+# What the guest of step kihon-net runs: its address; a file from a server of the host, as its sum; one back.
+bb=/bin/busybox
+$bb ip addr show eth0 | $bb grep -o 'inet [0-9./]*'
+$bb ip route | $bb grep default
+$bb nc 10.0.2.2 7000 >/tmp/file
+$bb md5sum </tmp/file
+$bb nc 10.0.2.2 7001 </tmp/file
+exit 42
