@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host-shim/cli/clone.h"
 #include "host-shim/cli/fetch.h"
 #include "host-shim/cli/guest.h"
+#include "host-shim/cli/hello.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
@@ -15,13 +17,15 @@
 struct boot_data {
 	struct guest_options guest;
 	struct remote_options remote;
-	const char *kernel, *initrd, *stats;
+	const char *kernel, *initrd, *stats, *template;
 };
 
 struct boot {
 	struct loop *loop;
 	struct guest *guest;
-	bool verbose;
+	struct clone clone;
+	struct hello *hello; /* of a clone */
+	bool verbose, broken;
 	size_t matched; /* bytes of the sign that have come */
 	int status;
 };
@@ -66,6 +70,8 @@ static int status_of(struct boot *b, const struct hypervisor_end *end)
 {
 	const char *panic;
 
+	if (b->broken)
+		return EXIT_OURS;
 	if (guest_timed_out(b->guest)) {
 		cli_say("the guest did not end in time and was stopped");
 		return EXIT_OURS;
@@ -94,6 +100,18 @@ static void on_end(void *data, const struct hypervisor_end *end)
 	loop_exit(b->loop, 0);
 }
 
+/* A clone that still has the template's random numbers must not go on. */
+static void on_hello(void *data, int result, const char *why)
+{
+	struct boot *b = data;
+
+	if (result >= 0)
+		return;
+	cli_say("the clone's agent: %s", why);
+	b->broken = true;
+	hypervisor_stop(guest_hypervisor(b->guest));
+}
+
 static int boot(struct boot *b, const struct boot_data *d, const char *dir, struct error *err)
 {
 	struct guest_setup setup = {.image_dir = dir,
@@ -103,10 +121,16 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	                            .stats = d->stats,
 	                            .name = "kihon-boot"};
 	struct guest_events events = {on_console, on_end, NULL, b};
-	int r = guest_new(&b->guest, b->loop, &d->guest, &setup, &events, err);
+	struct guest_options o = d->guest;
+	int r = d->template ? clone_open(&b->clone, d->template, &o, &setup, err) : 0;
 
 	if (r == 0)
+		r = guest_new(&b->guest, b->loop, &o, &setup, &events, err);
+	if (r == 0)
 		r = guest_start(b->guest, err);
+	if (r == 0 && d->template)
+		r = hello_start(&b->hello, b->loop, guest_hypervisor(b->guest), true, on_hello, b,
+		                err);
 	return r < 0 ? r : loop_run(b->loop, err);
 }
 
@@ -144,7 +168,7 @@ static int run_boot(int argc, char **argv, void *data)
 {
 	const struct boot_data *d = data;
 	_cleanup_free_ char *dir = NULL;
-	struct boot b = {.verbose = d->guest.verbose};
+	struct boot b = {.verbose = d->guest.verbose, .clone.files = TEMPLATE_FILES_INIT};
 	struct error err = ERROR_INIT;
 	int r = find_image(d, argc > 0 ? argv[0] : NULL, &dir, &err);
 
@@ -157,7 +181,9 @@ static int run_boot(int argc, char **argv, void *data)
 
 		r = w < 0 ? w : r;
 	}
+	hello_free(b.hello);
 	guest_free(b.guest);
+	clone_close(&b.clone);
 	loop_free(b.loop);
 	return r < 0 ? cli_fail(&err) : b.status;
 }
@@ -181,6 +207,7 @@ static const struct option options[] = {
      "another kernel than the image's (ELF vmlinux with a PVH entry, or bzImage)"},
     {"initrd", 0, OPTION_STRING, offsetof(struct boot_data, initrd), "FILE", NULL,
      "boot this initial ramdisk instead of the image's root"},
+    CLONE_OPTION_ROW(struct boot_data, template),
     {"stats", 0, OPTION_STRING, offsetof(struct boot_data, stats), "FILE", NULL,
      "at the end, write what the built-in monitor counted, as JSON; - is standard output"},
     {NULL},

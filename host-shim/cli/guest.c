@@ -149,6 +149,8 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .no_vsock = s->no_vsock,
 	    .stats = s->stats,
 	    .guest_cid = GUEST_CID,
+	    .save_to = s->save_to,
+	    .from = s->from,
 	};
 	struct hypervisor_events e = {g->events.console, g->events.ended, g->events.data};
 

@@ -126,6 +126,7 @@ struct guest_setup {
 	const char *kernel, *initrd; /* instead of the image's; NULL: the image's */
 	bool exit_port, no_vsock, stats;
 	const char *name;
+	const struct template_files *save_to, *from; /* as in hypervisor.h */
 };
 
 /* Everything up to where hypervisor_start() can be called: the helpers run, nothing secret

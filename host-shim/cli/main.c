@@ -5,13 +5,15 @@
 #include "host-shim/cli/guest.h"
 #include "host-shim/cli/run.h"
 #include "host-shim/cli/stats.h"
+#include "host-shim/cli/template.h"
 #include "host-shim/cli/trace.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
 
 int main(int argc, char **argv)
 {
-	const struct verb verbs[] = {run_verb, boot_verb, stats_verb, trace_verb, doctor_verb, {0}};
+	const struct verb verbs[] = {run_verb,    boot_verb, template_verb, stats_verb, trace_verb,
+	                             doctor_verb, {0}};
 	const struct program kihon = {
 	    .name = "kihon",
 	    .summary = "run containers and guest images in virtual machines",

@@ -3,8 +3,13 @@
 #include "spec.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Bytes; twice what the kernel's generator takes. */
+#define SEED_SIZE 64
 
 /* QEMU's user network answers DNS here. */
 #define NAMESERVER "nameserver 10.0.2.3"
@@ -280,4 +285,30 @@ Grpc__CreateSandboxRequest *spec_sandbox(struct arena *a, const struct spec_opti
 		r->n_dns = COUNT(dns);
 	}
 	return a->failed ? NULL : r;
+}
+
+Grpc__ReseedRandomDevRequest *spec_seed(struct arena *a)
+{
+	Grpc__ReseedRandomDevRequest *m = arena_new(a, Grpc__ReseedRandomDevRequest);
+	uint8_t *seed = arena_alloc(a, SEED_SIZE);
+
+	if (!m || !seed || getrandom(seed, SEED_SIZE, 0) != SEED_SIZE)
+		return NULL;
+	*m = (Grpc__ReseedRandomDevRequest)GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
+	m->data = (ProtobufCBinaryData){SEED_SIZE, seed};
+	return m;
+}
+
+Grpc__SetGuestDateTimeRequest *spec_time(struct arena *a)
+{
+	Grpc__SetGuestDateTimeRequest *m = arena_new(a, Grpc__SetGuestDateTimeRequest);
+	struct timespec now;
+
+	if (!m)
+		return NULL;
+	*m = (Grpc__SetGuestDateTimeRequest)GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+	clock_gettime(CLOCK_REALTIME, &now);
+	m->sec = now.tv_sec;
+	m->usec = now.tv_nsec / 1000;
+	return m;
 }

@@ -26,6 +26,9 @@ struct spec_options {
  * full. */
 Grpc__CreateSandboxRequest *spec_sandbox(struct arena *a, const struct spec_options *o);
 Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_options *o);
+/* For ReseedRandomDev, random bytes of this host, and for SetGuestDateTime, its time. */
+Grpc__ReseedRandomDevRequest *spec_seed(struct arena *a);
+Grpc__SetGuestDateTimeRequest *spec_time(struct arena *a);
 /* A failure of CreateContainer in the words that a user knows: without the storage, which
  * spec_container() named and nobody else. Within message. */
 const char *spec_failure(const struct spec_options *o, const char *message);

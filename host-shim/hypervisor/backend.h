@@ -12,6 +12,7 @@ struct hypervisor_ops {
 	int (*check)(struct hypervisor *hv, struct error *err);
 	int (*prepare)(struct hypervisor *hv, struct error *err);
 	int (*start)(struct hypervisor *hv, struct error *err);
+	int (*save)(struct hypervisor *hv, struct error *err); /* NULL: it has no templates */
 	void (*stop)(struct hypervisor *hv);
 	void (*release)(struct hypervisor *hv); /* not the structure itself */
 	int (*vsock_connect)(struct hypervisor *hv, uint32_t port, struct error *err);
@@ -29,7 +30,7 @@ struct hypervisor {
 	struct buffer console;
 	struct buffer tail; /* of hypervisor_console_tail() */
 	struct buffer stats;
-	bool prepared, started, asked, ended;
+	bool prepared, started, asked, saved, ended;
 	int exit_status;
 };
 

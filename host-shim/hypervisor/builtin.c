@@ -261,6 +261,7 @@ static void process_ended(struct loop_source *src, int fd, uint32_t events, void
 	if (told)
 		b->hv.exit_status =
 		    end.kind == VM_END_EXIT ? (int)(end.value & 0xff) : end.exit_status;
+	b->hv.saved = told && end.kind == BUILTIN_SAVED;
 	if (told && end.kind != VM_END_FAILED) {
 		hypervisor_take_end(&b->hv, false, "");
 		return;
@@ -334,6 +335,15 @@ static int start(struct hypervisor *hv, struct error *err)
 	return 0;
 }
 
+static int save(struct hypervisor *hv, struct error *err)
+{
+	static const char word = BUILTIN_SAVE;
+
+	if (send(builtin_of(hv)->control, &word, 1, MSG_NOSIGNAL) < 0)
+		return error_errno(err, errno, "asking the built-in monitor to save the guest");
+	return 0;
+}
+
 static void stop(struct hypervisor *hv)
 {
 	struct builtin *b = builtin_of(hv);
@@ -379,6 +389,7 @@ const struct hypervisor_ops builtin_backend = {
     .check = check,
     .prepare = prepare,
     .start = start,
+    .save = save,
     .stop = stop,
     .release = release,
     .vsock_connect = vsock_connect,

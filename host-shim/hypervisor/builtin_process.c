@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "host-shim/hypervisor/passt.h"
+#include "host-shim/hypervisor/builtin_template.h"
 #include "host-shim/vmm/devices/blk.h"
 #include "host-shim/vmm/devices/exit_port.h"
 #include "host-shim/vmm/devices/net.h"
@@ -27,7 +29,7 @@
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
 #define DEVICES_MAX     (5 + HYPERVISOR_DISKS_MAX)
-#define FIXED           11 /* descriptors that are not disks */
+#define FIXED           13 /* descriptors that are not disks */
 
 /* All of it leaves with the process. */
 struct monitor {
@@ -42,7 +44,8 @@ struct monitor {
 	struct virtio_device *devices[DEVICES_MAX];
 	unsigned int n_devices;
 	struct pmem_backing root;
-	struct loop_source *stats;
+	struct virtio_device *vsock; /* NULL: none */
+	struct loop_source *stats, *control;
 	int smaps; /* -1: this host has none */
 	uint64_t started_ns;
 	int exit_status; /* what the exit port was told, or -1 */
@@ -83,9 +86,13 @@ static int wait_for_go(struct monitor *m, struct error *err)
 static int close_in(struct monitor *m, struct jail *jail, struct error *err)
 {
 	const struct builtin_fds *f = m->fds;
-	int keep[FIXED + HYPERVISOR_DISKS_MAX] = {f->control, f->errors, f->console, f->kvm,
-	                                          f->kernel,  f->initrd, f->rootfs,  f->vsock,
-	                                          f->stats,   f->net,    m->smaps};
+	const struct template_files none = TEMPLATE_FILES_INIT,
+	                            *t = m->config->from      ? m->config->from
+	                                 : m->config->save_to ? m->config->save_to
+	                                                      : &none;
+	int keep[FIXED + HYPERVISOR_DISKS_MAX] = {
+	    f->control, f->errors, f->console, f->kvm,   f->kernel, f->initrd, f->rootfs,
+	    f->vsock,   f->stats,  f->net,     m->smaps, t->state,  t->memory};
 
 	memcpy(keep + FIXED, m->disks, m->go.n_disks * sizeof(int));
 	jail->keep = keep;
@@ -148,7 +155,10 @@ static int add_vsock(struct monitor *m, struct error *err)
 	if (m->config->no_vsock)
 		return 0;
 	r = vsock_device_new(&dev, m->loop, &c, err);
-	return r < 0 ? r : add(m, dev, err);
+	if (r < 0)
+		return r;
+	m->vsock = dev;
+	return add(m, dev, err);
 }
 
 static int add_net(struct monitor *m, struct error *err)
@@ -235,6 +245,36 @@ static void ended(void *data, const struct vm_end *end)
 	loop_exit(m->loop, 0);
 }
 
+/* It ends with that, whatever came of it. */
+static void save(struct monitor *m)
+{
+	struct builtin_end e = {.kind = BUILTIN_SAVED, .exit_status = -1};
+	struct error err = ERROR_INIT;
+
+	if (builtin_template_save(m->vm, m->config->save_to, &err) < 0) {
+		e.kind = VM_END_FAILED;
+		snprintf(e.text, sizeof(e.text), "%.159s", err.text);
+	}
+	/* Nobody hears it when the caller has gone. */
+	if (send(m->fds->control, &e, sizeof(e), MSG_NOSIGNAL) < 0)
+		e.kind = 0;
+	loop_exit(m->loop, 0);
+}
+
+static void on_control(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct monitor *m = data;
+	char word;
+	ssize_t n = recv(fd, &word, 1, MSG_DONTWAIT);
+
+	if (n == 1 && word == BUILTIN_SAVE) {
+		save(m);
+	} else if (n >= 0) {
+		loop_source_free(m->control);
+		m->control = NULL;
+	}
+}
+
 static int enter_vcpu(void *data)
 {
 	return jail_thread(JAIL_THREAD_VCPU, NULL);
@@ -269,6 +309,8 @@ static int make(struct monitor *m, struct error *err)
 		r = vm_create(&m->vm, m->loop, &config, &events, err);
 	if (r == 0 && m->fds->stats >= 0)
 		r = loop_add_fd(m->loop, m->fds->stats, EPOLLIN, on_stats, m, &m->stats, err);
+	if (r == 0 && c->save_to)
+		r = loop_add_fd(m->loop, m->fds->control, EPOLLIN, on_control, m, &m->control, err);
 	if (r == 0)
 		r = add_root(m, err);
 	if (r == 0)
@@ -305,7 +347,9 @@ static int boot(struct monitor *m, struct error *err)
 	int r = cmdline ? 0 : error_set(err, ENOMEM, "no memory for the command line");
 
 	if (r == 0)
-		r = vm_boot(m->vm, &b, err);
+		r = m->config->from
+		        ? builtin_template_restore(m->vm, m->vsock, m->config->from, err)
+		        : vm_boot(m->vm, &b, err);
 	if (r == 0 && !m->config->no_jail)
 		r = jail_thread(JAIL_THREAD_DEVICES, err);
 	return r < 0 ? r : loop_run(m->loop, err);

@@ -19,6 +19,11 @@ struct builtin_go {
 	uint32_t readonly; /* a bit a disk */
 };
 
+/* Later, when the guest is to be saved: one byte. The end that comes back is of this kind, or of
+ * kind VM_END_FAILED. */
+#define BUILTIN_SAVE  's'
+#define BUILTIN_SAVED 0x100u /* not one of enum vm_end_kind */
+
 /* What comes back there, once: the machine's end. With hypervisor_config.stats a second message
  * follows: vm_stats_json(). */
 struct builtin_end {

@@ -57,6 +57,9 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	if (config->stats && !ops->has_stats)
 		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
 		                      "%s keeps no statistics: use --vmm builtin", ops->name);
+	if ((config->save_to || config->from) && !ops->save)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "%s has no templates: use --vmm builtin", ops->name);
 	hv = calloc(1, ops->size);
 	if (!hv)
 		return error_set(err, ENOMEM, "no memory for the hypervisor");
@@ -101,6 +104,13 @@ int hypervisor_start(struct hypervisor *hv, struct error *err)
 		r = hv->ops->start(hv, err);
 	hv->started = r == 0;
 	return r;
+}
+
+int hypervisor_save(struct hypervisor *hv, struct error *err)
+{
+	if (!hv->config.save_to || !hv->started || hv->ended)
+		return error_set(err, EINVAL, "a guest that does not run cannot be saved");
+	return hv->ops->save(hv, err);
 }
 
 void hypervisor_stop(struct hypervisor *hv)
@@ -155,8 +165,11 @@ void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t
 
 void hypervisor_take_end(struct hypervisor *hv, bool failed, const char *text)
 {
-	struct hypervisor_end end = {
-	    .asked = hv->asked, .failed = failed, .exit_status = hv->exit_status, .text = text};
+	struct hypervisor_end end = {.asked = hv->asked,
+	                             .failed = failed,
+	                             .saved = hv->saved,
+	                             .exit_status = hv->exit_status,
+	                             .text = text};
 
 	if (hv->ended)
 		return;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "host-shim/hypervisor/accel.h"
+#include "host-shim/hypervisor/template.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
@@ -67,12 +68,17 @@ struct hypervisor_config {
 	bool no_vsock;      /* no vsock device */
 	bool stats;         /* hypervisor_stats() will be asked; -ENOTSUP from a back end without */
 	uint32_t guest_cid; /* 3 and more */
+	/* Files of a template (template.h), which stay the caller's: hypervisor_save() writes to
+	 * those of save_to, empty ones; the guest begins where the one in `from` was, and kernel
+	 * and command line are not looked at. NULL: neither. -ENOTSUP from a back end without. */
+	const struct template_files *save_to, *from;
 };
 
 /* Why a guest is no more. */
 struct hypervisor_end {
 	bool asked;       /* hypervisor_stop() had been called */
 	bool failed;      /* the monitor did not end well, see text */
+	bool saved;       /* hypervisor_save() has done its work */
 	int exit_status;  /* the line "exit N" of the exit port, or -1 */
 	const char *text; /* one line when failed, else "" */
 };
@@ -99,6 +105,10 @@ int hypervisor_add_disk(struct hypervisor *hv, const struct hypervisor_disk *dis
                         struct error *err);
 
 int hypervisor_start(struct hypervisor *hv, struct error *err);
+
+/* Saves a guest that runs to its save_to, and ends it; `ended` follows on the loop. Nobody may hold
+ * a connection to it: it would be in the template. */
+int hypervisor_save(struct hypervisor *hv, struct error *err);
 
 /* Ends the guest at once; `ended` follows on the loop. */
 void hypervisor_stop(struct hypervisor *hv);

@@ -4,3 +4,4 @@ $(eval $(call host_library,hypervisor,$(sort $(wildcard host-shim/hypervisor/*.c
 $(eval $(call fuzz_target,fuzz-vhost-user,tests/fuzz/fuzz-vhost-user.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
 $(eval $(call unit_test,test-vhost-user,tests/unit/test-vhost-user.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
 $(eval $(call unit_test,test-hypervisor,tests/unit/test-hypervisor.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
+$(eval $(call unit_test,test-template,tests/unit/test-template.c,hypervisor vmm guestimg base,-lseccomp -lcjson))

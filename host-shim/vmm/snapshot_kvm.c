@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host-shim/vmm/kvm.h"
+#include "host-shim/vmm/x86_64/cpuid_covers.h"
 #include "lib/base/cleanup.h"
 
 #define VCPU_VERSION    1u
@@ -235,6 +236,21 @@ static int check_make(const struct kvm_cpuid_entry2 *entries, size_t n, struct e
 	                      "the snapshot's processor has no CPUID leaf 0");
 }
 
+/* The processor was set up to tell all that this host can (x86_64/cpuid.h). */
+static int check_features(const struct kvm_cpuid_entry2 *want, size_t n, int vcpu,
+                          struct error *err)
+{
+	_cleanup_free_ struct kvm_cpuid2 *c =
+	    calloc(1, sizeof(*c) + CPUID_MAX * sizeof(c->entries[0]));
+
+	if (!c)
+		return error_set(err, ENOMEM, "no memory to load a processor");
+	c->nent = CPUID_MAX;
+	if (kvm_ioctl(vcpu, KVM_GET_CPUID2, c) < 0)
+		return error_errno(err, errno, "reading a processor's CPUID");
+	return cpuid_covers(c->entries, c->nent, want, n, err);
+}
+
 static int load_cpuid(const struct snapshot_section *s, int vcpu, struct error *err)
 {
 	_cleanup_free_ struct kvm_cpuid2 *c =
@@ -252,6 +268,8 @@ static int load_cpuid(const struct snapshot_section *s, int vcpu, struct error *
 	memcpy(c->entries, p, size);
 	c->nent = (uint32_t)n;
 	r = check_make(c->entries, n, err);
+	if (r == 0)
+		r = check_features(c->entries, n, vcpu, err);
 	if (r < 0)
 		return r;
 	if (kvm_ioctl(vcpu, KVM_SET_CPUID2, c) < 0)

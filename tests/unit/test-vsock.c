@@ -383,6 +383,7 @@ TEST(s5_10_6_7_transport_reset_event)
 	struct driver_ring *r = &b.ring[VSOCK_QUEUE_EVENT];
 	uint32_t id, len;
 	uint8_t *at;
+	int pair[2];
 	char c;
 
 	start();
@@ -399,6 +400,12 @@ TEST(s5_10_6_7_transport_reset_event)
 	check_int(len, 4);
 	check_int(get_le32(at), 0);
 	check_int(at[4], 0xff);
+	/* Until the driver offers the buffer again it may be about to close what is opened now. */
+	check_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	check_int(vsock_device_open(b.dev, pair[0], 1024), -ENOTCONN);
+	driver_offer(r, 0);
+	check_int(vsock_device_open(b.dev, pair[0], 1024), 0);
+	close(pair[1]);
 	bench_stop(&b);
 }
 

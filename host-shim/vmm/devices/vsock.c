@@ -28,6 +28,9 @@ struct vsock {
 	void *connect_data;
 	bool busy;         /* inside run(): wakes only ask for another round */
 	bool reset_unsent; /* an event that waits for a buffer */
+	/* The event is out, and the driver had offered so many buffers for events by then. */
+	bool reset_unheard;
+	uint16_t events_offered;
 	struct virtqueue_chain chain;
 	struct iovec payload[VIRTQUEUE_SIZE_MAX];
 };
@@ -152,6 +155,8 @@ static void run_events(struct vsock *v)
 		virtio_device_broken(&v->dev, q->broken);
 	if (r <= 0)
 		return;
+	v->events_offered = virtqueue_offered(q);
+	v->reset_unheard = true;
 	put_le32(event, EVENT_TRANSPORT_RESET);
 	iov_write(chain_writable(&v->chain), v->chain.n_write, 0, event, sizeof(event));
 	virtqueue_push(q, v->chain.head, sizeof(event));
@@ -227,7 +232,7 @@ static void reset(struct virtio_device *dev)
 	struct vsock *v = vsock_of(dev);
 
 	vsock_mux_reset(v->mux);
-	v->reset_unsent = false;
+	v->reset_unsent = v->reset_unheard = false;
 	loop_source_free(v->again);
 	v->again = NULL;
 }
@@ -266,10 +271,20 @@ static int connect_host(void *data, uint32_t port)
 	return v->path ? vsock_connect_path(v->path, port) : -ECONNREFUSED;
 }
 
+/* The driver closes all its streams when it handles the event, new ones as well; afterwards it
+ * offers the event's buffer again. */
+static bool is_resetting(struct vsock *v)
+{
+	if (v->reset_unheard &&
+	    virtqueue_offered(&v->dev.queues[VSOCK_QUEUE_EVENT]) != v->events_offered)
+		v->reset_unheard = false;
+	return v->reset_unsent || v->reset_unheard;
+}
+
 int vsock_device_open(struct virtio_device *dev, int fd, uint32_t guest_port)
 {
 	/* Before the driver is there nobody would answer: the client tries again. */
-	if (!dev->active || dev->needs_reset)
+	if (!dev->active || dev->needs_reset || is_resetting(vsock_of(dev)))
 		return -ENOTCONN;
 	return vsock_mux_open(vsock_of(dev)->mux, fd, guest_port, NULL);
 }

@@ -33,7 +33,8 @@ int vsock_device_new(struct virtio_device **out, struct loop *loop,
                      const struct vsock_config *config, struct error *err);
 
 /* Opens a stream to the guest's port on the connected socket fd; see vsock_mux_open().
- * -ENOTCONN: no driver is ready. fd is taken on success. */
+ * -ENOTCONN: no driver is ready, or it has not yet heard of vsock_device_transport_reset(). fd is
+ * taken on success. */
 int vsock_device_open(struct virtio_device *dev, int fd, uint32_t guest_port);
 
 /* After a restore: all streams are gone, the guest is told by an event (§5.10.6.7). */

@@ -237,6 +237,11 @@ static int walk_chain(struct virtqueue *q, struct virtqueue_chain *c, uint16_t h
 	}
 }
 
+uint16_t virtqueue_offered(const struct virtqueue *q)
+{
+	return q->avail ? load16(avail_idx(q), __ATOMIC_ACQUIRE) : 0;
+}
+
 int virtqueue_pop(struct virtqueue *q, struct virtqueue_chain *c)
 {
 	uint16_t idx;

@@ -79,6 +79,9 @@ int virtqueue_start(struct virtqueue *q, const struct guest_memory *memory,
                     const struct virtqueue_layout *layout, struct error *err);
 void virtqueue_stop(struct virtqueue *q);
 
+/* The driver's count of chains that it made available, ever, modulo 2^16; 0: the queue is not
+ * ready. */
+uint16_t virtqueue_offered(const struct virtqueue *q);
 /* Takes the next available chain: 1 taken, 0 none (or not ready), -EPROTO: the queue is or
  * becomes broken, see q->broken. */
 int virtqueue_pop(struct virtqueue *q, struct virtqueue_chain *c);

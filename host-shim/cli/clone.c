@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clone: a guest that begins where a template's was. */
+#include "host-shim/cli/clone.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/str.h"
+
+static int refuse(struct error *err, const char *what)
+{
+	return error_set_kind(err, ERROR_USAGE, EINVAL,
+	                      "%s does not go with --template: the guest is the template's", what);
+}
+
+/* Options that have a value whether they were given or not: their default is no contradiction. */
+static int take_sizes(const struct vm_template *t, struct guest_options *o, struct error *err)
+{
+	struct guest_options defaults = {0};
+
+	guest_options_default(&defaults);
+	if (o->cpus != defaults.cpus && o->cpus != t->cpus)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--cpus %" PRIu32 ": the template's guest has %" PRIu32,
+		                      o->cpus, t->cpus);
+	if (o->memory != defaults.memory && o->memory != t->memory)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--memory: the template's guest has %" PRIu64 " MiB",
+		                      t->memory >> 20);
+	o->cpus = t->cpus;
+	o->memory = t->memory;
+	return 0;
+}
+
+/* "host" is what was the host then: the processor's features are compared when it is loaded. */
+static int take_options(const struct vm_template *t, struct guest_options *o, struct error *err)
+{
+	if (o->append)
+		return refuse(err, "--append");
+	if (o->vmm && strcmp(o->vmm, "builtin") != 0)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "--template is for the built-in monitor: --vmm builtin");
+	if (o->cpu && strcmp(o->cpu, t->cpu) != 0)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--cpu %s: the template's guest has %s", o->cpu, t->cpu);
+	if (o->net && strcmp(o->net, t->net) != 0)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--net %s: the template's guest has %s", o->net, t->net);
+	o->vmm = "builtin";
+	o->cpu = t->cpu;
+	o->net = t->net;
+	return take_sizes(t, o, err);
+}
+
+int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
+               struct error *err)
+{
+	int r;
+
+	if (s->kernel || s->initrd)
+		return refuse(err, s->kernel ? "--kernel" : "--initrd");
+	r = template_open(dir, geteuid(), &c->t, &c->files, err);
+	if (r == 0)
+		r = take_options(&c->t, o, err);
+	if (r < 0)
+		return r;
+	if (!s->image_dir)
+		s->image_dir = c->t.image;
+	s->exit_port = false;
+	s->from = &c->files;
+	r = template_check_image(&c->t, s->image_dir, err);
+	return r < 0 ? error_prefix(err, r, "template %s", dir) : 0;
+}
+
+void clone_close(struct clone *c)
+{
+	template_files_close(&c->files);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clone: a guest that begins where a template's was: `kihon boot` and `kihon run` with --template.
+ */
+#pragma once
+
+#include "host-shim/cli/guest.h"
+#include "host-shim/hypervisor/template.h"
+
+struct clone {
+	struct vm_template t;
+	struct template_files files; /* the guest reads them as long as it lives */
+};
+
+#define CLONE_OPTION_ROW(type, member)                                                             \
+	{                                                                                          \
+		"template", 0, OPTION_STRING, offsetof(type, member), "DIR", NULL,                 \
+		    "begin where the guest of this template was (kihon template create): its "     \
+		    "image,\n"                                                                     \
+		    "processors and memory"                                                        \
+	}
+
+/* Opens the template in dir and makes o and s those of a guest from it. What they say beside it is
+ * refused, of kind usage. */
+int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
+               struct error *err);
+void clone_close(struct clone *c);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hello: the first calls to a guest's agent. */
+#include "host-shim/cli/hello.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host-shim/cli/spec.h"
+#include "host-shim/hypervisor/dial.h"
+#include "lib/base/arena.h"
+#include "lib/rpc/client.h"
+#include "lib/rpc/proto/health.pb-c.h"
+
+#define AGENT_PORT   1024
+#define CALL_TIMEOUT 60000 /* ms */
+#define ARENA_MAX    65536
+
+struct hello {
+	struct loop *loop;
+	struct dial *dial;
+	struct rpc_client *client;
+	struct arena arena;
+	bool clone, told;
+	unsigned int step;
+	hello_fn fn;
+	void *data;
+};
+
+static void tell(struct hello *h, int result, const char *why)
+{
+	rpc_client_free(h->client);
+	h->client = NULL;
+	if (!h->told)
+		h->fn(h->data, result, why);
+	h->told = true;
+}
+
+static void on_answer(const struct rpc_result *result, void *data);
+
+static int call(struct hello *h, const ProtobufCServiceDescriptor *service, const char *method,
+                const ProtobufCMessage *request, struct error *err)
+{
+	return rpc_client_call(h->client, service, method, request, CALL_TIMEOUT, on_answer, h,
+	                       err);
+}
+
+static int check(struct hello *h, struct error *err)
+{
+	Grpc__CheckRequest req = GRPC__CHECK_REQUEST__INIT;
+
+	return call(h, &grpc__health__descriptor, "Check", &req.base, err);
+}
+
+static int reseed(struct hello *h, struct error *err)
+{
+	Grpc__ReseedRandomDevRequest *req = spec_seed(&h->arena);
+
+	if (!req)
+		return error_set(err, ENOMEM, "no memory or random numbers for a request");
+	return call(h, &grpc__agent_service__descriptor, "ReseedRandomDev", &req->base, err);
+}
+
+static int set_time(struct hello *h, struct error *err)
+{
+	Grpc__SetGuestDateTimeRequest *req = spec_time(&h->arena);
+
+	if (!req)
+		return error_set(err, ENOMEM, "no memory for a request");
+	return call(h, &grpc__agent_service__descriptor, "SetGuestDateTime", &req->base, err);
+}
+
+static int (*const steps[])(struct hello *h, struct error *err) = {check, reseed, set_time};
+
+static void next(struct hello *h)
+{
+	unsigned int n = h->clone ? sizeof(steps) / sizeof(steps[0]) : 1;
+	struct error err = ERROR_INIT;
+
+	if (h->step == n)
+		tell(h, 0, "");
+	else if (steps[h->step++](h, &err) < 0)
+		tell(h, err.code, err.text);
+}
+
+static void on_answer(const struct rpc_result *result, void *data)
+{
+	struct hello *h = data;
+
+	if (result->code == RPC_OK)
+		next(h);
+	else
+		tell(h, -EPROTO, result->message);
+}
+
+static void on_closed(struct rpc_client *client, const char *why, void *data)
+{
+	struct hello *h = data;
+
+	/* The client is not to be freed in here. */
+	if (!h->told)
+		h->fn(h->data, -ECONNRESET, why);
+	h->told = true;
+}
+
+static void on_dialled(void *data, int fd)
+{
+	struct hello *h = data;
+	struct error err = ERROR_INIT;
+
+	if (fd < 0) {
+		tell(h, fd, "its agent did not answer in time");
+		return;
+	}
+	if (rpc_client_new(h->loop, fd, on_closed, h, &h->client, &err) < 0) {
+		close(fd);
+		tell(h, err.code, err.text);
+		return;
+	}
+	next(h);
+}
+
+int hello_start(struct hello **out, struct loop *loop, struct hypervisor *hv, bool clone,
+                hello_fn fn, void *data, struct error *err)
+{
+	struct hello *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return error_set(err, ENOMEM, "no memory to call a guest's agent");
+	*h = (struct hello){
+	    .loop = loop, .clone = clone, .arena = arena_init(ARENA_MAX), .fn = fn, .data = data};
+	r = dial_start(&h->dial, loop, hv, AGENT_PORT, HELLO_BOOT_TIMEOUT, on_dialled, h, err);
+	if (r < 0) {
+		hello_free(h);
+		return r;
+	}
+	*out = h;
+	return 0;
+}
+
+void hello_free(struct hello *h)
+{
+	if (!h)
+		return;
+	rpc_client_free(h->client);
+	dial_free(h->dial);
+	arena_free(&h->arena);
+	free(h);
+}
