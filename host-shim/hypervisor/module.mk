@@ -5,3 +5,4 @@ $(eval $(call fuzz_target,fuzz-vhost-user,tests/fuzz/fuzz-vhost-user.c,hyperviso
 $(eval $(call unit_test,test-vhost-user,tests/unit/test-vhost-user.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
 $(eval $(call unit_test,test-hypervisor,tests/unit/test-hypervisor.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
 $(eval $(call unit_test,test-template,tests/unit/test-template.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
+$(eval $(call fuzz_target,fuzz-template,tests/fuzz/fuzz-template.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
