@@ -52,6 +52,7 @@ int passt_start(struct passt *p, int *stream, struct error *err)
 	                         .new_group = true,
 	                         .die_with_parent = true};
 	_cleanup_close_ int errors = -1, theirs = -1;
+	const int buffer = 4 << 20; /* bytes; the kernel takes less where it allows less */
 	int pair[2], pipe_fds[2], r;
 
 	/* Its end does not block either: it must not wait for who reads its complaints. */
@@ -63,6 +64,9 @@ int passt_start(struct passt *p, int *stream, struct error *err)
 		return error_errno(err, errno, "making a socket pair");
 	*stream = pair[0];
 	theirs = pair[1];
+	/* It drops what does not fit, and waits before it sends that again: as much as may be. */
+	if (setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
+		return error_errno(err, errno, "the guest's network: its socket");
 	o.fds[0] = -1;
 	o.fds[1] = o.fds[2] = errors;
 	o.fds[STREAM] = theirs;

@@ -4,7 +4,7 @@
 bb=/bin/busybox
 $bb ip addr show eth0 | $bb grep -o 'inet [0-9./]*'
 $bb ip route | $bb grep default
-$bb nc 10.0.2.2 7000 >/tmp/file
+$bb wget -q -O /tmp/file http://10.0.2.2:7000/file
 $bb md5sum </tmp/file
 $bb nc 10.0.2.2 7001 </tmp/file
 exit 42
