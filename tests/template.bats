@@ -54,7 +54,7 @@ make_template() {
 	printf memory >t/memory
 	cat >t/template.json <<-JSON
 		{"schema":1,"version":"0.1.0","arch":"$(uname -m)","image":"$IMAGE","kernel_sha256":"$digest","root_sha256":"$digest",
-		 "cpu":"host","net":"none","cpus":2,"memory":134217728,"uid":$(id -u),"state_size":5,"memory_size":6}
+		 "cpu":"host","net":"none","cpus":2,"memory":134217728,"uid":$(id -u),"state_size":5,"memory_size":6,"memory_id":"0"}
 	JSON
 	chmod 600 t/*
 }

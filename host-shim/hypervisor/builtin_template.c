@@ -12,7 +12,7 @@ static int check(const struct template_files *from, struct error *err)
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	int r = snapshot_read(&s, from->state, err);
 
-	return r < 0 ? r : snapshot_memory_check(s, from->memory, err);
+	return r < 0 || from->untouched ? r : snapshot_memory_check(s, from->memory, err);
 }
 
 int builtin_template_restore(struct vm *vm, struct virtio_device *vsock,

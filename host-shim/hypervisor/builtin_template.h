@@ -7,7 +7,8 @@
 #include "host-shim/vmm/virtio/device.h"
 #include "host-shim/vmm/vm.h"
 
-/* In place of vm_boot(). All of both files is checked first. Connections of the template's guest
+/* In place of vm_boot(). All of both files is checked first, the
+ * memory unless it is untouched. Connections of the template's guest
  * are gone; vsock NULL: it has none. */
 int builtin_template_restore(struct vm *vm, struct virtio_device *vsock,
                              const struct template_files *from, struct error *err);

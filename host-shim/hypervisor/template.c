@@ -51,6 +51,7 @@ static const struct {
     {"uid", NUMBER64, AT(uid)},
     {"state_size", NUMBER64, AT(state_size)},
     {"memory_size", NUMBER64, AT(memory_size)},
+    {"memory_id", STRING, AT(memory_id)},
 };
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 
@@ -171,6 +172,18 @@ void template_format(const struct vm_template *t, struct buffer *out)
 	free(text);
 }
 
+/* A change of the file's bytes moves its time of change, which nobody can set. */
+static int name_file(int fd, char id[64], struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, TEMPLATE_MEMORY);
+	snprintf(id, 64, "%ju %jd.%09ld", (uintmax_t)st.st_ino, (intmax_t)st.st_ctim.tv_sec,
+	         st.st_ctim.tv_nsec);
+	return 0;
+}
+
 /* ---- using one */
 
 /* Whoever can write to it can put anything into a guest. */
@@ -211,6 +224,7 @@ static int open_parts(int dir, uid_t uid, struct vm_template *t, struct template
 {
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	struct stat st;
+	char id[64] = "";
 	int r = check_owner(dir, "the folder", uid, &st, err);
 
 	if (r == 0)
@@ -224,7 +238,12 @@ static int open_parts(int dir, uid_t uid, struct vm_template *t, struct template
 		                   t->uid, uid);
 	if (r == 0)
 		r = open_one(dir, TEMPLATE_STATE, uid, t->state_size, &f->state, err);
-	return r < 0 ? r : open_one(dir, TEMPLATE_MEMORY, uid, t->memory_size, &f->memory, err);
+	if (r == 0)
+		r = open_one(dir, TEMPLATE_MEMORY, uid, t->memory_size, &f->memory, err);
+	if (r == 0)
+		r = name_file(f->memory, id, err);
+	f->untouched = r == 0 && strcmp(id, t->memory_id) == 0;
+	return r;
 }
 
 int template_open(const char *dir, uid_t uid, struct vm_template *t, struct template_files *f,
@@ -296,6 +315,8 @@ int template_commit(const char *staged, const char *dir, struct vm_template *t,
 
 	if (r == 0)
 		r = seal(f->memory, TEMPLATE_MEMORY, &t->memory_size, err);
+	if (r == 0)
+		r = name_file(f->memory, t->memory_id, err);
 	if (r < 0)
 		return r;
 	uname(&u);

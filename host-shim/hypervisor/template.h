@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,16 +37,18 @@ struct vm_template {
 	uint64_t memory;                                                   /* bytes */
 	uint64_t uid;                     /* of the user whose it is */
 	uint64_t state_size, memory_size; /* of the two files, bytes */
+	char memory_id[64]; /* inode and time of change: while they are these, nobody has written */
 };
 
 /* The two files of a template that is made or used. */
 struct template_files {
 	int state, memory; /* -1: not open */
+	bool untouched;    /* the memory is as it was written: its checksums need not be read */
 };
 
 #define TEMPLATE_FILES_INIT                                                                        \
 	{                                                                                          \
-		-1, -1                                                                             \
+		.state = -1, .memory = -1                                                          \
 	}
 
 /* -EPROTONOSUPPORT: a newer Kihon's. */

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The machine in which the built-in VMM is tested: a Linux with KVM, itself emulated (tests/nested/run).
-NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program
+NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program $(G)/test/identity
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
-NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/test/test-jail build/static/test/test-vmm-state
+NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/bin/run-program build/static/test/test-jail build/static/test/test-vmm-state
 
 $(G)/test/nested-program: tests/nested/program.c $(GUEST_SYSROOT_STAMP)
+$(G)/test/identity: tests/nested/identity.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/kvm-hello: tests/nested/kvm-hello.c $(GUEST_SYSROOT_STAMP)
 $(NESTED_GUESTS):
 	$(call say,GUESTCC,$<)
@@ -43,6 +44,7 @@ check-nested: nested ## the built-in VMM under KVM, in an emulated host
 	@tests/nested/run --all
 
 $(eval $(call host_program,vm-run,tests/nested/vm-run.c,vmm base,-lcjson,not-installed))
+$(eval $(call host_program,run-program,tests/nested/run-program.c,rpc base,-lprotobuf-c -lcjson,not-installed))
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))

@@ -28,6 +28,7 @@ static const char *const rows[] = {
     "\"uid\":1000",
     "\"state_size\":6",
     "\"memory_size\":7",
+    "\"memory_id\":\"1 2.3\"",
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -153,6 +154,8 @@ static char *make_folder(struct vm_template *t)
 	return dir;
 }
 
+static bool untouched; /* what the latest reopen() found */
+
 static int reopen(const char *dir, uid_t uid, struct error *err)
 {
 	struct template_files f = TEMPLATE_FILES_INIT;
@@ -160,6 +163,7 @@ static int reopen(const char *dir, uid_t uid, struct error *err)
 	int r = template_open(dir, uid, &t, &f, err);
 
 	check(r < 0 || (f.state >= 0 && f.memory >= 0));
+	untouched = f.untouched;
 	template_files_close(&f);
 	return r;
 }
@@ -186,6 +190,27 @@ TEST(a_folder_is_opened_by_its_maker_alone)
 	check_int(unlink(file), 0);
 	check_int(symlink("/dev/zero", file), 0);
 	check(reopen(dir, geteuid(), &err) < 0);
+	free(file);
+	free(dir);
+}
+
+TEST(memory_that_was_written_to_is_not_untouched)
+{
+	struct vm_template t;
+	struct error err = ERROR_INIT;
+	char *dir = make_folder(&t), *file = str_printf("%s/" TEMPLATE_MEMORY, dir);
+	int fd;
+
+	check_ok(reopen(dir, geteuid(), &err), &err);
+	check(untouched);
+	/* The kernel's clock for files ticks each 10 ms at most. */
+	usleep(20000);
+	check_int(chmod(file, 0600), 0);
+	fd = open(file, O_WRONLY);
+	check_int(write(fd, "X", 1), 1);
+	close(fd);
+	check_ok(reopen(dir, geteuid(), &err), &err);
+	check(!untouched);
 	free(file);
 	free(dir);
 }
