@@ -94,6 +94,8 @@ refused() {
 	[ "$status" -eq 125 ] && [[ "$output" == *"needs a KVM"* ]] && one_line
 	run timeout 20 "$KIHON" template create "$IMAGE" -o new --vmm qemu --net none --accel tcg
 	[ "$status" -eq 2 ] && [[ "$output" == *"has no templates"* ]] && one_line
+	run "$KIHON" template create "$IMAGE" -o new --net user
+	[ "$status" -eq 2 ] && [[ "$output" == *"has no network"* ]] && one_line
 	image_json confidential-snp aa
 	run "$KIHON" template create "$IMAGE" -o new
 	[ "$status" -eq 125 ] && [[ "$output" == *confidential* ]] && one_line

@@ -11,7 +11,6 @@
 
 #include "host-shim/cli/guest.h"
 #include "host-shim/cli/hello.h"
-#include "host-shim/hypervisor/passt.h"
 #include "host-shim/hypervisor/template.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
@@ -131,7 +130,10 @@ static int create(const struct template_data *d, const char *image, struct makin
 	int r = image_dir_open(&found, image, err);
 
 	o.vmm = o.vmm ? o.vmm : "builtin";
-	o.net = o.net ? o.net : passt_found() ? "user" : "none";
+	if (r == 0 && o.net && strcmp(o.net, "none") != 0)
+		r = error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                   "--net %s: the guest of a template has no network", o.net);
+	o.net = "none";
 	if (r == 0)
 		r = take(&t, &o, found.path, err);
 	if (r == 0)
@@ -191,7 +193,8 @@ const struct verb template_verb = {
         "given random numbers and the time anew, and has no connection of the template's.\n"
         "\n"
         "A template is for the user alone who made it: its guests share what its memory held. It\n"
-        "belongs to the image that it was made of, and goes on where the processor has all that\n"
+        "belongs to the image that it was made of, has no network, and goes on where the processor "
+        "has all that\n"
         "the guest was told of; --cpu x86-64-v2 makes it good for more hosts than this one. A\n"
         "file that is damaged, or of a newer Kihon, is refused. Certificates, credentials and\n"
         "policies are not for clones.\n"
