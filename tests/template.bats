@@ -110,8 +110,6 @@ refused() {
 	refused 2 '--net user' --net user
 	refused 2 '--cpu x86-64-v2' --cpu x86-64-v2
 	refused 2 'built-in monitor' --vmm qemu
-	run "$KIHON" run --template t --authfile f img
-	[ "$status" -eq 2 ] && [[ "$output" == *--authfile* ]] && one_line
 }
 
 @test "templates that are none, or of something else" {

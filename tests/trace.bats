@@ -226,6 +226,19 @@ assert "/" + "/x" * 2047 in [e["path"] for e in of("open")]
 assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 }
 
+@test "somebody who comes and goes at once is the end, whatever is looked for" {
+	needs_bpf
+	local i
+	for i in 1 2 3 4 5; do
+		group "quick$i"
+		traced --kinds oom
+		in_group /bin/true
+		wait "$TRACER"
+		TRACER=
+		rmdir "$GROUP"
+	done
+}
+
 @test "groups below are looked at, groups beside are not" {
 	needs_bpf
 	group nested

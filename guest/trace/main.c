@@ -102,7 +102,8 @@ static void follow(struct tracer *t)
 		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return;
 		/* First whether it has ended, then what came before. */
-		ended = (fds[1].revents || !t->target.populated) && target_ended(&t->target);
+		ended = (fds[1].revents || !t->target.populated) &&
+		        target_ended(&t->target, fds[1].revents != 0);
 		if (!pass_on(t))
 			return;
 		if (ended)

@@ -84,7 +84,7 @@ int target_open(const char *cgroup, const char *pidns, struct target *out,
 	if (r == 0 && pidns)
 		r = open_pidns(pidns, config, err);
 	if (r == 0)
-		target_ended(out); /* is anybody in it now? */
+		target_ended(out, false); /* is anybody in it now? */
 	return r;
 }
 
@@ -93,19 +93,23 @@ void target_close(struct target *t)
 	close_fd(&t->events);
 }
 
-bool target_ended(struct target *t)
+bool target_ended(struct target *t, bool changed)
 {
 	char text[256];
-	const char *found;
+	const char *found, *frozen;
 	ssize_t n = t->events < 0 ? 0 : pread(t->events, text, sizeof(text) - 1, 0);
+	bool was_frozen = t->frozen;
 
 	if (n < 0)
 		return errno == ENODEV; /* it was removed */
 	text[n] = '\0';
 	found = strstr(text, "populated ");
+	frozen = strstr(text, "frozen ");
+	t->frozen = frozen && frozen[7] == '1';
 	if (!found)
 		return false;
-	if (found[10] == '1')
+	/* A change that is not to be seen any more: somebody came and went. */
+	if (found[10] == '1' || (changed && t->frozen == was_frozen))
 		t->populated = true;
 	return t->populated && found[10] == '0';
 }

@@ -10,11 +10,12 @@
 struct target {
 	int events;     /* cgroup.events; -1: the root, which has none */
 	bool populated; /* there was a process in it once */
+	bool frozen;    /* when it was last looked at */
 };
 
 #define TARGET_INIT                                                                                \
 	{                                                                                          \
-		-1, false                                                                          \
+		-1, false, false                                                                   \
 	}
 
 /* Fills in cgroup, level and pidns_* of config. `pidns` is a file of /proc/PID/ns, or NULL.
@@ -24,6 +25,7 @@ int target_open(const char *cgroup, const char *pidns, struct target *out,
 void target_close(struct target *t);
 #define _cleanup_target_ __attribute__((cleanup(target_close)))
 
-/* Whether the last process is gone, or the control group itself. For when `events` polls POLLPRI.
+/* Whether the last process is gone, or the control group itself. `changed`: `events` polled
+ * POLLPRI.
  */
-bool target_ended(struct target *t);
+bool target_ended(struct target *t, bool changed);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clone: a guest that begins where a template's was: `kihon boot` and `kihon run` with --template.
- */
+/* clone: a guest that begins where a template's was: `kihon boot --template`. */
 #pragma once
 
 #include "host-shim/cli/guest.h"

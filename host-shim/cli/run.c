@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "host-shim/cli/clone.h"
 #include "host-shim/cli/guest.h"
 #include "host-shim/cli/secrets.h"
 #include "host-shim/cli/session.h"
@@ -38,7 +37,7 @@
 struct run_data {
 	struct guest_options guest;
 	struct secrets_options secrets;
-	const char *image_dir, *workdir, *timings, *template;
+	const char *image_dir, *workdir, *timings;
 	struct strv env;
 	bool interactive, tty, rm;
 };
@@ -47,7 +46,6 @@ struct run {
 	const struct run_data *d;
 	struct loop *loop;
 	struct guest *guest;
-	struct clone clone;
 	struct dial *dial;
 	struct rpc_client *client;
 	struct session *session;
@@ -205,13 +203,6 @@ static ProtobufCMessage *make_check(struct run *r)
 	return m ? &m->base : NULL;
 }
 
-static ProtobufCMessage *make_seed(struct run *r)
-{
-	Grpc__ReseedRandomDevRequest *m = spec_seed(&r->arena);
-
-	return m ? &m->base : NULL;
-}
-
 static ProtobufCMessage *make_time(struct run *r)
 {
 	Grpc__SetGuestDateTimeRequest *m = spec_time(&r->arena);
@@ -267,9 +258,6 @@ static ProtobufCMessage *make_destroy(struct run *r)
 static int agent_is_up(struct run *r, struct error *err)
 {
 	r->agent_up = loop_now_ms();
-	/* Only a clone has somebody else's random numbers. */
-	if (!r->d->template)
-		r->step++;
 	return 0;
 }
 
@@ -304,8 +292,6 @@ static const struct {
 	bool tells_exec; /* its failure may be the program's: 126, 127 */
 } steps[] = {
     {"Check", &grpc__health__descriptor, make_check, agent_is_up, CALL_TIMEOUT, false, false},
-    {"ReseedRandomDev", &grpc__agent_service__descriptor, make_seed, NULL, CALL_TIMEOUT, false,
-     false},
     /* Certificates are only good at the right time. */
     {"SetGuestDateTime", &grpc__agent_service__descriptor, make_time, NULL, CALL_TIMEOUT, true,
      false},
@@ -452,19 +438,12 @@ static int start(struct run *r, struct error *err)
 	const struct run_data *d = r->d;
 	struct guest_setup setup = {.image_dir = d->image_dir, .name = "kihon-run"};
 	struct guest_events events = {on_console, on_end, on_signal, r};
-	struct guest_options o = d->guest;
 	struct reference ref;
 	int e = reference_parse(r->spec.image, &ref, err);
 
-	if (e == 0 && d->template && (d->secrets.ca || d->secrets.authfile || d->secrets.policy))
-		e = error_set_kind(err, ERROR_USAGE, ENOTSUP,
-		                   "--ca, --authfile and --policy do not go with --template: the "
-		                   "template's guest has no disk for them");
-	if (e == 0 && d->template)
-		e = clone_open(&r->clone, d->template, &o, &setup, err);
-	r->spec.network = !o.net || strcmp(o.net, "none") != 0;
+	r->spec.network = !d->guest.net || strcmp(d->guest.net, "none") != 0;
 	if (e == 0)
-		e = guest_new(&r->guest, r->loop, &o, &setup, &events, err);
+		e = guest_new(&r->guest, r->loop, &d->guest, &setup, &events, err);
 	if (e == 0)
 		e = add_secrets(r, err);
 	if (e < 0)
@@ -484,7 +463,6 @@ static void release(struct run *r)
 	session_free(r->session);
 	dial_free(r->dial);
 	guest_free(r->guest);
-	clone_close(&r->clone);
 	loop_source_free(r->winch);
 	loop_source_free(r->end_timer);
 	loop_free(r->loop);
@@ -517,11 +495,7 @@ static int run_run(int argc, char **argv, void *data)
 	const struct run_data *d = data;
 	_cleanup_strv_ struct strv env = STRV_INIT;
 	struct error err = ERROR_INIT;
-	struct run r = {.d = d,
-	                .status = -1,
-	                .secrets_fd = -1,
-	                .started = loop_now_ms(),
-	                .clone.files = TEMPLATE_FILES_INIT};
+	struct run r = {.d = d, .status = -1, .secrets_fd = -1, .started = loop_now_ms()};
 	int e = expand_env(&d->env, &env, &err);
 
 	signal(SIGPIPE, SIG_IGN);
@@ -580,7 +554,6 @@ static const struct option options[] = {
     {"policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.policy), "FILE", NULL,
      "which images the guest may run, as in containers-policy.json(5)"},
     GUEST_OPTION_ROWS(struct run_data, guest),
-    CLONE_OPTION_ROW(struct run_data, template),
     {"json-timings", 0, OPTION_STRING, offsetof(struct run_data, timings), "FILE", NULL,
      "write boot_ms, pull_ms, run_ms, total_ms to FILE"},
     {NULL},
