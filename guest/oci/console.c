@@ -130,7 +130,7 @@ static int open_signals(void)
 
 static void relay(struct relay *r)
 {
-	bool ended = false, output = r->master >= 0;
+	bool ended = container_process_has_exited(r->p), output = r->master >= 0;
 
 	while (!ended || output) {
 		struct pollfd fds[3] = {{.fd = r->signals, .events = POLLIN},
