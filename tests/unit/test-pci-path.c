@@ -156,13 +156,15 @@ TEST(scsi_addresses)
 	check_str(name, "sda");
 	key.scsi.lun = 3;
 	check_int(device_scsi_block.lookup(&key, sysfs, name, sizeof(name)), -ENOENT);
-	check_int(device_scsi_scan(sysfs, 1, 2, &err), -ENODEV);
+	check_int(device_scsi_check_host(sysfs, &err), -ENODEV);
 	folder("class/scsi_host/host2");
 	snprintf(path, sizeof(path), "%s/class/scsi_host/host2/scan", sysfs);
 	f = fopen(path, "w");
 	check(f != NULL);
 	fclose(f);
-	check_ok(device_scsi_scan(sysfs, 1, 2, &err), &err);
+	check_ok(device_scsi_check_host(sysfs, &err), &err);
+	key.scsi.lun = 2;
+	check_ok(device_scsi_block.prompt(&key, sysfs, &err), &err);
 	f = fopen(path, "r");
 	check(f != NULL);
 	check(fgets(text, sizeof(text), f) != NULL);

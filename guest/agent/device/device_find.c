@@ -232,8 +232,6 @@ static int lookup_scsi(const void *match_data, const char *sysfs, char *name, si
 	return search_class(sysfs, "block", is_scsi_disk, match_data, name, room);
 }
 
-const struct uevent_matcher device_scsi_block = {match_scsi, lookup_scsi};
-
 int device_scsi_parse(const char *address, struct device_key *key, struct error *err)
 {
 	const char *colon = strchr(address, ':');
@@ -249,26 +247,40 @@ int device_scsi_parse(const char *address, struct device_key *key, struct error 
 	                      address);
 }
 
-int device_scsi_scan(const char *sysfs, uint32_t id, uint64_t lun, struct error *err)
+int device_scsi_check_host(const char *sysfs, struct error *err)
 {
-	_cleanup_closedir_ DIR *dir = NULL;
-	char path[PATH_MAX], line[64];
+	_cleanup_free_ char *path = str_printf("%s/class/scsi_host", sysfs);
+	_cleanup_closedir_ DIR *dir = path ? opendir(path) : NULL;
 	struct dirent *e;
-	int result = error_set(err, ENODEV, "no SCSI host to scan");
 
-	(void)snprintf(line, sizeof(line), "0 %" PRIu32 " %" PRIu64, id, lun);
-	if (snprintf(path, sizeof(path), "%s/class/scsi_host", sysfs) >= (int)sizeof(path))
-		return result;
-	dir = opendir(path);
-	while (dir && (e = readdir(dir))) {
-		if (e->d_name[0] == '.' ||
-		    snprintf(path, sizeof(path), "%s/scan", e->d_name) >= (int)sizeof(path))
-			continue;
-		result = fs_write_string(dirfd(dir), path, line, err);
-		if (result < 0)
-			return error_prefix(err, result, "scan SCSI %s", line);
-	}
-	if (result == 0)
-		error_clear(err);
-	return result;
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			return 0;
+	return error_set(err, ENODEV, "no SCSI host to scan");
 }
+
+/* Writes "0 ID LUN" to every host's file "scan". */
+static int scan_scsi(const void *match_data, const char *sysfs, struct error *err)
+{
+	const struct device_key *key = match_data;
+	_cleanup_free_ char *folder = str_printf("%s/class/scsi_host", sysfs);
+	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *e;
+	char line[64];
+
+	(void)snprintf(line, sizeof(line), "0 %" PRIu32 " %" PRIu64, key->scsi.id, key->scsi.lun);
+	while (dir && (e = readdir(dir))) {
+		char path[NAME_MAX + sizeof("/scan")];
+		int r;
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/scan", e->d_name);
+		r = fs_write_string(dirfd(dir), path, line, err);
+		if (r < 0)
+			return error_prefix(err, r, "scan SCSI %s", line);
+	}
+	return 0;
+}
+
+const struct uevent_matcher device_scsi_block = {match_scsi, lookup_scsi, scan_scsi};

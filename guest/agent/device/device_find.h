@@ -32,10 +32,10 @@ extern const struct uevent_matcher device_pci;
 extern const struct uevent_matcher device_vfio_group;
 /* A disk by its kernel name: virtio-mmio disks, pmem. */
 extern const struct uevent_matcher device_block;
-/* SCSI address 0:0:id:lun. */
+/* SCSI address 0:0:id:lun, which the hosts are made to scan. */
 extern const struct uevent_matcher device_scsi_block;
 
 /* "ID:LUN", as storages and devices have it. -EINVAL. */
 int device_scsi_parse(const char *address, struct device_key *key, struct error *err);
-/* Writes "0 ID LUN" to every /sys/class/scsi_host/HOST/scan. -ENODEV without a host. */
-int device_scsi_scan(const char *sysfs, uint32_t id, uint64_t lun, struct error *err);
+/* -ENODEV: there is no SCSI host, so that waiting for a disk is in vain. */
+int device_scsi_check_host(const char *sysfs, struct error *err);

@@ -245,6 +245,20 @@ static void look_at_slots(struct uevents *u)
 		log_warn("uevents: %s", err.text);
 }
 
+static int prompt_in_helper(void *data, void *out, struct error *err)
+{
+	const struct uevent_waiter *w = data;
+
+	return w->matcher->prompt(w->match_data, w->owner->sysfs, err);
+}
+
+/* The waiter may be gone by now. */
+static void prompted(int result, const void *out, const struct error *err, void *data)
+{
+	if (result < 0)
+		log_warn("uevents: %s", err->text);
+}
+
 int uevents_wait(struct uevents *u, const struct uevent_matcher *m, const void *match_data,
                  size_t match_size, uint64_t timeout_ms, uevent_done_fn done, void *data,
                  struct uevent_waiter **out, struct error *err)
@@ -269,6 +283,13 @@ int uevents_wait(struct uevents *u, const struct uevent_matcher *m, const void *
 	look_at_kept(u, w);
 	if (!w->found)
 		look_at_slots(u);
+	if (!w->found && m->prompt)
+		r = helper_run(u->loop, "making the kernel look for a device", prompt_in_helper, w,
+		               PROBE_MS, prompted, NULL, err);
+	if (r < 0) {
+		drop_waiter(w);
+		return r;
+	}
 	if (out)
 		*out = w;
 	return 0;

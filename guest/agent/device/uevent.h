@@ -51,6 +51,9 @@ struct uevent_matcher {
 	/* Is it in sysfs already? Writes its name ("vda", "eth0") of at most room - 1 bytes and
 	 * returns 0, or -ENOENT. May be NULL. */
 	int (*lookup)(const void *match_data, const char *sysfs, char *name, size_t room);
+	/* Makes the kernel look for it when it is not there yet; called in a helper, may block
+	 * there. May be NULL. */
+	int (*prompt)(const void *match_data, const char *sysfs, struct error *err);
 };
 
 /* name: devname, or the network link's name; NULL unless result is 0. result: 0, -ETIMEDOUT. */

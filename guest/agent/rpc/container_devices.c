@@ -111,7 +111,7 @@ static int add_scsi(struct adding *a, struct error *err)
 	memset(&key, 0, sizeof(key));
 	r = device_scsi_parse(a->v[a->next]->id, &key, err);
 	if (r == 0)
-		r = device_scsi_scan("/sys", key.scsi.id, key.scsi.lun, err);
+		r = device_scsi_check_host("/sys", err);
 	return r < 0 ? r : wait_for(a, &device_scsi_block, &key, on_disk, err);
 }
 

@@ -58,7 +58,7 @@ static int scsi_device(const Grpc__Storage *req, struct device_key *key,
 	int r = device_scsi_parse(req->source, key, err);
 
 	*matcher = &device_scsi_block;
-	return r < 0 ? r : device_scsi_scan("/sys", key->scsi.id, key->scsi.lun, err);
+	return r < 0 ? r : device_scsi_check_host("/sys", err);
 }
 
 /* ---- mounts */
