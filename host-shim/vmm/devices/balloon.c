@@ -266,6 +266,8 @@ static void activate(struct virtio_device *dev)
 	/* Queues of features that were not negotiated do not exist; later ones move up. */
 	b->stats_queue = virtio_device_has(dev, F_STATS_VQ) ? next++ : NO_QUEUE;
 	b->reporting_queue = virtio_device_has(dev, F_PAGE_REPORTING) ? next++ : NO_QUEUE;
+	if (b->stats_queue == NO_QUEUE) /* a restored state may claim a buffer of it */
+		b->stats_held = b->stats_asked = false;
 	run_all(b);
 }
 
@@ -297,17 +299,17 @@ static int restore(struct virtio_device *dev, struct reader *from, struct error 
 {
 	struct balloon *b = balloon_of(dev);
 	const uint8_t *space = reader_bytes(from, sizeof(b->space));
-	uint16_t flags = reader_le16(from);
+	uint16_t flags = reader_le16(from), head = reader_le16(from);
 
-	/* The head goes to the used ring only, which is the guest's: any will do. */
-	b->stats_head = reader_le16(from);
-	b->stats_held = flags & 1;
-	b->stats_asked = flags & 2;
 	if (from->failed)
 		return error_set(err, EPROTO, "its state is cut");
 	if (flags > 2 || (flags && !b->config.stats))
 		return error_set(err, EPROTO, "statistics in state %u", flags);
 	memcpy(b->space, space, sizeof(b->space));
+	/* The head goes to the used ring only, which is the guest's: any will do. */
+	b->stats_head = head;
+	b->stats_held = flags & 1;
+	b->stats_asked = flags & 2;
 	return 0;
 }
 
