@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "host-shim/vmm/boot/load.h"
 #include "host-shim/vmm/ram.h"
@@ -20,14 +19,7 @@
 #include "host-shim/vmm/x86_64/cpuid.h"
 #include "host-shim/vmm/x86_64/mptable.h"
 #include "lib/base/bytes.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
+#include "lib/base/loop.h"
 
 int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err)
 {
@@ -114,7 +106,7 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
               const struct vm_events *events, struct error *err)
 {
 	_cleanup_vm_ struct vm *vm = NULL;
-	uint64_t start = now_ns();
+	uint64_t start = loop_now_ns();
 	int r = check_config(config, err);
 
 	if (r < 0)
@@ -233,7 +225,7 @@ int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err)
 		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
 	if (r < 0)
 		return r;
-	vm->run_ns = now_ns();
+	vm->run_ns = loop_now_ns();
 	vm->state = VM_RUNNING;
 	return vcpus_start(&vm->vcpus, err);
 }
@@ -451,7 +443,7 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 		r = snapshot_finish(s, err);
 	if (r < 0)
 		return r;
-	vm->run_ns = now_ns();
+	vm->run_ns = loop_now_ns();
 	r = vcpus_start(&vm->vcpus, err);
 	if (r < 0)
 		return r;

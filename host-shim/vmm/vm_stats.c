@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host-shim/vmm/vcpu_exit.h"
 #include "host-shim/vmm/vm_parts.h"
+#include "lib/base/loop.h"
 #include "lib/base/fs.h"
 
 /* A monitor has about a hundred mappings, of 700 bytes each. */
@@ -127,14 +127,11 @@ static void count_device(const struct virtio_mmio *m, struct vm_device_stats *d)
 
 void vm_stats(const struct vm *vm, struct vm_stats *out)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	*out = (struct vm_stats){
 	    .started_ns = vm->config.started_ns ? vm->config.started_ns : vm->created_ns,
 	    .created_ns = vm->created_ns,
 	    .run_ns = vm->run_ns,
-	    .now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+	    .now_ns = loop_now_ns(),
 	    .cpus = vm->config.cpus,
 	    .memory_size = vm->config.memory,
 	    .n_devices = vm->n_devices,

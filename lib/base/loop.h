@@ -70,4 +70,5 @@ void loop_source_free(struct loop_source *src);
 int loop_run(struct loop *loop, struct error *err);
 void loop_exit(struct loop *loop, int value);
 
-uint64_t loop_now_ms(void); /* CLOCK_MONOTONIC */
+uint64_t loop_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t loop_now_ms(void);

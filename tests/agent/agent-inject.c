@@ -188,25 +188,15 @@ static long entries(const char *path)
 	return n;
 }
 
-static long words(const char *path)
+/* How often one of `ends` is in a file: its lines, its words. */
+static long count(const char *path, const char *ends)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
 	long n = 0;
 
 	fs_read_file(AT_FDCWD, path, 1 << 20, &b, NULL);
 	for (size_t i = 0; i < b.size; i++)
-		n += b.data[i] == ' ' || b.data[i] == '\n';
-	return n;
-}
-
-static long lines(const char *path)
-{
-	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
-	long n = 0;
-
-	fs_read_file(AT_FDCWD, path, 1 << 20, &b, NULL);
-	for (size_t i = 0; i < b.size; i++)
-		n += b.data[i] == '\n';
+		n += b.data[i] && strchr(ends, b.data[i]);
 	return n;
 }
 
@@ -228,7 +218,7 @@ static long tree(const char *path)
 
 static struct state look(void)
 {
-	struct state s = {.mounts = lines("/proc/self/mounts"),
+	struct state s = {.mounts = count("/proc/self/mounts", "\n"),
 	                  .groups = tree(getenv("INJECT_CGROUP")),
 	                  .files = tree("/run/kata-containers")};
 	char path[64];
@@ -238,7 +228,7 @@ static struct state look(void)
 	snprintf(path, sizeof(path), "/proc/%d/fd", d.pid);
 	s.fds = entries(path);
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", d.pid, d.pid);
-	s.children = words(path);
+	s.children = count(path, " \n");
 	s.live = (long)atomic_load(&d.page->live);
 	return s;
 }

@@ -22,6 +22,14 @@
 #define ZP_E820           0x2d0
 #define LOADER_UNKNOWN    0xff
 
+/* The same 20 bytes in all three lists of memory. */
+static void put_entry(uint8_t *at, const struct memory_map_entry *e)
+{
+	put_le64(at, e->gpa);
+	put_le64(at + 8, e->size);
+	put_le32(at + 16, e->type);
+}
+
 uint64_t tell_linux(const struct tell *t)
 {
 	struct memory_map_entry map[MEMORY_MAP_MAX];
@@ -45,13 +53,8 @@ uint64_t tell_linux(const struct tell *t)
 	put_le32(z + ZP_CMDLINE, (uint32_t)LAYOUT_CMDLINE);
 	put_le64(z + ZP_RSDP, t->rsdp);
 	z[ZP_E820_ENTRIES] = (uint8_t)n;
-	for (unsigned int i = 0; i < n; i++) {
-		uint8_t *e = z + ZP_E820 + (size_t)20 * i;
-
-		put_le64(e, map[i].gpa);
-		put_le64(e + 8, map[i].size);
-		put_le32(e + 16, map[i].type);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		put_entry(z + ZP_E820 + (size_t)20 * i, &map[i]);
 	return LAYOUT_ZERO_PAGE;
 }
 
@@ -84,11 +87,8 @@ uint64_t tell_pvh(const struct tell *t)
 	put_le64(s + 40, LAYOUT_START_INFO + PVH_SIZE + PVH_MODULE);
 	put_le32(s + 48, n);
 	e = s + PVH_SIZE + PVH_MODULE;
-	for (unsigned int i = 0; i < n; i++, e += PVH_ENTRY) {
-		put_le64(e, map[i].gpa);
-		put_le64(e + 8, map[i].size);
-		put_le32(e + 16, map[i].type);
-	}
+	for (unsigned int i = 0; i < n; i++, e += PVH_ENTRY)
+		put_entry(e, &map[i]);
 	return LAYOUT_START_INFO;
 }
 
@@ -127,9 +127,7 @@ uint64_t tell_multiboot(const struct tell *t)
 	e = s + MB_SIZE + MB_MODULE;
 	for (unsigned int i = 0; i < n; i++, e += MB_ENTRY) {
 		put_le32(e, MB_ENTRY - 4); /* the size does not count itself */
-		put_le64(e + 4, map[i].gpa);
-		put_le64(e + 12, map[i].size);
-		put_le32(e + 20, map[i].type);
+		put_entry(e + 4, &map[i]);
 	}
 	e = guest_memory_ptr(t->memory, LAYOUT_MULTIBOOT + size, sizeof(name), GUEST_WRITE);
 	if (!e)
