@@ -417,8 +417,12 @@ int ext4_walk(struct ext4_image *image, ext4_walk_fn fn, void *data, struct erro
 static int claim_reserved(struct walk *w)
 {
 	uint32_t first = EXT2_FIRST_INODE(w->image->fs->super);
+	uint32_t count = w->image->fs->super->s_inodes_count;
 	int r = 0;
 
+	if (first > count)
+		return ext4_damaged(w->err, "its first inode for files is %u, it has %u", first,
+		                    count);
 	for (ext2_ino_t ino = 1; r == 0 && ino < first; ino++) {
 		struct ext2_inode inode;
 		struct blocks blocks;
