@@ -70,11 +70,8 @@ static int check(struct hypervisor *hv, struct error *err)
 
 static void close_fds(struct builtin_fds *f)
 {
-	int *all[] = {&f->control, &f->errors, &f->console, &f->kvm,   &f->kernel,
-	              &f->initrd,  &f->rootfs, &f->vsock,   &f->stats, &f->net};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		close_fd(all[i]);
+	for (size_t i = 0; i < BUILTIN_FDS; i++)
+		close_fd((int *)f + i);
 }
 
 static int open_file(const char *what, const char *path, int *fd, struct error *err)
@@ -177,8 +174,11 @@ static void on_console(struct loop_source *src, int fd, uint32_t events, void *d
 static int prepare(struct hypervisor *hv, struct error *err)
 {
 	struct builtin *b = builtin_of(hv);
-	_cleanup_(close_fds) struct builtin_fds f = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
-	int r = open_files(&hv->config, &f, err);
+	_cleanup_(close_fds) struct builtin_fds f;
+	int r;
+
+	memset(&f, 0xff, sizeof(f)); /* -1 each */
+	r = open_files(&hv->config, &f, err);
 
 	if (r == 0)
 		r = make_channels(b, &f, err);

@@ -12,44 +12,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "host-shim/hypervisor/passt.h"
+#include "host-shim/hypervisor/builtin_parts.h"
 #include "host-shim/hypervisor/builtin_template.h"
-#include "host-shim/vmm/devices/blk.h"
-#include "host-shim/vmm/devices/exit_port.h"
-#include "host-shim/vmm/devices/net.h"
-#include "host-shim/vmm/devices/pmem.h"
-#include "host-shim/vmm/devices/rng.h"
-#include "host-shim/vmm/devices/vsock.h"
 #include "host-shim/vmm/jail.h"
-#include "host-shim/vmm/vm.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
 #include "lib/guestimg/boot_words.h"
 
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
-#define DEVICES_MAX     (5 + HYPERVISOR_DISKS_MAX)
-#define FIXED           13 /* descriptors that are not disks */
-
-/* All of it leaves with the process. */
-struct monitor {
-	const struct hypervisor_config *config;
-	const struct builtin_fds *fds;
-	const char *vsock_path;
-	int disks[HYPERVISOR_DISKS_MAX];
-	struct builtin_go go;
-	struct loop *loop;
-	struct io_pool *pool;
-	struct vm *vm;
-	struct virtio_device *devices[DEVICES_MAX];
-	unsigned int n_devices;
-	struct pmem_backing root;
-	struct virtio_device *vsock; /* NULL: none */
-	struct loop_source *stats, *control;
-	int smaps; /* -1: this host has none */
-	uint64_t started_ns;
-	int exit_status; /* what the exit port was told, or -1 */
-};
 
 /* ---- the word to start */
 
@@ -85,124 +56,25 @@ static int wait_for_go(struct monitor *m, struct error *err)
 
 static int close_in(struct monitor *m, struct jail *jail, struct error *err)
 {
-	const struct builtin_fds *f = m->fds;
 	const struct template_files none = TEMPLATE_FILES_INIT,
 	                            *t = m->config->from      ? m->config->from
 	                                 : m->config->save_to ? m->config->save_to
 	                                                      : &none;
-	int keep[FIXED + HYPERVISOR_DISKS_MAX] = {
-	    f->control, f->errors, f->console, f->kvm,   f->kernel, f->initrd, f->rootfs,
-	    f->vsock,   f->stats,  f->net,     m->smaps, t->state,  t->memory};
+	const int others[] = {m->smaps, t->state, t->memory};
+	int keep[BUILTIN_FDS + sizeof(others) / sizeof(int) + HYPERVISOR_DISKS_MAX];
+	size_t n = BUILTIN_FDS;
 
-	memcpy(keep + FIXED, m->disks, m->go.n_disks * sizeof(int));
+	memcpy(keep, m->fds, sizeof(*m->fds));
+	memcpy(keep + n, others, sizeof(others));
+	n += sizeof(others) / sizeof(int);
+	memcpy(keep + n, m->disks, m->go.n_disks * sizeof(int));
 	jail->keep = keep;
-	jail->n_keep = FIXED + m->go.n_disks;
+	jail->n_keep = n + m->go.n_disks;
 	/* Sockets of connections that the guest opens are in a folder of the caller's own. */
 	jail->folder = m->vsock_path ? m->config->runtime_dir : NULL;
 	jail->uid = JAIL_STAY;
 	jail->max_files = FILES_MAX;
 	return jail_enter(jail, err);
-}
-
-/* ---- devices */
-
-static int add(struct monitor *m, struct virtio_device *dev, struct error *err)
-{
-	m->devices[m->n_devices++] = dev;
-	return vm_add_device(m->vm, dev, err);
-}
-
-static int add_root(struct monitor *m, struct error *err)
-{
-	struct pmem_config c = {.fd = m->fds->rootfs, .readonly = true};
-	struct virtio_device *dev;
-	int r;
-
-	if (m->fds->rootfs < 0)
-		return 0;
-	r = pmem_backing_map(&m->root, m->fds->rootfs, true, err);
-	if (r == 0)
-		r = vm_add_memory(m->vm, m->root.host, m->root.size, true, &c.gpa, err);
-	c.size = m->root.size;
-	if (r == 0)
-		r = pmem_device_new(&dev, m->loop, m->pool, &c, err);
-	if (r < 0)
-		return error_prefix(err, r, "the root file system %s", m->config->rootfs);
-	return add(m, dev, err);
-}
-
-static int add_disks(struct monitor *m, struct error *err)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < m->go.n_disks && r == 0; i++) {
-		struct blk_config c = {.fd = m->disks[i], .readonly = m->go.readonly >> i & 1};
-		struct virtio_device *dev;
-
-		r = blk_device_new(&dev, m->loop, m->pool, &c, err);
-		r = r < 0 ? error_prefix(err, r, "disk %u", i) : add(m, dev, err);
-	}
-	return r;
-}
-
-static int add_vsock(struct monitor *m, struct error *err)
-{
-	struct vsock_config c = {
-	    .guest_cid = m->config->guest_cid, .listen_fd = m->fds->vsock, .path = m->vsock_path};
-	struct virtio_device *dev;
-	int r;
-
-	if (m->config->no_vsock)
-		return 0;
-	r = vsock_device_new(&dev, m->loop, &c, err);
-	if (r < 0)
-		return r;
-	m->vsock = dev;
-	return add(m, dev, err);
-}
-
-static int add_net(struct monitor *m, struct error *err)
-{
-	/* QEMU's address; nobody else is on this wire. */
-	struct net_config c = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, .mtu = PASST_MTU};
-	struct virtio_device *dev;
-	int r;
-
-	if (m->fds->net < 0)
-		return 0;
-	r = net_stream_new(&c.backend, m->fds->net, err);
-	if (r < 0)
-		return r;
-	r = net_device_new(&dev, m->loop, &c, err);
-	if (r < 0) {
-		net_backend_free(c.backend);
-		return r;
-	}
-	return add(m, dev, err);
-}
-
-static int add_rng(struct monitor *m, struct error *err)
-{
-	struct virtio_device *dev;
-	int r = rng_device_new(&dev, m->loop, RNG_RATE_DEFAULT, err);
-
-	return r < 0 ? r : add(m, dev, err);
-}
-
-static void take_status(void *data, unsigned int status)
-{
-	((struct monitor *)data)->exit_status = (int)status;
-}
-
-static int add_exit_port(struct monitor *m, struct error *err)
-{
-	struct virtio_device *dev;
-	int r;
-
-	if (!m->config->exit_port)
-		return 0;
-	r = exit_port_device_new(&dev, m->loop, take_status, m, err);
-	return r < 0 ? r : add(m, dev, err);
 }
 
 /* ---- numbers */
@@ -311,17 +183,7 @@ static int make(struct monitor *m, struct error *err)
 		r = loop_add_fd(m->loop, m->fds->stats, EPOLLIN, on_stats, m, &m->stats, err);
 	if (r == 0 && c->save_to)
 		r = loop_add_fd(m->loop, m->fds->control, EPOLLIN, on_control, m, &m->control, err);
-	if (r == 0)
-		r = add_root(m, err);
-	if (r == 0)
-		r = add_disks(m, err);
-	if (r == 0)
-		r = add_vsock(m, err);
-	if (r == 0)
-		r = add_net(m, err);
-	if (r == 0)
-		r = add_exit_port(m, err);
-	return r < 0 ? r : add_rng(m, err);
+	return r < 0 ? r : builtin_devices_add(m, err);
 }
 
 static char *make_cmdline(const struct hypervisor_config *c)

@@ -45,6 +45,9 @@ struct builtin_fds {
 	int net;   /* frames, as net_stream_new() takes them */
 };
 
+/* All of them are descriptors: they can be gone through. */
+#define BUILTIN_FDS (sizeof(struct builtin_fds) / sizeof(int))
+
 /* The configuration and the folder of vsock_path are the parent's at the time of the call. */
 int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
                           const struct builtin_fds *fds, const char *vsock_path, struct error *err);

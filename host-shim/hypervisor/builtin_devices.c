@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* builtin_devices: which devices a guest of the built-in monitor is given. */
+#include "host-shim/hypervisor/builtin_parts.h"
+#include "host-shim/hypervisor/passt.h"
+#include "host-shim/vmm/devices/blk.h"
+#include "host-shim/vmm/devices/exit_port.h"
+#include "host-shim/vmm/devices/net.h"
+#include "host-shim/vmm/devices/rng.h"
+#include "host-shim/vmm/devices/vsock.h"
+
+static int add(struct monitor *m, struct virtio_device *dev, struct error *err)
+{
+	return vm_add_device(m->vm, dev, err);
+}
+
+static int add_root(struct monitor *m, struct error *err)
+{
+	struct pmem_config c = {.fd = m->fds->rootfs, .readonly = true};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->fds->rootfs < 0)
+		return 0;
+	r = pmem_backing_map(&m->root, m->fds->rootfs, true, err);
+	if (r == 0)
+		r = vm_add_memory(m->vm, m->root.host, m->root.size, true, &c.gpa, err);
+	c.size = m->root.size;
+	if (r == 0)
+		r = pmem_device_new(&dev, m->loop, m->pool, &c, err);
+	if (r < 0)
+		return error_prefix(err, r, "the root file system %s", m->config->rootfs);
+	return add(m, dev, err);
+}
+
+static int add_disks(struct monitor *m, struct error *err)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < m->go.n_disks && r == 0; i++) {
+		struct blk_config c = {.fd = m->disks[i], .readonly = m->go.readonly >> i & 1};
+		struct virtio_device *dev;
+
+		r = blk_device_new(&dev, m->loop, m->pool, &c, err);
+		r = r < 0 ? error_prefix(err, r, "disk %u", i) : add(m, dev, err);
+	}
+	return r;
+}
+
+static int add_vsock(struct monitor *m, struct error *err)
+{
+	struct vsock_config c = {
+	    .guest_cid = m->config->guest_cid, .listen_fd = m->fds->vsock, .path = m->vsock_path};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->config->no_vsock)
+		return 0;
+	r = vsock_device_new(&dev, m->loop, &c, err);
+	if (r < 0)
+		return r;
+	m->vsock = dev;
+	return add(m, dev, err);
+}
+
+static int add_net(struct monitor *m, struct error *err)
+{
+	/* QEMU's address; nobody else is on this wire. */
+	struct net_config c = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, .mtu = PASST_MTU};
+	struct virtio_device *dev;
+	int r;
+
+	if (m->fds->net < 0)
+		return 0;
+	r = net_stream_new(&c.backend, m->fds->net, err);
+	if (r < 0)
+		return r;
+	r = net_device_new(&dev, m->loop, &c, err);
+	if (r < 0) {
+		net_backend_free(c.backend);
+		return r;
+	}
+	return add(m, dev, err);
+}
+
+static int add_rng(struct monitor *m, struct error *err)
+{
+	struct virtio_device *dev;
+	int r = rng_device_new(&dev, m->loop, RNG_RATE_DEFAULT, err);
+
+	return r < 0 ? r : add(m, dev, err);
+}
+
+static void take_status(void *data, unsigned int status)
+{
+	((struct monitor *)data)->exit_status = (int)status;
+}
+
+static int add_exit_port(struct monitor *m, struct error *err)
+{
+	struct virtio_device *dev;
+	int r;
+
+	if (!m->config->exit_port)
+		return 0;
+	r = exit_port_device_new(&dev, m->loop, take_status, m, err);
+	return r < 0 ? r : add(m, dev, err);
+}
+
+/* The first disk is the guest's /dev/vda and so on: devices are found in this order. */
+static int (*const devices[])(struct monitor *m, struct error *err) = {
+    add_root, add_disks, add_vsock, add_net, add_exit_port, add_rng,
+};
+
+int builtin_devices_add(struct monitor *m, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]) && r == 0; i++)
+		r = devices[i](m, err);
+	return r;
+}

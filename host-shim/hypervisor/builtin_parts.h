@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* builtin_parts: what the files of the built-in monitor's process share: the inside of it. */
+#pragma once
+
+#include "host-shim/hypervisor/builtin_process.h"
+#include "host-shim/vmm/devices/io_pool.h"
+#include "host-shim/vmm/devices/pmem.h"
+#include "host-shim/vmm/vm.h"
+#include "lib/base/loop.h"
+
+/* All of it leaves with the process. */
+struct monitor {
+	const struct hypervisor_config *config;
+	const struct builtin_fds *fds;
+	const char *vsock_path;
+	int disks[HYPERVISOR_DISKS_MAX];
+	struct builtin_go go;
+	struct loop *loop;
+	struct io_pool *pool;
+	struct vm *vm;
+	struct pmem_backing root;
+	struct virtio_device *vsock; /* NULL: none */
+	struct loop_source *stats, *control;
+	int smaps; /* -1: this host has none */
+	uint64_t started_ns;
+	int exit_status; /* what the exit port was told, or -1 */
+};
+
+/* Gives the machine, which is not booted, all devices that the configuration names. */
+int builtin_devices_add(struct monitor *m, struct error *err);
