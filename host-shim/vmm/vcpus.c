@@ -38,12 +38,13 @@ static void wake_device_thread(struct vcpus *all)
 
 /* ---- calls */
 
-/* Runs what waits; the lock is held, but not while the functions run. */
+/* Runs what waits; the lock is held, but not while the functions run. At most one call a
+ * processor: guests that call without end must not keep the loop from its other sources. */
 static void run_calls(struct vcpus *all)
 {
 	struct vcpu_call *c;
 
-	while ((c = all->calls)) {
+	for (unsigned int i = 0; i < all->n && (c = all->calls); i++) {
 		all->calls = c->next;
 		if (!all->calls)
 			all->calls_end = &all->calls;
@@ -261,7 +262,7 @@ void vcpus_pause(struct vcpus *all)
 			kick(&all->v[i]);
 	while (!all_parked(all)) {
 		run_calls(all);
-		if (!all_parked(all))
+		if (!all_parked(all) && !all->calls)
 			pthread_cond_wait(&all->changed, &all->lock);
 	}
 	pthread_mutex_unlock(&all->lock);

@@ -167,6 +167,27 @@ TEST(s2_4_reset_waits_for_the_flush)
 	close(fd);
 }
 
+/* A flush and what breaks the queue in one turn: the flush is nobody's after the reset. */
+TEST(s2_4_reset_forgets_what_came_before_the_break)
+{
+	struct vbench_part good[] = {{"\0\0\0\0", 4, false, 0}, {NULL, 4, true, 0}};
+	struct vbench_part bad[] = {{"\0\0\0\0", 4, false, 0}, {NULL, 3, true, 0}};
+	int fd = file_of(SIZE);
+
+	start(1, fd, false);
+	vbench_offer(&b, 0, good, 2);
+	vbench_offer(&b, 0, bad, 2);
+	vbench_kick(&b, 0);
+	check(b.needs_reset);
+	virtio_device_reset(b.dev);
+	vbench_start(&b, 64, ~0ull);
+	check_int(request("\0\0\0\0", 4, 4), 0);
+	vbench_turn(&b, 5);
+	check(!vbench_used(&b, 0));
+	vbench_stop(&b);
+	close(fd);
+}
+
 TEST(range_must_be_aligned)
 {
 	const struct pmem_config bad[] = {

@@ -83,7 +83,7 @@ static int set_blocks(struct mem *m, struct blocks k, bool on)
 	discard_pages(m->config.host + at, size);
 	memset(m->blocks + k.first, on, k.n);
 	m->plugged = on ? m->plugged + size : m->plugged - size;
-	m->dev.config_generation++; /* §5.15.4.2: without a notification */
+	virtio_device_config_count(&m->dev); /* §5.15.4.2: without a notification */
 	return 0;
 }
 

@@ -13,8 +13,9 @@
 #include "host-shim/vmm/virtio/later.h"
 #include "lib/base/fs.h"
 
-#define WRITE_SIZE 4096u /* bytes at a time: a pipe that has room takes this much whole */
-#define WAIT_MS    50    /* until the rate is looked at again */
+#define WRITE_SIZE    4096u /* bytes at a time: a pipe that has room takes this much whole */
+#define WRITES_A_TURN 64    /* before other sources of the loop get their turn */
+#define WAIT_MS       50    /* until the rate is looked at again */
 
 struct output {
 	struct loop *loop;
@@ -93,13 +94,14 @@ static void give_up(struct output *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
-enum drained { EMPTY, NO_ROOM, TOO_FAST };
+enum drained { EMPTY, NO_ROOM, TOO_FAST, MORE };
 
 static enum drained drain(struct output *o)
 {
 	uint8_t bytes[WRITE_SIZE];
 
-	for (;;) {
+	/* To a file there is always room, and a guest fills up as fast as this empties. */
+	for (unsigned int i = 0; i < WRITES_A_TURN; i++) {
 		size_t n = peek(o, bytes, sizeof(bytes)), may;
 		ssize_t r;
 
@@ -120,6 +122,7 @@ static enum drained drain(struct output *o)
 		rate_take(&o->rate, (uint64_t)r);
 		consume(o, (size_t)r);
 	}
+	return MORE;
 }
 
 static void on_room(struct loop_source *src, int fd, uint32_t events, void *data);
@@ -138,6 +141,8 @@ static void run(struct output *o)
 	}
 	if (d == TOO_FAST)
 		later_set(&o->again, WAIT_MS);
+	else if (d == MORE)
+		later_set(&o->again, 1);
 }
 
 static void on_room(struct loop_source *src, int fd, uint32_t events, void *data)

@@ -147,6 +147,8 @@ static void reset(struct virtio_device *dev)
 {
 	io_pool_wait(pmem_of(dev)->pool, dev);
 	later_clear(&pmem_of(dev)->again);
+	/* Requests that came before the one that broke the queue. */
+	pmem_of(dev)->n_batch = 0;
 }
 
 static void quiesce(struct virtio_device *dev)

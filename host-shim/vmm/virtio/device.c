@@ -102,7 +102,7 @@ void virtio_device_publish(struct virtio_device *dev, unsigned int queue)
 
 void virtio_device_config_changed(struct virtio_device *dev)
 {
-	dev->config_generation++;
+	virtio_device_config_count(dev);
 	if (dev->transport.config_changed)
 		dev->transport.config_changed(dev->transport.data);
 }

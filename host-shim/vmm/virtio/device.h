@@ -131,6 +131,11 @@ int virtio_device_restore(struct virtio_device *dev, struct reader *from, struct
 void virtio_device_publish(struct virtio_device *dev, unsigned int queue);
 /* For models: the configuration space holds something new; tells the driver. */
 void virtio_device_config_changed(struct virtio_device *dev);
+/* For models: the same, but the driver is not told (processors' threads read the count). */
+static inline void virtio_device_config_count(struct virtio_device *dev)
+{
+	__atomic_add_fetch(&dev->config_generation, 1, __ATOMIC_SEQ_CST);
+}
 /* For models: config_read() of a space that is `have` bytes at `config`. */
 void virtio_config_copy(const void *config, size_t have, size_t offset, void *to, size_t size);
 /* For models: the driver broke the rules; the device does nothing more until reset. */

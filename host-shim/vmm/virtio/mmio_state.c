@@ -59,7 +59,7 @@ static int load_queue(struct virtio_mmio *m, const struct snapshot_section *s, u
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "the snapshot's %s has no queue %u",
 		                      s->name, i);
 	q->num = get_le32(p);
-	q->ready = get_le32(p + 4);
+	q->ready = get_le32(p + 4) != 0;
 	q->desc = get_le64(p + 8);
 	q->driver = get_le64(p + 16);
 	q->device = get_le64(p + 24);
