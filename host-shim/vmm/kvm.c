@@ -100,32 +100,53 @@ void kvm_close(struct kvm *k)
 	close_fd(&k->dev);
 }
 
+int kvm_slots_max(const struct kvm *k)
+{
+	return kvm_ioctl_value(k->dev, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+}
+
+static int set_slot(struct kvm *k, const struct kvm_userspace_memory_region *slot,
+                    struct error *err)
+{
+	if (kvm_ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, (void *)slot) == 0)
+		return 0;
+	if (slot->memory_size == 0)
+		return error_errno(err, errno, "taking the memory at 0x%" PRIx64 " from the guest",
+		                   (uint64_t)slot->guest_phys_addr);
+	return error_errno(err, errno,
+	                   "giving the guest 0x%" PRIx64 " bytes of memory at 0x%" PRIx64,
+	                   (uint64_t)slot->memory_size, (uint64_t)slot->guest_phys_addr);
+}
+
+int kvm_set_slot(struct kvm *k, uint32_t slot, uint64_t gpa, void *host, uint64_t size,
+                 struct error *err)
+{
+	const struct kvm_userspace_memory_region s = {.slot = slot,
+	                                              .guest_phys_addr = gpa,
+	                                              .memory_size = size,
+	                                              .userspace_addr = (uintptr_t)host};
+
+	return set_slot(k, &s, err);
+}
+
 int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err)
 {
-	struct kvm_userspace_memory_region slot = {
+	const struct kvm_userspace_memory_region s = {
 	    .slot = k->slots,
 	    .flags = r->readonly ? KVM_MEM_READONLY : 0,
 	    .guest_phys_addr = r->gpa,
 	    .memory_size = r->size,
 	    .userspace_addr = (uintptr_t)r->host,
 	};
+	int ret = set_slot(k, &s, err);
 
-	if (kvm_ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-		return error_errno(err, errno,
-		                   "giving the guest 0x%" PRIx64 " bytes of memory at 0x%" PRIx64,
-		                   r->size, r->gpa);
-	k->slots++;
-	return 0;
+	k->slots += ret == 0;
+	return ret;
 }
 
 int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error *err)
 {
-	struct kvm_userspace_memory_region slot = {.slot = r->slot, .guest_phys_addr = r->gpa};
-
-	if (kvm_ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-		return error_errno(err, errno, "taking the memory at 0x%" PRIx64 " from the guest",
-		                   r->gpa);
-	return 0;
+	return kvm_set_slot(k, r->slot, r->gpa, NULL, 0, err);
 }
 
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err)
@@ -133,7 +154,8 @@ int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *er
 	int r = 0;
 
 	for (unsigned int i = 0; i < m->n && r == 0; i++)
-		r = kvm_add_region(k, &m->regions[i], err);
+		if (!m->regions[i].blocks)
+			r = kvm_add_region(k, &m->regions[i], err);
 	return r;
 }
 

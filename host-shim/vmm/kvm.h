@@ -28,7 +28,13 @@ struct kvm {
 int kvm_open(struct kvm *k, int fd, bool pit, struct error *err);
 void kvm_close(struct kvm *k); /* fine twice */
 
-/* Makes all regions of the memory visible to the guest, read-only ones as such. Once. */
+/* How many memory slots a machine can have. */
+int kvm_slots_max(const struct kvm *k);
+/* The slot of that number is these bytes; size 0: it is none any more. */
+int kvm_set_slot(struct kvm *k, uint32_t slot, uint64_t gpa, void *host, uint64_t size,
+                 struct error *err);
+/* Makes all regions of the memory visible to the guest, read-only ones as such, but those of
+ * blocks. Once. */
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err);
 int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err);
 /* Takes the region with r->slot away again. */

@@ -44,7 +44,8 @@ static int make_file(const struct ram_config *c, struct error *err)
 
 static void *map_all(const struct ram_config *c, int fd)
 {
-	int flags = MAP_NORESERVE;
+	/* Huge pages are reserved now: a guest that comes to one that is not there is lost. */
+	int flags = c->huge_pages ? 0 : MAP_NORESERVE;
 
 	flags |= fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
 	if (fd < 0 && c->huge_pages)
@@ -67,15 +68,12 @@ static int add_regions(struct guest_memory *m, uint8_t *host, uint64_t size, str
 	return 0;
 }
 
-int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *out,
-                 struct error *err)
+int ram_map(uint8_t **out, const struct ram_config *config, int *out_fd, struct error *err)
 {
 	_cleanup_close_ int fd = -1;
 	uint8_t *host;
-	int r = check_config(config, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (config->shared && (fd = make_file(config, err)) < 0)
 		return fd;
 	host = map_all(config, fd);
@@ -91,6 +89,22 @@ int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *o
 		munmap(host, config->size);
 		return r;
 	}
+	*out = host;
+	*out_fd = steal_fd(&fd);
+	return 0;
+}
+
+int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *out,
+                 struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	uint8_t *host;
+	int r = check_config(config, err);
+
+	if (r == 0)
+		r = ram_map(&host, config, &fd, err);
+	if (r < 0)
+		return r;
 	r = add_regions(m, host, config->size, err);
 	if (r < 0) {
 		munmap(host, config->size);

@@ -23,6 +23,9 @@ struct ram_config {
 	bool prefault;   /* every page is there before the guest starts */
 };
 
+/* The mapping alone, the caller's to unmap; of `size` any whole number of pages will do. */
+int ram_map(uint8_t **host, const struct ram_config *config, int *fd, struct error *err);
+
 /* Adds the memory to `m`, which unmaps it in guest_memory_clear(). *fd is the memfd, the
  * caller's now, or -1 for private memory. -EINVAL: size; -ENOMEM: not that much. */
 int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *fd,

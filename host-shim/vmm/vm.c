@@ -70,7 +70,7 @@ static int make_ram(struct vm *vm, struct error *err)
 	                             .prefault = vm->config.prefault};
 	int r = ram_allocate(&vm->memory, &c, &vm->memory_fd, err);
 
-	vm->ram = vm->memory;
+	vm->ram = vm->all_ram = vm->memory;
 	return r;
 }
 
@@ -118,7 +118,7 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 	vm->loop = loop;
 	vm->config = *config;
 	vm->events = *events;
-	vm->memory_fd = -1;
+	vm->memory_fd = vm->plug.fd = -1;
 	vm->kvm = (struct kvm)KVM_INIT;
 	r = kvm_open(&vm->kvm, config->kvm_fd, config->pit, err);
 	if (r == 0)
@@ -127,6 +127,8 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 		r = make_vcpus(vm, err);
 	if (r == 0)
 		r = make_ports(vm, err);
+	if (r == 0)
+		r = vm_plug_memory_init(vm, err);
 	if (r < 0)
 		return r;
 	*out = steal_ptr(&vm);
@@ -135,7 +137,7 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 
 const struct guest_memory *vm_ram(const struct vm *vm)
 {
-	return &vm->ram;
+	return &vm->all_ram;
 }
 
 /* ---- booting */
@@ -320,6 +322,8 @@ int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	struct snapshot_ram ram = {vm->ram.regions, vm->ram.n, vm->memory_fd};
 	int r = vm_must_be(vm, VM_PAUSED, "saved", err);
 
+	if (r == 0 && vm->plug.dev)
+		r = error_set(err, ENOTSUP, "a machine whose memory can grow cannot be saved");
 	if (r < 0)
 		return r;
 	save_shape(vm, &w);
@@ -459,6 +463,7 @@ void vm_destroy(struct vm *vm)
 	vcpus_free(&vm->vcpus);
 	for (unsigned int i = 0; i < vm->n_devices; i++)
 		virtio_mmio_free(vm->mmio[i]);
+	vm_plug_memory_free(vm);
 	ports_free(&vm->ports);
 	kvm_close(&vm->kvm);
 	guest_memory_clear(&vm->memory);

@@ -30,6 +30,8 @@ struct vm_config {
 	uint32_t cpus;   /* 1 to VM_CPUS_MAX */
 	uint64_t memory; /* bytes; see ram.h for what is allowed, and for the next three */
 	bool shared, huge_pages, prefault;
+	/* What vm_resize() may ask for, bytes; 0: it never will. Not with huge_pages. */
+	uint64_t memory_max;
 	const char *cpu; /* NULL: the host's processor; or a model of x86_64/cpuid.h */
 	bool no_acpi;    /* the kernel has none: MP table and words on the command line instead */
 	bool pit;        /* give the guest the PC's timer */
@@ -95,9 +97,17 @@ int vm_plug(struct vm *vm, struct virtio_device *dev, unsigned int *slot, struct
  * given; with it, the guest's driver is left waiting for answers. -ENOENT: it is in no slot. */
 int vm_unplug(struct vm *vm, struct virtio_device *dev, bool force, struct error *err);
 
-/* The guest's RAM, without what vm_add_memory() added; for a balloon. Valid as long as the machine.
- */
+/* The guest's RAM, what it has plugged included, without what vm_add_memory() added; for a balloon.
+ * Valid as long as the machine. */
 const struct guest_memory *vm_ram(const struct vm *vm);
+/* Of shared memory the file of a region of the above, and where in it the region begins; else -1.
+ * It stays the machine's. */
+int vm_memory_fd(const struct vm *vm, const struct guest_region *region, uint64_t *offset);
+
+/* Asks the guest to have so much RAM, from config.memory to memory_max in steps of at least 2 MiB:
+ * its driver plugs and unplugs blocks by and by, as far as it can. */
+int vm_resize(struct vm *vm, uint64_t bytes, struct error *err);
+uint64_t vm_memory_size(const struct vm *vm); /* bytes of RAM that the guest has now */
 
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err);
 /* Returns when no processor runs. */

@@ -63,7 +63,7 @@ int vm_add_slots(struct vm *vm, unsigned int n, struct error *err)
 /* ---- memory */
 
 /* Behind everything that is there, and above the gap. */
-static uint64_t next_address(const struct vm *vm)
+uint64_t vm_next_address(const struct vm *vm)
 {
 	const struct guest_region *last = &vm->memory.regions[vm->memory.n - 1];
 	uint64_t end = last->gpa + last->size;
@@ -81,7 +81,7 @@ static bool is_booted(const struct vm *vm)
 int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
                   struct error *err)
 {
-	uint64_t at = next_address(vm);
+	uint64_t at = vm_next_address(vm);
 	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_CREATED, "given memory", err);
 
 	if (r == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vm_parts: what vm.c, vm_plug.c and vm_stats.c share: the inside of a machine. */
+/* vm_parts: what vm*.c share: the inside of a machine. */
 #pragma once
 
 #include "host-shim/vmm/bus.h"
@@ -14,6 +14,14 @@
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
+/* Memory that the guest may plug (vm_resize.c). */
+struct vm_plug_memory {
+	struct virtio_device *dev; /* NULL: none */
+	uint8_t *host;
+	uint64_t gpa, size, block; /* bytes */
+	int fd;                    /* -1: it is not shared */
+};
+
 struct vm {
 	struct loop *loop;
 	struct vm_config config;
@@ -21,7 +29,9 @@ struct vm {
 	enum vm_state state;
 	struct kvm kvm;
 	struct guest_memory memory;
-	struct guest_memory ram; /* the part of it that is RAM; owns nothing */
+	struct guest_memory ram;     /* the part of it that is RAM at boot; owns nothing */
+	struct guest_memory all_ram; /* and what the guest has plugged */
+	struct vm_plug_memory plug;
 	int memory_fd;
 	struct bus memory_bus, port_bus;
 	struct ports ports;
@@ -35,3 +45,10 @@ struct vm {
 
 /* -EINVAL, and a line that names the state that the machine is in and `what` it cannot be. */
 int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err);
+
+/* Where memory that is added goes: behind everything that is there. */
+uint64_t vm_next_address(const struct vm *vm);
+
+/* The memory device, when vm_config.memory_max wants one. */
+int vm_plug_memory_init(struct vm *vm, struct error *err);
+void vm_plug_memory_free(struct vm *vm);

@@ -133,7 +133,7 @@ void vm_stats(const struct vm *vm, struct vm_stats *out)
 	    .run_ns = vm->run_ns,
 	    .now_ns = loop_now_ns(),
 	    .cpus = vm->config.cpus,
-	    .memory_size = vm->config.memory,
+	    .memory_size = vm_memory_size(vm),
 	    .n_devices = vm->n_devices,
 	};
 	read_memory(vm, &out->memory);
