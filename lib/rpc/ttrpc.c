@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/utf8.h"
+#include "lib/rpc/parts.h"
 #include "lib/rpc/proto/ttrpc.pb-c.h"
 
 /* A finished frame's buffer is kept for the next when it is at most this big. */
@@ -372,6 +373,12 @@ ProtobufCMessage *rpc_unpack(const ProtobufCMessageDescriptor *type, struct aren
                              const uint8_t *data, size_t size)
 {
 	ProtobufCAllocator allocator = {arena_alloc_cb, arena_free_cb, arena};
+	_cleanup_buffer_ struct buffer whole = BUFFER_INIT;
+	int r = rpc_join_parts(type, data, size, &whole);
 
+	if (r < 0)
+		return NULL;
+	if (r > 0)
+		return protobuf_c_message_unpack(type, &allocator, whole.size, whole.data);
 	return protobuf_c_message_unpack(type, &allocator, size, data);
 }

@@ -251,17 +251,132 @@ TEST(last_value_wins_and_messages_merge)
 	struct arena a = arena_init(1 << 16);
 	const Grpc__ReadStreamRequest *r =
 	    (void *)DECODE(read_stream_request, &a, 0x18, 1, 0x0a, 1, 'a', 0x18, 2, 0x0a, 1, 'b');
-	/* User in two parts: a name in the first, a number in the second. (protobuf-c 1.4 loses
-	 * numbers of the first part; no sender splits messages.) */
+	/* User in two parts: a name and a number in the first, a number in the second. */
 	const Grpc__Process *p =
-	    (void *)DECODE(process, &a, 0x1a, 3, 0x22, 1, 'u', 0x1a, 2, 0x10, 8);
+	    (void *)DECODE(process, &a, 0x1a, 5, 0x22, 1, 'u', 0x08, 7, 0x08, 1, 0x1a, 2, 0x10, 8);
 
 	check(r && p);
 	check_int(r->len, 2);
 	check_str(r->container_id, "b");
 	check_str(p->user->username, "u");
+	check_int(p->user->uid, 7);
 	check_int(p->user->gid, 8);
+	check_int(p->terminal, 1);
 	arena_free(&a);
+}
+
+static size_t take_varint(const uint8_t **p)
+{
+	size_t v = 0;
+
+	for (unsigned int shift = 0;; shift += 7) {
+		v |= (size_t)(**p & 0x7f) << shift;
+		if (!(*(*p)++ & 0x80))
+			return v;
+	}
+}
+
+static void put_field(struct buffer *out, const uint8_t *tag, size_t tag_size, const void *value,
+                      size_t size)
+{
+	buffer_append(out, tag, tag_size);
+	for (size_t n = size;; n >>= 7) {
+		buffer_append(out, &(uint8_t){(uint8_t)((n & 0x7f) | (n > 0x7f ? 0x80 : 0))}, 1);
+		if (n <= 0x7f)
+			break;
+	}
+	buffer_append(out, value, size);
+}
+
+/* The same message, each singular sub-message of it in as many parts as it has fields. */
+static void split(const ProtobufCMessageDescriptor *t, const uint8_t *p, size_t size,
+                  struct buffer *out, size_t *parts)
+{
+	const uint8_t *end = p + size;
+
+	while (p < end) {
+		const uint8_t *start = p;
+		size_t tag = take_varint(&p), tag_size = (size_t)(p - start), n;
+		const ProtobufCFieldDescriptor *f =
+		    protobuf_c_message_descriptor_get_field(t, (unsigned int)(tag >> 3));
+		_cleanup_buffer_ struct buffer inner = BUFFER_INIT;
+
+		check(f && (tag & 7) != 3 && (tag & 7) != 4);
+		if ((tag & 7) != 2) {
+			if ((tag & 7) == 0)
+				take_varint(&p);
+			else
+				p += (tag & 7) == 1 ? 8 : 4;
+			buffer_append(out, start, (size_t)(p - start));
+			continue;
+		}
+		n = take_varint(&p);
+		p += n;
+		if (f->type != PROTOBUF_C_TYPE_MESSAGE) {
+			buffer_append(out, start, (size_t)(p - start));
+			continue;
+		}
+		split(f->descriptor, p - n, n, &inner, parts);
+		if (f->label == PROTOBUF_C_LABEL_REPEATED || inner.size == 0) {
+			put_field(out, start, tag_size, buffer_cstr(&inner), inner.size);
+			continue;
+		}
+		for (const uint8_t *q = inner.data; q < inner.data + inner.size;) {
+			const uint8_t *field = q;
+			size_t wire = take_varint(&q) & 7;
+
+			if (wire == 2) {
+				n = take_varint(&q);
+				q += n;
+			} else if (wire == 0) {
+				take_varint(&q);
+			} else {
+				q += wire == 1 ? 8 : 4;
+			}
+			put_field(out, start, tag_size, field, (size_t)(q - field));
+			(*parts)++;
+		}
+	}
+}
+
+/* What protoc wrote, taken apart, decodes to what protoc wrote. */
+TEST(sub_messages_in_parts_are_merged)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	static uint8_t bytes[65536];
+	char *save = NULL;
+	size_t parts = 0;
+
+	find_types();
+	for (size_t i = 0; i < n_types; i++)
+		check(types[i]->n_fields <= 64);
+	check_int(fs_read_file(AT_FDCWD, "tests/data/proto/golden.txt", 1 << 20, &text, NULL), 0);
+	for (char *line = strtok_r((char *)text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		_cleanup_buffer_ struct buffer taken = BUFFER_INIT;
+		struct arena arena = arena_init(RPC_ARENA_LIMIT);
+		const ProtobufCMessageDescriptor *t;
+		char *hex = strchr(line, ' ');
+		ProtobufCMessage *m;
+		uint8_t *again;
+		size_t size;
+
+		check(hex != NULL);
+		*hex++ = '\0';
+		t = find_type(line);
+		size = unhex(strcmp(hex, "-") == 0 ? "" : hex, bytes, sizeof(bytes));
+		split(t, bytes, size, &taken, &parts);
+		m = rpc_unpack(t, &arena, (const uint8_t *)buffer_cstr(&taken), taken.size);
+		check(m != NULL);
+		check_int(protobuf_c_message_get_packed_size(m), size);
+		again = malloc(size + 1);
+		check(again != NULL);
+		protobuf_c_message_pack(m, again);
+		check_mem(again, bytes, size);
+		free(again);
+		arena_free(&arena);
+	}
+	check(parts > 100);
 }
 
 TEST(unknown_fields_are_skipped)
@@ -317,6 +432,9 @@ TEST(broken_bytes_are_refused)
 	check(!DECODE(start_container_request, &a, 0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 'c'));
 	check(!DECODE(start_container_request, &a, 0xff, 0xff, 0xff)); /* cut tag */
 	check(!DECODE(start_container_request, &a, 0x0b, 1));          /* a group */
+	/* a group, and a cut varint, inside a sub-message in parts */
+	check(!DECODE(process, &a, 0x1a, 2, 0x08, 7, 0x1a, 2, 0x0b, 0x0c));
+	check(!DECODE(process, &a, 0x1a, 2, 0x08, 7, 0x1a, 2, 0x10, 0x80));
 	check(!DECODE(read_stream_request, &a, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 	              0xff, 0xff, 0xff)); /* endless varint */
 	arena_free(&a);
