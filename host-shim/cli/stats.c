@@ -73,6 +73,10 @@ static const struct {
      "Of these, pages that other processes have, too."},
     {"memory", "monitor_private_bytes", "kihon_vm_monitor_private_bytes", "gauge",
      "Private memory of the monitor beside the guest's."},
+    {"memory", "balloon_bytes", "kihon_vm_memory_balloon_bytes", "gauge",
+     "RAM that is in the guest's balloon."},
+    {"memory", "given_back_bytes", "kihon_vm_memory_given_back_bytes_total", "counter",
+     "Memory that the guest's balloon gave back to the host, reported pages included."},
 };
 
 static void put_scalars(struct buffer *b, const cJSON *root, const char *guest)
@@ -127,6 +131,17 @@ static void put_exits(struct buffer *b, const cJSON *root, const char *guest)
 	}
 }
 
+/* Of each queue; 0 where another process serves the device. */
+static const struct {
+	const char *key, *help;
+} counters[] = {
+    {"notifications", "Doorbells that the device looked at."},
+    {"interrupts", "Interrupts that the device raised."},
+    {"chains", "Buffers that the device took."},
+    {"read_bytes", "Bytes of these that the driver gave."},
+    {"written_bytes", "Bytes that the device wrote into them."},
+};
+
 static void put_queues(struct buffer *b, const cJSON *root, const char *guest, const char *key,
                        const char *help)
 {
@@ -163,8 +178,8 @@ static int to_prometheus(const struct buffer *json, const char *guest, struct bu
 	put_scalars(out, root, guest);
 	put_times(out, root, guest);
 	put_exits(out, root, guest);
-	put_queues(out, root, guest, "notifications", "Doorbells that the device looked at.");
-	put_queues(out, root, guest, "interrupts", "Interrupts that the device raised.");
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		put_queues(out, root, guest, counters[i].key, counters[i].help);
 	return out->failed ? error_set(err, ENOMEM, "no memory for the statistics") : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host-shim/vmm/devices/balloon.h"
 #include "host-shim/vmm/vcpu_exit.h"
 #include "host-shim/vmm/vm_parts.h"
 #include "lib/base/loop.h"
@@ -121,8 +122,19 @@ static void count_device(const struct virtio_mmio *m, struct vm_device_stats *d)
 		return;
 	d->name = dev->ops->name;
 	d->n_queues = dev->ops->n_queues;
-	for (unsigned int i = 0; i < d->n_queues; i++)
+	for (unsigned int i = 0; i < d->n_queues; i++) {
 		virtio_mmio_counters(m, i, &d->queues[i].notifications, &d->queues[i].interrupts);
+		d->queues[i].data = dev->queues[i].counters;
+	}
+}
+
+static void count_balloon(const struct virtio_device *dev, struct vm_stats *out)
+{
+	if (!dev || dev->ops->id != VIRTIO_ID_BALLOON)
+		return;
+	out->has_balloon = true;
+	out->balloon = balloon_device_actual(dev);
+	out->discarded = balloon_device_discarded(dev);
 }
 
 void vm_stats(const struct vm *vm, struct vm_stats *out)
@@ -143,6 +155,7 @@ void vm_stats(const struct vm *vm, struct vm_stats *out)
 
 		out->devices[i].slot = i;
 		count_device(vm->mmio[i], &out->devices[i]);
+		count_balloon(dev, out);
 		if (dev && dev->answered_ns && (!out->agent_ns || dev->answered_ns < out->agent_ns))
 			out->agent_ns = dev->answered_ns;
 	}
@@ -155,6 +168,16 @@ const char *vm_exit_name(unsigned int reason)
 
 /* ---- text */
 
+static void put_queue(struct buffer *b, const struct vm_queue_stats *q, bool first)
+{
+	buffer_printf(b,
+	              "%s{\"notifications\":%" PRIu64 ",\"interrupts\":%" PRIu64
+	              ",\"chains\":%" PRIu64 ",\"read_bytes\":%" PRIu64
+	              ",\"written_bytes\":%" PRIu64 "}",
+	              first ? "" : ",", q->notifications, q->interrupts, q->data.chains,
+	              q->data.read, q->data.written);
+}
+
 static void put_device(struct buffer *b, const struct vm_device_stats *d)
 {
 	buffer_printf(b, "{\"slot\":%u,\"name\":", d->slot);
@@ -164,8 +187,7 @@ static void put_device(struct buffer *b, const struct vm_device_stats *d)
 		buffer_str(b, "null");
 	buffer_str(b, ",\"queues\":[");
 	for (unsigned int i = 0; i < d->n_queues; i++)
-		buffer_printf(b, "%s{\"notifications\":%" PRIu64 ",\"interrupts\":%" PRIu64 "}",
-		              i ? "," : "", d->queues[i].notifications, d->queues[i].interrupts);
+		put_queue(b, &d->queues[i], i == 0);
 	buffer_str(b, "]}");
 }
 
@@ -188,6 +210,9 @@ static void put_memory(struct buffer *b, const struct vm_stats *s)
 		              ",\"shared_bytes\":%" PRIu64 ",\"monitor_private_bytes\":%" PRIu64,
 		              s->memory.resident, s->memory.private_bytes, s->memory.shared,
 		              s->memory.monitor_private);
+	if (s->has_balloon)
+		buffer_printf(b, ",\"balloon_bytes\":%" PRIu64 ",\"given_back_bytes\":%" PRIu64,
+		              s->balloon, s->discarded);
 	buffer_str(b, "}");
 }
 

@@ -24,6 +24,7 @@ struct vm;
 struct vm_queue_stats {
 	uint64_t notifications; /* doorbells that the device looked at; several rings may be one */
 	uint64_t interrupts;
+	struct virtqueue_counters data; /* 0 where another process has the queue (vhost-user) */
 };
 
 struct vm_device_stats {
@@ -50,7 +51,10 @@ struct vm_stats {
 	uint64_t agent_ns;   /* a program in the guest first answered through a vsock */
 	uint64_t now_ns;     /* when the numbers were taken */
 	uint32_t cpus;
-	uint64_t memory_size; /* bytes of RAM the guest was given */
+	uint64_t memory_size; /* bytes of RAM the guest was given, and has plugged */
+	uint64_t balloon;     /* of these in its balloon, as it says */
+	uint64_t discarded;   /* bytes that its balloon gave back so far, reported pages included */
+	bool has_balloon;
 	struct vm_memory_stats memory;
 	uint64_t exits[VM_STATS_EXITS]; /* returns of KVM_RUN, by KVM_EXIT_* */
 	uint64_t exits_total;

@@ -194,8 +194,16 @@ TEST(chain_can_be_put_back)
 	driver_offer(&ring, 0);
 	check_int(virtqueue_pop(&queue, &chain), 1);
 	virtqueue_unpop(&queue);
+	check_int(queue.counters.chains, 0);
+	check_int(queue.counters.read, 0);
 	check_int(virtqueue_pop(&queue, &chain), 1);
 	check_int(chain.read_size, 10);
+	virtqueue_push(&queue, chain.head, 7);
+	check_int(queue.counters.chains, 1);
+	check_int(queue.counters.read, 10);
+	check_int(queue.counters.written, 7);
+	virtqueue_stop(&queue); /* a reset is no new beginning */
+	check_int(queue.counters.read, 10);
 	teardown();
 }
 

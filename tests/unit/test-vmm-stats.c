@@ -63,8 +63,11 @@ TEST(json_names_units_and_leaves_out_what_is_not_known)
 	s.exits[6] = 41; /* KVM_EXIT_MMIO */
 	s.exits[63] = 1;
 	s.exits_total = 42;
-	s.devices[0] = (struct vm_device_stats){
-	    .name = "blk", .slot = 0, .n_queues = 1, .queues = {{.notifications = 3}}};
+	s.devices[0] =
+	    (struct vm_device_stats){.name = "blk",
+	                             .slot = 0,
+	                             .n_queues = 1,
+	                             .queues = {{.notifications = 3, .data = {5, 6, 7}}}};
 	s.devices[1].slot = 1;
 	vm_stats_json(&s, &b);
 	check(!b.failed);
@@ -81,6 +84,11 @@ TEST(json_names_units_and_leaves_out_what_is_not_known)
 	queues = cJSON_GetObjectItem(cJSON_GetArrayItem(devices, 0), "queues");
 	check(cJSON_GetObjectItem(cJSON_GetArrayItem(queues, 0), "notifications")->valuedouble ==
 	      3);
+	check(cJSON_GetObjectItem(cJSON_GetArrayItem(queues, 0), "chains")->valuedouble == 5);
+	check(cJSON_GetObjectItem(cJSON_GetArrayItem(queues, 0), "read_bytes")->valuedouble == 6);
+	check(cJSON_GetObjectItem(cJSON_GetArrayItem(queues, 0), "written_bytes")->valuedouble ==
+	      7);
+	check(!cJSON_HasObjectItem(memory, "balloon_bytes"));
 	check(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetArrayItem(devices, 1), "name")));
 }
 

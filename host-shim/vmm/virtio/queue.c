@@ -133,7 +133,9 @@ int virtqueue_start(struct virtqueue *q, const struct guest_memory *memory,
 
 void virtqueue_stop(struct virtqueue *q)
 {
-	memset(q, 0, sizeof(*q));
+	const struct virtqueue_counters counters = q->counters;
+
+	*q = (struct virtqueue){.counters = counters};
 }
 
 static int broken(struct virtqueue *q, const char *rule)
@@ -262,14 +264,20 @@ int virtqueue_pop(struct virtqueue *q, struct virtqueue_chain *c)
 	if (c->head >= q->size)
 		return broken(q, "an available entry names a descriptor out of range (2.7.6)");
 	r = walk_chain(q, c, c->head);
-	if (r > 0)
+	if (r > 0) {
 		q->next_avail++;
+		q->last_read = c->read_size;
+		q->counters.chains++;
+		q->counters.read += c->read_size;
+	}
 	return r;
 }
 
 void virtqueue_unpop(struct virtqueue *q)
 {
 	q->next_avail--;
+	q->counters.chains--;
+	q->counters.read -= q->last_read;
 }
 
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
@@ -281,6 +289,7 @@ void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
 	e = used_entry(q, q->next_used);
 	put_le32(e, head);
 	put_le32(e + 4, written);
+	q->counters.written += written;
 	q->next_used++;
 }
 

@@ -31,6 +31,12 @@
 #define VIRTIO_F_EVENT_IDX     29
 #define VIRTIO_F_VERSION_1     32
 
+/* What went through a queue since its device was made; resets do not begin anew. */
+struct virtqueue_counters {
+	uint64_t chains;        /* taken from the driver */
+	uint64_t read, written; /* bytes of them: the driver's, and what the device wrote */
+};
+
 struct virtqueue {
 	const struct guest_memory *memory;
 	const uint8_t *desc; /* 16 bytes an entry */
@@ -46,6 +52,8 @@ struct virtqueue {
 	bool ready;
 	bool held;          /* looks empty to the device, which is paused */
 	const char *broken; /* NULL, or the rule that the ring broke */
+	struct virtqueue_counters counters;
+	uint64_t last_read; /* bytes of the chain that was popped last */
 };
 
 /* One buffer: device-readable pieces first, then device-writable ones (§2.7.4.2). */
