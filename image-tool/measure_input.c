@@ -69,25 +69,23 @@ static bool is_initrd(const struct guestimg *img)
 	return strcmp(img->rootfs.format, "initrd") == 0;
 }
 
-/* The words of `kihon boot`, whose parts boot_words.h puts in order. */
+/* The words of `kihon boot` under KVM. */
 static int make_cmdline(struct measure_input *in, const struct measure_options *o,
                         struct error *err)
 {
 	const struct guestimg *img = in->img;
 	bool pmem = o->root && strcmp(o->root, "pmem") == 0;
-	const char *given = pmem ? img->rootfs.words_pmem : img->rootfs.words_blk;
-	struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
-	                           .root = given,
-	                           .net = BOOT_WORDS_NET_USER,
-	                           .level = BOOT_WORDS_QUIET,
-	                           .image = img->cmdline,
-	                           .append = o->append};
+	const struct boot_launch launch = {.root = is_initrd(img) ? BOOT_ROOT_NONE
+	                                           : pmem         ? BOOT_ROOT_PMEM
+	                                                          : BOOT_ROOT_BLK,
+	                                   .words_blk = img->rootfs.words_blk,
+	                                   .words_pmem = img->rootfs.words_pmem,
+	                                   .net_user = !o->net || strcmp(o->net, "none") != 0,
+	                                   .level = BOOT_WORDS_QUIET,
+	                                   .image = img->cmdline,
+	                                   .append = o->append};
 
-	if (!given && !is_initrd(img))
-		words.root = pmem ? BOOT_WORDS_ROOT_PMEM : BOOT_WORDS_ROOT_BLK;
-	if (o->net && strcmp(o->net, "none") == 0)
-		words.net = NULL;
-	in->cmdline = o->cmdline ? strdup(o->cmdline) : boot_words_join(&words);
+	in->cmdline = o->cmdline ? strdup(o->cmdline) : boot_words_launch(&launch);
 	if (!in->cmdline)
 		return error_set(err, ENOMEM, "no memory for the command line");
 	for (const char *p = in->cmdline; *p; p++)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host-shim/cli/clone.h"
+#include "host-shim/cli/describe.h"
 #include "host-shim/cli/fetch.h"
 #include "host-shim/cli/guest.h"
 #include "host-shim/cli/hello.h"
@@ -18,6 +19,7 @@ struct boot_data {
 	struct guest_options guest;
 	struct remote_options remote;
 	const char *kernel, *initrd, *stats, *template;
+	bool dry_run;
 };
 
 struct boot {
@@ -119,13 +121,16 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	                            .initrd = d->initrd,
 	                            .exit_port = true,
 	                            .stats = d->stats,
+	                            .describe = d->dry_run,
 	                            .name = "kihon-boot"};
 	struct guest_events events = {on_console, on_end, NULL, b};
 	struct guest_options o = d->guest;
-	int r = d->template ? clone_open(&b->clone, d->template, &o, &setup, err) : 0;
+	int r = d->template ? clone_open(&b->clone, d->template, false, &o, &setup, err) : 0;
 
 	if (r == 0)
 		r = guest_new(&b->guest, b->loop, &o, &setup, &events, err);
+	if (r == 0 && d->dry_run)
+		return describe_guest(guest_hypervisor(b->guest), err);
 	if (r == 0)
 		r = guest_start(b->guest, err);
 	if (r == 0 && d->template)
@@ -176,7 +181,7 @@ static int run_boot(int argc, char **argv, void *data)
 		r = loop_new(&b.loop, &err);
 	if (r == 0)
 		r = boot(&b, d, dir, &err);
-	if (r >= 0 && d->stats) {
+	if (r >= 0 && d->stats && !d->dry_run) {
 		int w = write_stats(&b, d->stats, &err);
 
 		r = w < 0 ? w : r;
@@ -208,6 +213,9 @@ static const struct option options[] = {
     {"initrd", 0, OPTION_STRING, offsetof(struct boot_data, initrd), "FILE", NULL,
      "boot this initial ramdisk instead of the image's root"},
     CLONE_OPTION_ROW(struct boot_data, template),
+    {"dry-run", 0, OPTION_FLAG, offsetof(struct boot_data, dry_run), NULL, NULL,
+     "print the command that would run the guest in QEMU, for a shell, and start nothing;\n"
+     "with --confidential, of a host that has such guests"},
     {"stats", 0, OPTION_STRING, offsetof(struct boot_data, stats), "FILE", NULL,
      "at the end, write what the built-in monitor counted, as JSON; - is standard output"},
     {NULL},

@@ -30,6 +30,7 @@ struct guest {
 	struct accel_choice accel;
 	struct guest_events events;
 	struct loop_source *signal_src[N_SIGNALS], *timer;
+	struct confidential *confidential; /* NULL: an ordinary guest */
 	char *cmdline;
 	uint64_t timeout;
 	int signal;
@@ -114,11 +115,54 @@ static bool has_net(const struct guest_options *o)
 static const char *choose_vmm(const struct guest *g, const struct guest_options *o)
 {
 	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine &&
-	           (!has_net(o) || passt_found());
+	           !g->confidential && !g->image.confidential && (!has_net(o) || passt_found());
 
 	if (o->vmm)
 		return o->vmm;
 	return can ? "builtin" : "qemu";
+}
+
+static const char *choose_kernel(const struct guest *g, const struct guest_setup *s)
+{
+	if (s->kernel)
+		return s->kernel;
+	return g->confidential ? g->image.bzimage : g->image.kernel;
+}
+
+/* Whether KVM can do that is found out with what else a confidential guest takes. */
+static int choose_accel(struct guest *g, const struct guest_options *o, bool describe,
+                        struct error *err)
+{
+	enum accel wanted = accel_of(o->accel);
+
+	if (!g->confidential)
+		return accel_choose(wanted, "", &g->accel, err);
+	if (wanted == ACCEL_TCG)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "--accel tcg: a confidential guest cannot be emulated");
+	if (describe) {
+		g->accel = (struct accel_choice){.accel = ACCEL_KVM};
+		return 0;
+	}
+	return accel_choose(wanted, "", &g->accel, err);
+}
+
+static int read_confidential(struct guest *g, const struct guest_options *o, struct error *err)
+{
+	int r = o->confidential ? confidential_parse(o->confidential, &g->confidential, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (!g->confidential && g->image.confidential && o->vmm && strcmp(o->vmm, "builtin") == 0)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "%s is an image for confidential guests, for which --vmm "
+		                      "builtin has no private memory: use --vmm qemu",
+		                      g->image.path);
+	if (g->confidential && !g->image.bzimage)
+		return error_set_kind(err, ERROR_INPUT, ENOENT,
+		                      "%s has no bzImage, the kernel that a firmware starts",
+		                      g->image.path);
+	return 0;
 }
 
 static int make_hypervisor(struct guest *g, const struct guest_options *o,
@@ -138,7 +182,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .memory_min = g->image.memory_min,
 	    /* Another kernel than the image's is given everything. */
 	    .lacks = s->kernel ? 0 : g->image.lacks,
-	    .kernel = s->kernel ? s->kernel : g->image.kernel,
+	    .kernel = choose_kernel(g, s),
 	    .initrd = s->initrd ? s->initrd : g->image.initrd,
 	    .rootfs = s->initrd ? NULL : g->image.rootfs,
 	    .root_words_blk = g->image.words_blk,
@@ -151,6 +195,9 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .guest_cid = GUEST_CID,
 	    .save_to = s->save_to,
 	    .from = s->from,
+	    .confidential = g->confidential,
+	    .describe = s->describe,
+	    .slots = s->slots,
 	};
 	struct hypervisor_events e = {g->events.console, g->events.ended, g->events.data};
 
@@ -181,7 +228,9 @@ int guest_new(struct guest **out, struct loop *loop, const struct guest_options 
 		    "boot %s'",
 		    g->image.path, g->image.program, g->image.path);
 	if (r == 0)
-		r = accel_choose(accel_of(o->accel), "", &g->accel, err);
+		r = read_confidential(g, o, err);
+	if (r == 0)
+		r = choose_accel(g, o, setup->describe, err);
 	if (r == 0)
 		r = runtime_dir_new(&g->dir, err);
 	if (r < 0)
@@ -192,7 +241,7 @@ int guest_new(struct guest **out, struct loop *loop, const struct guest_options 
 	r = make_hypervisor(g, o, setup, err);
 	if (r == 0)
 		r = watch_signals(g, err);
-	if (r == 0)
+	if (r == 0 && !setup->describe)
 		r = hypervisor_prepare(g->hv, err);
 	if (r < 0)
 		return r;
@@ -226,6 +275,7 @@ void guest_free(struct guest *g)
 	loop_source_free(g->timer);
 	runtime_dir_free(&g->dir);
 	image_dir_free(&g->image);
+	confidential_free(g->confidential);
 	free(g->cmdline);
 	free(g);
 }

@@ -21,7 +21,7 @@
 #define EXIT_USAGE 2
 
 struct guest_options {
-	const char *vmm, *cpu, *machine, *accel, *net, *append;
+	const char *vmm, *cpu, *machine, *accel, *net, *append, *confidential;
 	uint32_t cpus;
 	uint64_t memory, timeout; /* bytes, ms */
 	bool verbose, no_jail;
@@ -74,6 +74,14 @@ struct guest_options {
 	     "microvm|q35",                                                                        \
 	     "microvm (default): boots fastest, root on virtio-blk;\n"                             \
 	     "q35: PCI and ACPI, root on virtio-pmem mapped without a copy (DAX)"},                \
+	    {"confidential",                                                                       \
+	     0,                                                                                    \
+	     OPTION_STRING,                                                                        \
+	     offsetof(type, member.confidential),                                                  \
+	     "KIND[,KEY=VALUE...]",                                                                \
+	     NULL,                                                                                 \
+	     "sev, sev-snp or tdx, and firmware=FILE: a guest whose memory this host cannot\n"     \
+	     "read, in QEMU; see docs/confidential.md"},                                           \
 	    {"accel",                                                                              \
 	     0,                                                                                    \
 	     OPTION_ENUM,                                                                          \
@@ -125,8 +133,10 @@ struct guest_setup {
 	const char *image_dir;       /* NULL: the default */
 	const char *kernel, *initrd; /* instead of the image's; NULL: the image's */
 	bool exit_port, no_vsock, stats;
+	bool describe; /* as in hypervisor.h: guest_start() will not be called */
 	const char *name;
 	const struct template_files *save_to, *from; /* as in hypervisor.h */
+	uint32_t slots;                              /* the same */
 };
 
 /* Everything up to where hypervisor_start() can be called: the helpers run, nothing secret

@@ -104,6 +104,7 @@ static int keep_program(struct image_dir *d, const struct guestimg *img, struct 
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "%s: \"memory_min\" is more than a guest can have", d->path);
 	d->memory_min = img->memory_min << 20;
+	d->confidential = guestimg_is_confidential(img);
 	return keep_words(&d->program, img->program) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
@@ -124,6 +125,10 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 	r = guestimg_load(d->path, &img, err);
 	if (r == 0)
 		r = file_in(d, img, img->kernel.vmlinux, &d->kernel, err);
+	/* Only some guests take it: whether it is there is theirs to find out. */
+	if (r == 0 && img->kernel.bzimage &&
+	    !(d->bzimage = str_printf("%s/%s", d->path, img->kernel.bzimage)))
+		r = error_set(err, ENOMEM, "no memory for a file name");
 	if (r == 0)
 		r = file_in(d, img, img->rootfs.file,
 		            strcmp(img->rootfs.format, "initrd") == 0 ? &d->initrd : &d->rootfs,
@@ -141,6 +146,7 @@ void image_dir_free(struct image_dir *d)
 {
 	free(d->path);
 	free(d->kernel);
+	free(d->bzimage);
 	free(d->rootfs);
 	free(d->initrd);
 	free(d->cmdline);

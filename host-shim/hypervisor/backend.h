@@ -8,15 +8,16 @@
 struct hypervisor_ops {
 	const char *name;
 	bool has_stats;
+	bool takes_confidential;
 	size_t size; /* of the back end's structure, which begins with struct hypervisor */
 	int (*check)(struct hypervisor *hv, struct error *err);
+	int (*command)(struct hypervisor *hv, struct strv *out, struct error *err); /* NULL: none */
 	int (*prepare)(struct hypervisor *hv, struct error *err);
 	int (*start)(struct hypervisor *hv, struct error *err);
 	int (*save)(struct hypervisor *hv, struct error *err); /* NULL: it has no templates */
 	void (*stop)(struct hypervisor *hv);
 	void (*release)(struct hypervisor *hv); /* not the structure itself */
 	int (*vsock_connect)(struct hypervisor *hv, uint32_t port, struct error *err);
-	int (*pid)(const struct hypervisor *hv);
 };
 
 /* The console's last bytes. */

@@ -40,6 +40,24 @@ static int check_config(const struct hypervisor_config *c, struct error *err)
 	return 0;
 }
 
+/* Memory that this host cannot read is not to be saved by it, either. */
+static int check_confidential(const struct hypervisor_config *c, const struct hypervisor_ops *ops,
+                              struct error *err)
+{
+	if (!c->confidential)
+		return 0;
+	if (c->save_to || c->from)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "a confidential guest has no templates: its memory and its "
+		                      "processors are closed to this host");
+	if (!ops->takes_confidential)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "%s guests are not for --vmm %s, which has no private memory "
+		                      "for them: use --vmm qemu",
+		                      confidential_name(c->confidential), ops->name);
+	return 0;
+}
+
 int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
                    const struct hypervisor_config *config, const struct hypervisor_events *events,
                    struct error *err)
@@ -52,6 +70,9 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "there is no hypervisor \"%s\"",
 		                      back_end);
 	r = check_config(config, err);
+	if (r < 0)
+		return r;
+	r = check_confidential(config, ops, err);
 	if (r < 0)
 		return r;
 	if (config->stats && !ops->has_stats)
@@ -77,6 +98,15 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 		return r;
 	*out = steal_ptr(&hv);
 	return 0;
+}
+
+int hypervisor_command(struct hypervisor *hv, struct strv *out, struct error *err)
+{
+	if (!hv->ops->command)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "--vmm %s runs no other program: there is no command to show",
+		                      hv->ops->name);
+	return hv->ops->command(hv, out, err);
 }
 
 int hypervisor_prepare(struct hypervisor *hv, struct error *err)
@@ -139,11 +169,6 @@ int hypervisor_vsock_connect(struct hypervisor *hv, uint32_t port, struct error 
 const char *hypervisor_stats(struct hypervisor *hv)
 {
 	return buffer_cstr(&hv->stats);
-}
-
-int hypervisor_pid(const struct hypervisor *hv)
-{
-	return hv->ops->pid(hv);
 }
 
 void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t size)

@@ -12,13 +12,22 @@
 #include <stdint.h>
 
 #include "host-shim/hypervisor/accel.h"
+#include "host-shim/hypervisor/confidential.h"
 #include "host-shim/hypervisor/template.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
+#include "lib/base/str.h"
 
 #define HYPERVISOR_DISKS_MAX 8
 #define HYPERVISOR_CPUS_MAX  32
+/* Empty places of a template's guest for devices that only its clones have: a network, a disk. */
+#define HYPERVISOR_SLOTS 2
+/* The hardware address of a guest's interface, which is alone on its wire. */
+#define HYPERVISOR_NET_MAC                                                                         \
+	{                                                                                          \
+		0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                 \
+	}
 /* The container kernel (from 16 MiB up to 31) crashes before it has a console with 32 MiB, and an
  * agent has pulled and run an image with 40 (bytes). */
 #define HYPERVISOR_MEMORY_MIN (48ull << 20)
@@ -72,6 +81,13 @@ struct hypervisor_config {
 	 * those of save_to, empty ones; the guest begins where the one in `from` was, and kernel
 	 * and command line are not looked at. NULL: neither. -ENOTSUP from a back end without. */
 	const struct template_files *save_to, *from;
+	/* Empty places that the guest of save_to has, and that of `from` had: there the clone's
+	 * network and disks go, and its agent has to be told (docs/vmm.md). */
+	uint32_t slots;
+	/* The guest's memory is closed to this host; NULL: an ordinary one. -ENOTSUP from a back
+	 * end without. The kernel is then one that a firmware starts. */
+	const struct confidential *confidential;
+	bool describe; /* hypervisor_command() is all that will be asked: the host is not looked at */
 };
 
 /* Why a guest is no more. */
@@ -95,6 +111,10 @@ struct hypervisor;
 int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
                    const struct hypervisor_config *config, const struct hypervisor_events *events,
                    struct error *err);
+
+/* Appends the words of the command that hypervisor_start() would run; descriptors that it would be
+ * handed are there by number. -ENOTSUP from a back end that runs none. */
+int hypervisor_command(struct hypervisor *hv, struct strv *out, struct error *err);
 
 /* Starts the helper processes that face the guest. Call it before secrets are read into this
  * process: they are forked from it. */
@@ -133,6 +153,3 @@ const char *hypervisor_stats(struct hypervisor *hv);
  * built-in monitor makes it. */
 #define HYPERVISOR_STATS_SOCKET "stats"
 #define HYPERVISOR_STATS_MAX    (64u << 10)
-
-/* The process that runs the guest, or 0. */
-int hypervisor_pid(const struct hypervisor *hv);

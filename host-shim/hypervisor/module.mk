@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# hypervisor: one interface to what runs a guest, and its back ends. Uses vmm, guestimg, base; libseccomp.
+# hypervisor: one interface to what runs a guest, and its back ends. Uses vmm, measure (firmware), image (base64), guestimg, base; libseccomp.
 $(eval $(call host_library,hypervisor,$(sort $(wildcard host-shim/hypervisor/*.c))))
-$(eval $(call fuzz_target,fuzz-vhost-user,tests/fuzz/fuzz-vhost-user.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
-$(eval $(call unit_test,test-vhost-user,tests/unit/test-vhost-user.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
-$(eval $(call unit_test,test-hypervisor,tests/unit/test-hypervisor.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
-$(eval $(call unit_test,test-template,tests/unit/test-template.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
-$(eval $(call fuzz_target,fuzz-template,tests/fuzz/fuzz-template.c,hypervisor vmm guestimg base,-lseccomp -lcjson))
+$(eval $(call fuzz_target,fuzz-vhost-user,tests/fuzz/fuzz-vhost-user.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
+$(eval $(call unit_test,test-vhost-user,tests/unit/test-vhost-user.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
+$(eval $(call unit_test,test-hypervisor,tests/unit/test-hypervisor.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
+$(eval $(call unit_test,test-template,tests/unit/test-template.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
+$(eval $(call fuzz_target,fuzz-template,tests/fuzz/fuzz-template.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))

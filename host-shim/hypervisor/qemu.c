@@ -47,9 +47,20 @@ static struct qemu *qemu_of(struct hypervisor *hv)
 
 /* ---- before the start */
 
+static int check_confidential(const struct hypervisor_config *c, struct error *err)
+{
+	int r = c->describe ? 0 : confidential_check_host(c->confidential, "", err);
+
+	if (r == 0 && c->accel != ACCEL_KVM)
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
+		                      "a confidential guest cannot be emulated: it takes KVM");
+	return r < 0 ? r : confidential_check_files(c->confidential, c->kernel, err);
+}
+
 static int check(struct hypervisor *hv, struct error *err)
 {
 	struct qemu *q = qemu_of(hv);
+	bool cgs = hv->config.confidential;
 	int r;
 
 	tsc_sample(&q->tsc);
@@ -59,17 +70,17 @@ static int check(struct hypervisor *hv, struct error *err)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--cpu and --no-jail are for the built-in monitor: use --vmm "
 		                      "builtin");
-	if (child_find_program(QEMU_PROGRAM) < 0)
+	if (!hv->config.describe && child_find_program(QEMU_PROGRAM) < 0)
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
 		                      "%s is not in PATH: install it (Debian: apt-get install "
 		                      "qemu-system-x86)",
 		                      QEMU_PROGRAM);
-	if (!qemu_machine_known(hv->config.machine))
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "there is no machine \"%s\" (there are microvm and q35)",
-		                      hv->config.machine);
-	r = child_check_file("kernel", hv->config.kernel, err);
+	r = qemu_machine_check(hv->config.machine, cgs, err);
 	if (r == 0)
+		r = cgs ? check_confidential(&hv->config, err)
+		        : child_check_file("kernel", hv->config.kernel, err);
+	/* A firmware starts that of a confidential guest: its business. */
+	if (r == 0 && !cgs)
 		r = kernel_file_check(hv->config.kernel, err);
 	if (r == 0)
 		r = child_check_file("initrd", hv->config.initrd, err);
@@ -275,34 +286,53 @@ static int watch_ends(struct qemu *q, struct error *err)
 	return r;
 }
 
-static int spawn(struct qemu *q, const struct ends *e, struct error *err)
+/* Which descriptors QEMU is handed, under which numbers. */
+static void number(struct qemu *q, const struct ends *e, struct process_opts *o,
+                   struct qemu_start *s)
 {
 	const struct hypervisor_config *c = &q->hv.config;
+
+	o->fds[o->n_fds++] = -1;
+	o->fds[o->n_fds++] = e->errors;
+	o->fds[o->n_fds++] = e->errors;
+	s->console = (int)o->n_fds;
+	o->fds[o->n_fds++] = e->console;
+	s->vsock = s->exit_port = -1;
+	if (!c->no_vsock) {
+		s->vsock = (int)o->n_fds;
+		o->fds[o->n_fds++] = q->vsock.fd;
+	}
+	if (c->exit_port) {
+		s->exit_port = (int)o->n_fds;
+		o->fds[o->n_fds++] = e->exit_port;
+	}
+	s->disks = (int)o->n_fds;
+	for (unsigned int i = 0; i < c->n_disks && o->n_fds < PROCESS_MAX_FDS; i++)
+		if (!c->disks[i].path)
+			o->fds[o->n_fds++] = c->disks[i].fd;
+	if (c->accel == ACCEL_TCG)
+		s->tsc_khz = tsc_khz(&q->tsc);
+}
+
+static int command(struct hypervisor *hv, struct strv *out, struct error *err)
+{
+	struct ends none = {-1, -1, -1};
+	struct process_opts o = {.path = QEMU_PROGRAM};
+	struct qemu_start s = {0};
+
+	number(qemu_of(hv), &none, &o, &s);
+	return qemu_args(out, &hv->config, &s, err);
+}
+
+static int spawn(struct qemu *q, const struct ends *e, struct error *err)
+{
 	struct process_opts o = {.path = QEMU_PROGRAM, .new_group = true, .die_with_parent = true};
-	struct qemu_start s = {.vsock = -1, .exit_port = -1};
+	struct qemu_start s = {0};
 	_cleanup_strv_ struct strv args = STRV_INIT;
 	int r;
 
-	o.fds[o.n_fds++] = -1;
-	o.fds[o.n_fds++] = e->errors;
-	o.fds[o.n_fds++] = e->errors;
-	s.console = (int)o.n_fds;
-	o.fds[o.n_fds++] = e->console;
-	if (q->vsock.fd >= 0) {
-		s.vsock = (int)o.n_fds;
-		o.fds[o.n_fds++] = q->vsock.fd;
-	}
-	if (e->exit_port >= 0) {
-		s.exit_port = (int)o.n_fds;
-		o.fds[o.n_fds++] = e->exit_port;
-	}
-	s.disks = (int)o.n_fds;
-	for (unsigned int i = 0; i < c->n_disks && o.n_fds < PROCESS_MAX_FDS; i++)
-		if (!c->disks[i].path)
-			o.fds[o.n_fds++] = c->disks[i].fd;
-	if (c->accel == ACCEL_TCG)
-		s.tsc_khz = tsc_khz(&q->tsc);
-	r = qemu_args(&args, c, &s, err);
+	number(q, e, &o, &s);
+	r = qemu_args(&args, &q->hv.config, &s, err);
 	if (r < 0)
 		return r;
 	o.argv = args.v;
@@ -353,19 +383,15 @@ static void release(struct hypervisor *hv)
 	buffer_free(&q->exit_text);
 }
 
-static int pid_of(const struct hypervisor *hv)
-{
-	return ((const struct qemu *)hv)->pid;
-}
-
 const struct hypervisor_ops qemu_backend = {
     .name = "qemu",
     .size = sizeof(struct qemu),
+    .takes_confidential = true,
     .check = check,
+    .command = command,
     .prepare = prepare,
     .start = start,
     .stop = stop,
     .release = release,
     .vsock_connect = vsock_connect,
-    .pid = pid_of,
 };

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host-shim/hypervisor/qemu_confidential.h"
 #include "lib/base/bytes.h"
 #include "lib/guestimg/boot_words.h"
 
@@ -25,6 +26,7 @@ struct machine {
 	const char *suffix;  /* of virtio device names */
 	const char *net_extra;
 	bool pmem_root; /* the root is virtio-pmem with DAX, else virtio-blk */
+	bool confidential;
 };
 
 static const struct machine machines[] = {
@@ -49,34 +51,36 @@ static const struct machine machines[] = {
         .net_extra = ",romfile=",
         .pmem_root = true,
     },
+    /* Such a guest cannot use memory of the host's where it wants its own: no pmem. System
+     * management mode would be a door into it. */
+    {
+        .name = "q35",
+        .type = "q35,usb=off,smbus=off,sata=off,vmport=off,hpet=off,smm=off",
+        .suffix = "pci",
+        .net_extra = ",romfile=",
+        .confidential = true,
+    },
 };
 
-static const struct machine *find_machine(const char *name)
+static const struct machine *find_machine(const char *name, bool confidential)
 {
 	if (!name)
-		name = QEMU_MACHINE_DEFAULT;
+		name = confidential ? "q35" : QEMU_MACHINE_DEFAULT;
 	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
-		if (strcmp(machines[i].name, name) == 0)
+		if (strcmp(machines[i].name, name) == 0 && machines[i].confidential == confidential)
 			return &machines[i];
 	return NULL;
 }
 
-bool qemu_machine_known(const char *name)
+int qemu_machine_check(const char *name, bool confidential, struct error *err)
 {
-	return find_machine(name) != NULL;
-}
-
-/* A comma ends a value in QEMU's options unless it is doubled. */
-static char *quote(const char *value)
-{
-	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
-
-	for (; *value; value++) {
-		if (*value == ',')
-			buffer_append(&b, ",", 1);
-		buffer_append(&b, value, 1);
-	}
-	return buffer_steal(&b);
+	if (find_machine(name, confidential))
+		return 0;
+	return error_set_kind(err, ERROR_USAGE, EINVAL,
+	                      confidential
+	                          ? "--machine %s has no confidential guests: q35 has"
+	                          : "there is no machine \"%s\" (there are microvm and q35)",
+	                      name);
 }
 
 static int file_size(const char *path, uint64_t *size, struct error *err)
@@ -95,6 +99,15 @@ static int add_pair(struct strv *a, const char *option, char *value)
 	return strv_add(a, option) < 0 || strv_add_take(a, value) < 0;
 }
 
+static const char *cpu_of(const struct hypervisor_config *c)
+{
+	if (c->confidential && c->confidential->cpu)
+		return c->confidential->cpu;
+	if (c->accel != ACCEL_KVM)
+		return "max";
+	return c->pvm ? "host,-arch-capabilities" : "host";
+}
+
 static int add_base(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
                     uint64_t pmem)
 {
@@ -109,14 +122,12 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 	                           "resourcecontrol=deny"));
 	bad |= add_pair(a, "-name", str_printf("%s", c->name ? c->name : "kihon"));
 	bad |= add_pair(a, "-machine",
-	                str_printf("%s,memory-backend=ram",
-	                           c->lacks & HYPERVISOR_LACKS_ACPI ? m->no_acpi : m->type));
+	                str_printf("%s,memory-backend=ram%s",
+	                           c->lacks & HYPERVISOR_LACKS_ACPI ? m->no_acpi : m->type,
+	                           qemu_confidential_machine(c->confidential)));
 	bad |=
 	    add_pair(a, "-accel", str_printf(c->accel == ACCEL_KVM ? "kvm" : "tcg,thread=single"));
-	bad |= add_pair(a, "-cpu",
-	                str_printf(c->accel != ACCEL_KVM ? "max"
-	                           : c->pvm              ? "host,-arch-capabilities"
-	                                                 : "host"));
+	bad |= add_pair(a, "-cpu", str_printf("%s", cpu_of(c)));
 	bad |= add_pair(a, "-smp", str_printf("%u", c->cpus));
 	if (pmem)
 		/* Room above RAM for the image, wherever the gigabyte it lies in begins. */
@@ -145,21 +156,19 @@ static int add_kernel(struct strv *a, const struct machine *m, const struct hype
                       const struct qemu_start *start)
 {
 	_cleanup_free_ char *clock = clock_words(c, start);
-	const char *given = m->pmem_root ? c->root_words_pmem : c->root_words_blk;
-	struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
-	                           .clock = clock,
-	                           .root = c->rootfs ? given : NULL,
-	                           .image = c->cmdline};
+	const struct boot_launch launch = {.root = !c->rootfs     ? BOOT_ROOT_NONE
+	                                           : m->pmem_root ? BOOT_ROOT_PMEM
+	                                                          : BOOT_ROOT_BLK,
+	                                   .words_blk = c->root_words_blk,
+	                                   .words_pmem = c->root_words_pmem,
+	                                   .net_user = c->net == HYPERVISOR_NET_USER,
+	                                   .clock = clock,
+	                                   .image = c->cmdline};
 	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
 	if (c->initrd)
 		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
-	else if (c->rootfs && !given)
-		words.root = m->pmem_root ? BOOT_WORDS_ROOT_PMEM : BOOT_WORDS_ROOT_BLK;
-	if (c->net == HYPERVISOR_NET_USER)
-		words.net = BOOT_WORDS_NET_USER;
-	bad |= add_pair(a, "-append", boot_words_join(&words));
-	return bad;
+	return bad | add_pair(a, "-append", boot_words_launch(&launch));
 }
 
 static int add_disk(struct strv *a, const struct machine *m, const char *id, char *file,
@@ -184,7 +193,7 @@ static int add_root(struct strv *a, const struct machine *m, const struct hyperv
 
 	if (!c->rootfs)
 		return 0;
-	path = quote(c->rootfs);
+	path = qemu_quote(c->rootfs);
 	if (!path)
 		return 1;
 	if (!m->pmem_root)
@@ -207,7 +216,7 @@ static int add_disks(struct strv *a, const struct machine *m, const struct hyper
 
 		snprintf(id, sizeof(id), "disk%u", i);
 		if (d->path) {
-			bad |= add_disk(a, m, id, quote(d->path), d->readonly);
+			bad |= add_disk(a, m, id, qemu_quote(d->path), d->readonly);
 			continue;
 		}
 		bad |= add_pair(a, "-add-fd", str_printf("fd=%d,set=%u", fd++, i));
@@ -249,14 +258,16 @@ static int add_channels(struct strv *a, const struct machine *m, const struct hy
 int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qemu_start *start,
               struct error *err)
 {
-	const struct machine *m = find_machine(c->machine);
+	const struct machine *m = find_machine(c->machine, c->confidential);
 	uint64_t pmem = 0;
-	int r = 0;
+	int r = qemu_machine_check(c->machine, c->confidential, err);
 
-	if (!m)
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "there is no machine \"%s\" (there are microvm and q35)",
-		                      c->machine);
+	if (r < 0)
+		return r;
+	if (c->lacks & (HYPERVISOR_LACKS_ACPI | HYPERVISOR_LACKS_PCI) && m->confidential)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the image's kernel has no PCI or ACPI, which a confidential "
+		                      "guest needs: build it with docs/confidential.md's fragment");
 	if (c->lacks & (HYPERVISOR_LACKS_ACPI | HYPERVISOR_LACKS_PCI) && !m->no_acpi)
 		return error_set_kind(
 		    err, ERROR_USAGE, EINVAL,
@@ -273,8 +284,9 @@ int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qe
 		                      "%s: %" PRIu64 " bytes cannot be mapped into a guest: pad "
 		                      "the image to a multiple of 2 MiB, or use --machine microvm",
 		                      c->rootfs, pmem);
-	if (add_base(a, m, c, pmem) | add_kernel(a, m, c, start) | add_root(a, m, c, pmem) |
-	    add_disks(a, m, c, start) | add_channels(a, m, c, start))
+	if (add_base(a, m, c, pmem) | qemu_confidential_add(a, c->confidential) |
+	    add_kernel(a, m, c, start) | add_root(a, m, c, pmem) | add_disks(a, m, c, start) |
+	    add_channels(a, m, c, start))
 		return error_set(err, ENOMEM, "no memory for QEMU's arguments");
 	return 0;
 }

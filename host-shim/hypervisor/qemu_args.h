@@ -20,6 +20,6 @@ struct qemu_start {
 int qemu_args(struct strv *args, const struct hypervisor_config *config,
               const struct qemu_start *start, struct error *err);
 
-/* "microvm, q35"; and the default. */
-bool qemu_machine_known(const char *name);
+/* "microvm" and "q35", of which confidential guests take q35; NULL: the default. -EINVAL. */
+int qemu_machine_check(const char *name, bool confidential, struct error *err);
 #define QEMU_MACHINE_DEFAULT "microvm"

@@ -16,3 +16,21 @@ char *boot_words_join(const struct boot_words *w)
 			buffer_printf(&b, "%s%s", b.size > 0 ? " " : "", parts[i]);
 	return buffer_steal(&b);
 }
+
+char *boot_words_launch(const struct boot_launch *l)
+{
+	const char *const roots[] = {
+	    [BOOT_ROOT_NONE] = NULL,
+	    [BOOT_ROOT_BLK] = l->words_blk ? l->words_blk : BOOT_WORDS_ROOT_BLK,
+	    [BOOT_ROOT_PMEM] = l->words_pmem ? l->words_pmem : BOOT_WORDS_ROOT_PMEM,
+	};
+	const struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
+	                                 .clock = l->clock,
+	                                 .root = roots[l->root],
+	                                 .net = l->net_user ? BOOT_WORDS_NET_USER : NULL,
+	                                 .level = l->level,
+	                                 .image = l->image,
+	                                 .append = l->append};
+
+	return boot_words_join(&words);
+}

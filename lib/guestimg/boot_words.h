@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* The console, and an end instead of a restart after a panic. */
 #define BOOT_WORDS_MACHINE "console=ttyS0 panic=-1"
 /* Roots of images that do not say their own words: the first virtio-blk or virtio-pmem device. */
@@ -26,5 +28,18 @@ struct boot_words {
 	const char *append; /* the user's */
 };
 
+/* How the root reaches the guest. */
+enum boot_root { BOOT_ROOT_NONE, BOOT_ROOT_BLK, BOOT_ROOT_PMEM };
+
+/* What a launch depends on; hypervisors and `measure` get their words from boot_words_launch(). */
+struct boot_launch {
+	enum boot_root root;
+	const char *words_blk, *words_pmem; /* the image's own for such a root; NULL: the usual */
+	bool net_user;
+	const char *clock; /* as in struct boot_words, like the next */
+	const char *level, *image, *append;
+};
+
 /* Fresh memory; NULL on a full memory. */
+char *boot_words_launch(const struct boot_launch *l);
 char *boot_words_join(const struct boot_words *w);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -106,6 +107,9 @@ DEFINE_CLEANUP(struct guestimg, guestimg, guestimg_free)
 
 /* NULL when there is none of that name. */
 const struct guestimg_file *guestimg_find(const struct guestimg *img, const char *name);
+
+/* Its profile is one for guests whose memory the host cannot read ("confidential..."). */
+bool guestimg_is_confidential(const struct guestimg *img);
 
 /* The text, same input same bytes. */
 void guestimg_format(const struct guestimg *img, struct buffer *out);

@@ -420,6 +420,11 @@ void guestimg_free(struct guestimg *img)
 	free(img);
 }
 
+bool guestimg_is_confidential(const struct guestimg *img)
+{
+	return img->profile && str_starts(img->profile, "confidential");
+}
+
 const struct guestimg_file *guestimg_find(const struct guestimg *img, const char *name)
 {
 	for (size_t i = 0; i < img->n_files; i++)
