@@ -57,18 +57,6 @@ int runtime_fail(const struct error *err)
 	return 1;
 }
 
-void runtime_warn(const char *fmt, ...)
-{
-	char text[ERROR_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_to_file("warning", text);
-	dprintf(2, "kihon-oci: %s\n", text);
-}
-
 /* ---- options before the verb ---- */
 
 enum global { ROOT, LOG, LOG_FORMAT, SYSTEMD, MANAGER, DEBUG, IGNORED_VALUE, IGNORED };

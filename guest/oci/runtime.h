@@ -23,7 +23,6 @@ const struct runtime *runtime(void);
 /* Prints the error on stderr and to the log; the exit status, 1, which is what engines
  * know from runc and crun for every failure. */
 int runtime_fail(const struct error *err);
-void runtime_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The verbs, one file for those that belong together. */
 extern const struct verb create_verb, run_verb, start_verb, exec_verb;

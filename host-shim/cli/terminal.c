@@ -11,11 +11,6 @@ void terminal_init(struct terminal *t, int fd)
 	*t = (struct terminal){.fd = isatty(fd) ? fd : -1};
 }
 
-bool terminal_is_one(const struct terminal *t)
-{
-	return t->fd >= 0;
-}
-
 int terminal_raw(struct terminal *t)
 {
 	struct termios raw;

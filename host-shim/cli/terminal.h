@@ -13,7 +13,6 @@ struct terminal {
 
 /* Takes fd when it is a terminal; terminal_raw() does nothing otherwise. */
 void terminal_init(struct terminal *t, int fd);
-bool terminal_is_one(const struct terminal *t);
 /* Keys go to the container as they are; 0 or a negative errno value. */
 int terminal_raw(struct terminal *t);
 void terminal_restore(struct terminal *t);

@@ -67,11 +67,6 @@ uint32_t reader_be32(struct reader *r)
 	return (uint32_t)read_number(r, 4, true);
 }
 
-uint64_t reader_be64(struct reader *r)
-{
-	return read_number(r, 8, true);
-}
-
 void buffer_free(struct buffer *b)
 {
 	free(b->data);
@@ -203,11 +198,6 @@ void buffer_be16(struct buffer *b, uint16_t v)
 void buffer_be32(struct buffer *b, uint32_t v)
 {
 	append_number(b, v, 4, true);
-}
-
-void buffer_be64(struct buffer *b, uint64_t v)
-{
-	append_number(b, v, 8, true);
 }
 
 void buffer_json_escape(struct buffer *b, const char *s, size_t n)

@@ -41,7 +41,6 @@ uint32_t reader_le32(struct reader *r);
 uint64_t reader_le64(struct reader *r);
 uint16_t reader_be16(struct reader *r);
 uint32_t reader_be32(struct reader *r);
-uint64_t reader_be64(struct reader *r);
 void reader_skip(struct reader *r, size_t n);
 
 struct buffer {
@@ -75,7 +74,6 @@ void buffer_le32(struct buffer *b, uint32_t v);
 void buffer_le64(struct buffer *b, uint64_t v);
 void buffer_be16(struct buffer *b, uint16_t v);
 void buffer_be32(struct buffer *b, uint32_t v);
-void buffer_be64(struct buffer *b, uint64_t v);
 
 /* Appends s as the inside of a JSON string (no quotes): control characters
  * and bytes that are not UTF-8 are escaped, the latter as U+FFFD. */

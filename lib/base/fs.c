@@ -470,24 +470,14 @@ int fs_walk_tree(int dirfd_, const char *name, fs_walk_fn fn, void *data)
 	return r < 0 ? r : 0;
 }
 
-static int change_flag(int fd, int get, int set, int flag, bool on)
+int fs_set_nonblock(int fd, bool on)
 {
-	int flags = fcntl(fd, get);
+	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0)
 		return -errno;
-	flags = on ? flags | flag : flags & ~flag;
-	return fcntl(fd, set, flags) < 0 ? -errno : 0;
-}
-
-int fs_set_cloexec(int fd, bool on)
-{
-	return change_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
-}
-
-int fs_set_nonblock(int fd, bool on)
-{
-	return change_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);
+	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
 bool fs_exists(const char *path)

@@ -62,6 +62,5 @@ int fs_remove_tree(int dirfd, const char *name, struct error *err);
 typedef int (*fs_walk_fn)(int dirfd, const char *name, const struct stat *st, void *data);
 int fs_walk_tree(int dirfd, const char *name, fs_walk_fn fn, void *data);
 
-int fs_set_cloexec(int fd, bool on);
 int fs_set_nonblock(int fd, bool on);
 bool fs_exists(const char *path);

@@ -153,6 +153,5 @@ struct erofs_entry *erofs_entry_next(struct erofs_entry *entry); /* sibling, or 
 struct erofs_entry *erofs_tree_walk(struct erofs_tree *tree, struct erofs_entry *entry);
 const char *erofs_entry_name(const struct erofs_entry *entry, size_t *len); /* NUL-terminated */
 struct erofs_node *erofs_entry_node(const struct erofs_entry *entry);
-struct erofs_node *erofs_entry_dir(const struct erofs_entry *entry); /* the directory it is in */
 /* "a/b/c", NUL-terminated; returns its length, or -ERANGE. */
 ssize_t erofs_entry_path(const struct erofs_entry *entry, char *buf, size_t size);

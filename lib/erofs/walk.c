@@ -147,11 +147,6 @@ struct erofs_node *erofs_entry_node(const struct erofs_entry *entry)
 	return entry->node;
 }
 
-struct erofs_node *erofs_entry_dir(const struct erofs_entry *entry)
-{
-	return entry->dir;
-}
-
 ssize_t erofs_entry_path(const struct erofs_entry *entry, char *buf, size_t size)
 {
 	const struct erofs_entry *e;

@@ -328,16 +328,6 @@ static int from_tag(struct registry *r, struct http *http, const char *tag, stru
 	           : registry_refuse(&resp, "reading", "index of referrers", err);
 }
 
-int push_referrers(struct registry *r, struct http *http, const struct digest *subject,
-                   struct buffer *out, struct error *err)
-{
-	char tag[DIGEST_FILE_MAX];
-	int e = from_api(r, http, subject, out, err);
-
-	digest_file_name(subject, tag);
-	return e <= 0 ? e : from_tag(r, http, tag, out, err);
-}
-
 static int parse_index(const struct buffer *text, cJSON **doc, cJSON **manifests, struct error *err)
 {
 	static const char what[] = "the index of referrers";

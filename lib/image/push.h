@@ -45,9 +45,3 @@ int push_manifest(struct registry *r, struct http *http, const char *version,
  * it was there. -EINVAL: the manifest has no subject. */
 int push_referrer(struct registry *r, struct http *http, const void *json, size_t size,
                   struct digest *digest, struct error *err);
-
-/* The index of what refers to `subject`, appended to out; one without manifests when there is
- * nothing. From the API, or from the tag. Not filtered by type, and only its first page: a
- * registry may have more. */
-int push_referrers(struct registry *r, struct http *http, const struct digest *subject,
-                   struct buffer *out, struct error *err);

@@ -17,11 +17,6 @@ static const struct {
 
 #define N_ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 
-const char *digest_algorithm_name(enum digest_algorithm alg)
-{
-	return algorithms[alg].name;
-}
-
 size_t digest_algorithm_size(enum digest_algorithm alg)
 {
 	return algorithms[alg].size;

@@ -28,7 +28,6 @@ enum digest_algorithm digest_algorithm(const struct digest *d);
 void digest_from_bytes(enum digest_algorithm alg, const uint8_t *bytes, struct digest *out);
 bool digest_equal(const struct digest *a, const struct digest *b);
 
-const char *digest_algorithm_name(enum digest_algorithm alg);
 size_t digest_algorithm_size(enum digest_algorithm alg); /* bytes */
 
 /* "sha256-<hex>": as a file name. */

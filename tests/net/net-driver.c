@@ -103,7 +103,7 @@ static int start(char **argv, struct error *err)
 	cmdline_parse(&cmdline, (const uint8_t *)argv[0], strlen(argv[0]));
 	r = net_start(&net, loop, &cmdline, err);
 	if (r == 0)
-		r = net_wait_ready(net, number(argv[1]), on_ready, &s, NULL, err);
+		r = net_wait_ready(net, number(argv[1]), on_ready, &s, err);
 	if (r == 0)
 		r = loop_run(loop, err);
 	net_free(net);

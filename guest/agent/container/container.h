@@ -177,7 +177,6 @@ struct container_process *container_init(struct container *c); /* never NULL */
 pid_t container_process_pid(const struct container_process *p);
 /* Field 22 of /proc/PID/stat, which with the pid says who it is; 0 when it is gone. */
 uint64_t container_process_start_time(const struct container_process *p);
-int container_process_pidfd(const struct container_process *p); /* the object's; -1 if not */
 /* What to watch until the outcome is known; -1 when there is nothing to come. */
 int container_process_fd(const struct container_process *p);
 /* Reads what has arrived; see the top. Never blocks. */

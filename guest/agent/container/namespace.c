@@ -28,22 +28,6 @@ static const struct {
     {CLONE_NEWCGROUP, "cgroup", "cgroup"}, {CLONE_NEWNS, "mount", "mnt"},
 };
 
-uint64_t namespace_flag(const char *type)
-{
-	for (size_t i = 0; i < NAMESPACE_TYPES; i++)
-		if (strcmp(types[i].type, type) == 0)
-			return types[i].flag;
-	return 0;
-}
-
-const char *namespace_name(uint64_t flag)
-{
-	for (size_t i = 0; i < NAMESPACE_TYPES; i++)
-		if (types[i].flag == flag)
-			return types[i].type;
-	return "unknown";
-}
-
 static int open_namespace(const char *path, size_t i, struct error *err)
 {
 	int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), kind;
@@ -150,15 +134,6 @@ int namespace_differing(pid_t pid, uint64_t *flags, struct error *err)
 			*flags |= types[i].flag;
 	}
 	return 0;
-}
-
-bool namespace_maps(const struct oci_id_mapping *m, size_t n, uint32_t container_id)
-{
-	for (size_t i = 0; i < n; i++)
-		if (container_id >= m[i].container_id &&
-		    container_id - m[i].container_id < m[i].size)
-			return true;
-	return false;
 }
 
 static int write_map(pid_t pid, const char *file, const char *text)

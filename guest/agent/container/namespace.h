@@ -29,9 +29,6 @@ void namespace_plan_free(struct namespace_plan *plan);
 /* Everything of `join`. What needs capabilities of the user namespace to be joined is
  * tried again after joining that one. */
 int namespace_join(const struct namespace_plan *plan, struct error *err);
-/* The CLONE_NEW* flag of an OCI type, 0 when unknown. */
-uint64_t namespace_flag(const char *type);
-const char *namespace_name(uint64_t flag);
 
 /* Which namespaces of `pid` differ from the caller's: what an exec has to join. */
 int namespace_differing(pid_t pid, uint64_t *flags, struct error *err);
@@ -40,8 +37,6 @@ int namespace_differing(pid_t pid, uint64_t *flags, struct error *err);
  * the capability to map others, a single mapping of the own id is tried as it is, else
  * newuidmap and newgidmap are run. May take long: not for an event loop. */
 int namespace_map_ids(pid_t pid, const struct oci_linux *l, struct error *err);
-/* Does the container know this id of the host, and as which? */
-bool namespace_maps(const struct oci_id_mapping *m, size_t n, uint32_t container_id);
 
 /* clock offsets of a time namespace that the caller just made for its children. */
 int namespace_set_time_offsets(const struct oci_linux *l, struct error *err);

@@ -58,11 +58,6 @@ uint64_t container_process_start_time(const struct container_process *p)
 	return process_start_time(p->pid);
 }
 
-int container_process_pidfd(const struct container_process *p)
-{
-	return p->pidfd;
-}
-
 int container_process_fd(const struct container_process *p)
 {
 	return p->sync_fd;

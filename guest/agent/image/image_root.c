@@ -319,7 +319,7 @@ int image_root_pull(struct sandbox *s, const char *reference, const char *mount_
 	pull->deadline = loop_now_ms() + s->config->image_pull_timeout_ms;
 	r = helper_reserve(s->loop, &pull->undo, err);
 	if (r == 0 && s->net && !net_is_ready(s->net))
-		r = net_wait_ready(s->net, NETWORK_WAIT_MS, on_network, pull, NULL, err);
+		r = net_wait_ready(s->net, NETWORK_WAIT_MS, on_network, pull, err);
 	else if (r == 0)
 		r = loop_add_timer(s->loop, 0, on_step, pull, &pull->step, err);
 	if (r < 0) {

@@ -72,12 +72,6 @@ static void drop_waiter(struct net_waiter *w)
 	free(w);
 }
 
-void net_waiter_cancel(struct net_waiter *w)
-{
-	if (w)
-		drop_waiter(w);
-}
-
 static void finish_waiter(struct net_waiter *w, int result, const struct error *err)
 {
 	net_ready_fn fn = w->fn;
@@ -126,7 +120,7 @@ static void on_deadline(struct loop_source *src, void *data)
 }
 
 int net_wait_ready(struct net *net, uint64_t timeout_ms, net_ready_fn fn, void *data,
-                   struct net_waiter **out, struct error *err)
+                   struct error *err)
 {
 	struct net_waiter *w = calloc(1, sizeof(*w));
 	int r;
@@ -144,8 +138,6 @@ int net_wait_ready(struct net *net, uint64_t timeout_ms, net_ready_fn fn, void *
 	}
 	w->next = net->waiters;
 	net->waiters = w;
-	if (out)
-		*out = w;
 	return 0;
 }
 

@@ -18,7 +18,6 @@
 #include "netlink.h"
 
 struct net;
-struct net_waiter;
 
 int net_start(struct net **out, struct loop *loop, const struct cmdline *cmdline,
               struct error *err);
@@ -35,8 +34,6 @@ bool net_is_ready(const struct net *net);
 /* result: 0, or -ETIMEDOUT with err saying what is still missing. */
 typedef void (*net_ready_fn)(int result, const struct error *err, void *data);
 
-/* Calls fn once, never from inside this call. *out may be NULL when it need not be cancelled. */
+/* Calls fn once, never from inside this call. */
 int net_wait_ready(struct net *net, uint64_t timeout_ms, net_ready_fn fn, void *data,
-                   struct net_waiter **out, struct error *err);
-/* fn will not be called. NULL is fine; not for a waiter whose fn was called. */
-void net_waiter_cancel(struct net_waiter *w);
+                   struct error *err);

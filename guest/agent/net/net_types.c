@@ -54,12 +54,6 @@ void net_addr_format(const struct net_addr *a, bool with_prefix, char *out)
 		(void)snprintf(out + n, NET_ADDR_TEXT - n, "/%u", a->prefix);
 }
 
-bool net_addr_equal(const struct net_addr *a, const struct net_addr *b)
-{
-	return a->family == b->family && a->prefix == b->prefix &&
-	       memcmp(a->bytes, b->bytes, net_addr_len(a->family)) == 0;
-}
-
 bool net_addr_in(const struct net_addr *net, const struct net_addr *a)
 {
 	size_t whole = net->prefix / 8;

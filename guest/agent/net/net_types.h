@@ -71,7 +71,6 @@ int net_addr_parse(struct net_addr *out, const char *text);
 void net_addr_format(const struct net_addr *a, bool with_prefix, char *out);
 /* 4, 16 or 0 for any other family. */
 size_t net_addr_len(uint8_t family);
-bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);
 /* Does the network `net` hold the address? */
 bool net_addr_in(const struct net_addr *net, const struct net_addr *a);
 /* "255.255.255.0" or "24". -EINVAL when not contiguous or too long for the family. */

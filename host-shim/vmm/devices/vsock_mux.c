@@ -481,11 +481,6 @@ int vsock_mux_open(struct vsock_mux *mux, int fd, uint32_t guest_port, struct er
 	return 0;
 }
 
-unsigned int vsock_mux_count(const struct vsock_mux *mux)
-{
-	return mux->count;
-}
-
 /* ---- life */
 
 int vsock_mux_new(struct vsock_mux **out, struct loop *loop, const struct vsock_mux_config *config,

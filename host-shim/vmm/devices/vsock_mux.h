@@ -70,4 +70,3 @@ bool vsock_mux_next(struct vsock_mux *mux, struct vsock_header *header, const st
  * fd is closed. -EMFILE: too many streams; fd is the caller's then. */
 int vsock_mux_open(struct vsock_mux *mux, int fd, uint32_t guest_port, struct error *err);
 
-unsigned int vsock_mux_count(const struct vsock_mux *mux); /* streams there are */
