@@ -35,7 +35,8 @@ static int take_sizes(const struct vm_template *t, struct guest_options *o, stru
 }
 
 /* "host" is what was the host then: the processor's features are compared when it is loaded. */
-static int take_options(const struct vm_template *t, struct guest_options *o, struct error *err)
+static int take_options(const struct vm_template *t, bool own_net, struct guest_options *o,
+                        struct error *err)
 {
 	if (o->append)
 		return refuse(err, "--append");
@@ -45,17 +46,21 @@ static int take_options(const struct vm_template *t, struct guest_options *o, st
 	if (o->cpu && strcmp(o->cpu, t->cpu) != 0)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--cpu %s: the template's guest has %s", o->cpu, t->cpu);
-	if (o->net && strcmp(o->net, t->net) != 0)
+	if (!own_net && o->net && strcmp(o->net, t->net) != 0)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--net %s: the template's guest has %s", o->net, t->net);
+	if (own_net && t->slots < HYPERVISOR_SLOTS)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "has no room for a network and a disk of the clone's: make "
+		                      "the template again");
 	o->vmm = "builtin";
 	o->cpu = t->cpu;
-	o->net = t->net;
+	o->net = own_net ? o->net : t->net;
 	return take_sizes(t, o, err);
 }
 
-int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
-               struct error *err)
+int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_options *o,
+               struct guest_setup *s, struct error *err)
 {
 	int r;
 
@@ -63,13 +68,14 @@ int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct
 		return refuse(err, s->kernel ? "--kernel" : "--initrd");
 	r = template_open(dir, geteuid(), &c->t, &c->files, err);
 	if (r == 0)
-		r = take_options(&c->t, o, err);
+		r = take_options(&c->t, own_net, o, err);
 	if (r < 0)
 		return r;
 	if (!s->image_dir)
 		s->image_dir = c->t.image;
 	s->exit_port = false;
 	s->from = &c->files;
+	s->slots = c->t.slots;
 	r = template_check_image(&c->t, s->image_dir, err);
 	return r < 0 ? error_prefix(err, r, "template %s", dir) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clone: a guest that begins where a template's was: `kihon boot --template`. */
+/* clone: a guest that begins where a template's was: `kihon boot` and `kihon run --template`. */
 #pragma once
 
 #include "host-shim/cli/guest.h"
@@ -19,7 +19,8 @@ struct clone {
 	}
 
 /* Opens the template in dir and makes o and s those of a guest from it. What they say beside it is
- * refused, of kind usage. */
-int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
-               struct error *err);
+ * refused, of kind usage. own_net: the caller can tell the clone of a network of its own, which it
+ * has then unless o says none. */
+int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_options *o,
+               struct guest_setup *s, struct error *err);
 void clone_close(struct clone *c);

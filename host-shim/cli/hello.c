@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "host-shim/cli/spec.h"
+#include "host-shim/cli/requests.h"
 #include "host-shim/hypervisor/dial.h"
-#include "lib/base/arena.h"
 #include "lib/rpc/client.h"
-#include "lib/rpc/proto/health.pb-c.h"
 
 #define AGENT_PORT   1024
 #define CALL_TIMEOUT 60000 /* ms */
@@ -38,48 +36,34 @@ static void tell(struct hello *h, int result, const char *why)
 
 static void on_answer(const struct rpc_result *result, void *data);
 
-static int call(struct hello *h, const ProtobufCServiceDescriptor *service, const char *method,
-                const ProtobufCMessage *request, struct error *err)
+static const struct {
+	const char *method;
+	const ProtobufCServiceDescriptor *service;
+	request_fn make;
+} calls[] = {
+    {"Check", &grpc__health__descriptor, request_check},
+    {"ReseedRandomDev", &grpc__agent_service__descriptor, request_seed},
+    {"SetGuestDateTime", &grpc__agent_service__descriptor, request_time},
+};
+
+static int call(struct hello *h, unsigned int n, struct error *err)
 {
-	return rpc_client_call(h->client, service, method, request, CALL_TIMEOUT, on_answer, h,
-	                       err);
-}
+	const ProtobufCMessage *m = calls[n].make(&h->arena, NULL);
 
-static int check(struct hello *h, struct error *err)
-{
-	Grpc__CheckRequest req = GRPC__CHECK_REQUEST__INIT;
-
-	return call(h, &grpc__health__descriptor, "Check", &req.base, err);
-}
-
-static int reseed(struct hello *h, struct error *err)
-{
-	Grpc__ReseedRandomDevRequest *req = spec_seed(&h->arena);
-
-	if (!req)
+	if (!m)
 		return error_set(err, ENOMEM, "no memory or random numbers for a request");
-	return call(h, &grpc__agent_service__descriptor, "ReseedRandomDev", &req->base, err);
+	return rpc_client_call(h->client, calls[n].service, calls[n].method, m, CALL_TIMEOUT,
+	                       on_answer, h, err);
 }
-
-static int set_time(struct hello *h, struct error *err)
-{
-	Grpc__SetGuestDateTimeRequest *req = spec_time(&h->arena);
-
-	if (!req)
-		return error_set(err, ENOMEM, "no memory for a request");
-	return call(h, &grpc__agent_service__descriptor, "SetGuestDateTime", &req->base, err);
-}
-
-static int (*const steps[])(struct hello *h, struct error *err) = {check, reseed, set_time};
 
 static void next(struct hello *h)
 {
-	unsigned int n = h->clone ? sizeof(steps) / sizeof(steps[0]) : 1;
+	unsigned int n = h->clone ? sizeof(calls) / sizeof(calls[0]) : 1;
 	struct error err = ERROR_INIT;
 
 	if (h->step == n)
 		tell(h, 0, "");
-	else if (steps[h->step++](h, &err) < 0)
+	else if (call(h, h->step++, &err) < 0)
 		tell(h, err.code, err.text);
 }
 

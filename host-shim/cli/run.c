@@ -12,15 +12,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "host-shim/cli/clone.h"
 #include "host-shim/cli/guest.h"
+#include "host-shim/cli/requests.h"
 #include "host-shim/cli/secrets.h"
 #include "host-shim/cli/session.h"
-#include "host-shim/cli/spec.h"
 #include "host-shim/cli/terminal.h"
 #include "host-shim/hypervisor/dial.h"
 #include "lib/base/fs.h"
 #include "lib/oci/reference.h"
-#include "lib/rpc/proto/health.pb-c.h"
 
 #define AGENT_PORT 1024
 
@@ -37,7 +37,7 @@
 struct run_data {
 	struct guest_options guest;
 	struct secrets_options secrets;
-	const char *image_dir, *workdir, *timings;
+	const char *image_dir, *template, *workdir, *timings;
 	struct strv env;
 	bool interactive, tty, rm;
 };
@@ -46,6 +46,7 @@ struct run {
 	const struct run_data *d;
 	struct loop *loop;
 	struct guest *guest;
+	struct clone clone; /* with a template */
 	struct dial *dial;
 	struct rpc_client *client;
 	struct session *session;
@@ -194,67 +195,6 @@ static void on_signal(void *data, int signo)
 
 /* ---- the calls, in order */
 
-static ProtobufCMessage *make_check(struct run *r)
-{
-	Grpc__CheckRequest *m = arena_new(&r->arena, Grpc__CheckRequest);
-
-	if (m)
-		*m = (Grpc__CheckRequest)GRPC__CHECK_REQUEST__INIT;
-	return m ? &m->base : NULL;
-}
-
-static ProtobufCMessage *make_time(struct run *r)
-{
-	Grpc__SetGuestDateTimeRequest *m = spec_time(&r->arena);
-
-	return m ? &m->base : NULL;
-}
-
-static ProtobufCMessage *make_sandbox(struct run *r)
-{
-	Grpc__CreateSandboxRequest *m = spec_sandbox(&r->arena, &r->spec);
-
-	return m ? &m->base : NULL;
-}
-
-static ProtobufCMessage *make_container(struct run *r)
-{
-	Grpc__CreateContainerRequest *m = spec_container(&r->arena, &r->spec);
-
-	return m ? &m->base : NULL;
-}
-
-static ProtobufCMessage *make_start(struct run *r)
-{
-	Grpc__StartContainerRequest *m = arena_new(&r->arena, Grpc__StartContainerRequest);
-
-	if (!m)
-		return NULL;
-	*m = (Grpc__StartContainerRequest)GRPC__START_CONTAINER_REQUEST__INIT;
-	m->container_id = (char *)r->spec.id;
-	return &m->base;
-}
-
-static ProtobufCMessage *make_remove(struct run *r)
-{
-	Grpc__RemoveContainerRequest *m = arena_new(&r->arena, Grpc__RemoveContainerRequest);
-
-	if (!m)
-		return NULL;
-	*m = (Grpc__RemoveContainerRequest)GRPC__REMOVE_CONTAINER_REQUEST__INIT;
-	m->container_id = (char *)r->spec.id;
-	return &m->base;
-}
-
-static ProtobufCMessage *make_destroy(struct run *r)
-{
-	Grpc__DestroySandboxRequest *m = arena_new(&r->arena, Grpc__DestroySandboxRequest);
-
-	if (m)
-		*m = (Grpc__DestroySandboxRequest)GRPC__DESTROY_SANDBOX_REQUEST__INIT;
-	return m ? &m->base : NULL;
-}
-
 static int agent_is_up(struct run *r, struct error *err)
 {
 	r->agent_up = loop_now_ms();
@@ -282,29 +222,41 @@ static int wait_for_power_off(struct run *r, struct error *err)
 	return e < 0 ? e : 1;
 }
 
+static bool is_clone(const struct run *r)
+{
+	return r->d->template;
+}
+
+static bool has_plugged_net(const struct run *r)
+{
+	return is_clone(r) && r->spec.network;
+}
+
+#define AGENT  &grpc__agent_service__descriptor
+#define HEALTH &grpc__health__descriptor
+
 static const struct {
 	const char *method;
 	const ProtobufCServiceDescriptor *service;
-	ProtobufCMessage *(*make)(struct run *r);
-	int (*done)(struct run *r, struct error *err); /* after it; NULL: the next call */
+	request_fn make;
 	uint64_t timeout;
 	bool may_fail;   /* the container's status stands whatever comes */
 	bool tells_exec; /* its failure may be the program's: 126, 127 */
+	int (*done)(struct run *r, struct error *err); /* after it; NULL: the next call */
+	bool (*wanted)(const struct run *r);           /* NULL: always */
 } steps[] = {
-    {"Check", &grpc__health__descriptor, make_check, agent_is_up, CALL_TIMEOUT, false, false},
+    {"Check", HEALTH, request_check, CALL_TIMEOUT, false, false, agent_is_up},
+    /* No call of a clone may find the template's random numbers. */
+    {"ReseedRandomDev", AGENT, request_seed, CALL_TIMEOUT, .wanted = is_clone},
     /* Certificates are only good at the right time. */
-    {"SetGuestDateTime", &grpc__agent_service__descriptor, make_time, NULL, CALL_TIMEOUT, true,
-     false},
-    {"CreateSandbox", &grpc__agent_service__descriptor, make_sandbox, NULL, CALL_TIMEOUT, false,
-     false},
-    {"CreateContainer", &grpc__agent_service__descriptor, make_container, container_is_there,
-     PULL_TIMEOUT, false, true},
-    {"StartContainer", &grpc__agent_service__descriptor, make_start, process_runs, CALL_TIMEOUT,
-     false, true},
-    {"RemoveContainer", &grpc__agent_service__descriptor, make_remove, NULL, END_TIMEOUT, true,
-     false},
-    {"DestroySandbox", &grpc__agent_service__descriptor, make_destroy, wait_for_power_off,
-     END_TIMEOUT, true, false},
+    {"SetGuestDateTime", AGENT, request_time, CALL_TIMEOUT, .may_fail = true},
+    {"UpdateInterface", AGENT, request_interface, CALL_TIMEOUT, .wanted = has_plugged_net},
+    {"UpdateRoutes", AGENT, request_routes, CALL_TIMEOUT, .wanted = has_plugged_net},
+    {"CreateSandbox", AGENT, request_sandbox, CALL_TIMEOUT},
+    {"CreateContainer", AGENT, request_container, PULL_TIMEOUT, false, true, container_is_there},
+    {"StartContainer", AGENT, request_start, CALL_TIMEOUT, false, true, process_runs},
+    {"RemoveContainer", AGENT, request_remove, END_TIMEOUT, .may_fail = true},
+    {"DestroySandbox", AGENT, request_destroy, END_TIMEOUT, true, false, wait_for_power_off},
 };
 
 /* As a shell has it: 127 there is no such program, 126 it cannot be executed. While the
@@ -355,9 +307,13 @@ static void on_step(const struct rpc_result *result, void *data)
 static void next_step(struct run *r)
 {
 	struct error err = ERROR_INIT;
-	ProtobufCMessage *m = steps[r->step].make(r);
-	int e = m ? 0 : error_set(&err, ENOMEM, "no memory for a request");
+	ProtobufCMessage *m;
+	int e;
 
+	while (steps[r->step].wanted && !steps[r->step].wanted(r))
+		r->step++;
+	m = steps[r->step].make(&r->arena, &r->spec);
+	e = m ? 0 : error_set(&err, ENOMEM, "no memory for a request");
 	if (e == 0)
 		e = rpc_client_call(r->client, steps[r->step].service, steps[r->step].method, m,
 		                    steps[r->step].timeout, on_step, r, &err);
@@ -429,6 +385,7 @@ static int add_secrets(struct run *r, struct error *err)
 
 	if (e != 0)
 		return e < 0 ? e : 0;
+	r->spec.init_data = is_clone(r);
 	disk.fd = r->secrets_fd;
 	return hypervisor_add_disk(guest_hypervisor(r->guest), &disk, err);
 }
@@ -438,12 +395,15 @@ static int start(struct run *r, struct error *err)
 	const struct run_data *d = r->d;
 	struct guest_setup setup = {.image_dir = d->image_dir, .name = "kihon-run"};
 	struct guest_events events = {on_console, on_end, on_signal, r};
+	struct guest_options o = d->guest;
 	struct reference ref;
 	int e = reference_parse(r->spec.image, &ref, err);
 
-	r->spec.network = !d->guest.net || strcmp(d->guest.net, "none") != 0;
+	r->spec.network = !o.net || strcmp(o.net, "none") != 0;
+	if (e == 0 && d->template)
+		e = clone_open(&r->clone, d->template, true, &o, &setup, err);
 	if (e == 0)
-		e = guest_new(&r->guest, r->loop, &d->guest, &setup, &events, err);
+		e = guest_new(&r->guest, r->loop, &o, &setup, &events, err);
 	if (e == 0)
 		e = add_secrets(r, err);
 	if (e < 0)
@@ -463,6 +423,7 @@ static void release(struct run *r)
 	session_free(r->session);
 	dial_free(r->dial);
 	guest_free(r->guest);
+	clone_close(&r->clone);
 	loop_source_free(r->winch);
 	loop_source_free(r->end_timer);
 	loop_free(r->loop);
@@ -495,7 +456,11 @@ static int run_run(int argc, char **argv, void *data)
 	const struct run_data *d = data;
 	_cleanup_strv_ struct strv env = STRV_INIT;
 	struct error err = ERROR_INIT;
-	struct run r = {.d = d, .status = -1, .secrets_fd = -1, .started = loop_now_ms()};
+	struct run r = {.d = d,
+	                .status = -1,
+	                .secrets_fd = -1,
+	                .clone.files = TEMPLATE_FILES_INIT,
+	                .started = loop_now_ms()};
 	int e = expand_env(&d->env, &env, &err);
 
 	signal(SIGPIPE, SIG_IGN);
@@ -554,6 +519,7 @@ static const struct option options[] = {
     {"policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.policy), "FILE", NULL,
      "which images the guest may run, as in containers-policy.json(5)"},
     GUEST_OPTION_ROWS(struct run_data, guest),
+    CLONE_OPTION_ROW(struct run_data, template),
     {"json-timings", 0, OPTION_STRING, offsetof(struct run_data, timings), "FILE", NULL,
      "write boot_ms, pull_ms, run_ms, total_ms to FILE"},
     {NULL},
@@ -570,7 +536,8 @@ const struct verb run_verb = {
         "\n"
         "IMAGE is resolved where the guest is: this host's loopback is 10.0.2.2 there.\n"
         "Certificates, credentials and policy reach the guest on a disk of their own, never on\n"
-        "a command line.\n"
+        "a command line. With --template the guest does not boot: it goes on where the\n"
+        "template's was, and gets its network and that disk afterwards.\n"
         "\n"
         "Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the process; a second one ends the guest.\n"
         "With -it keys go to the container as they are.\n"

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec: the requests that make a sandbox and a container in the guest. */
+/* spec: the request that makes a container in the guest. */
 #include "spec.h"
 
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Bytes; twice what the kernel's generator takes. */
-#define SEED_SIZE 64
-
-/* QEMU's user network answers DNS here. */
-#define NAMESERVER "nameserver 10.0.2.3"
 
 /* What an unprivileged container keeps of root's rights, as containerd and docker do. */
 static const char *const capabilities[] = {
@@ -268,47 +260,4 @@ Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_
 	r->n_storages = 1;
 	r->oci = make_spec(a, o, storage->mount_point);
 	return a->failed ? NULL : r;
-}
-
-Grpc__CreateSandboxRequest *spec_sandbox(struct arena *a, const struct spec_options *o)
-{
-	static const char *const dns[] = {NAMESERVER};
-	Grpc__CreateSandboxRequest *r =
-	    NEW(a, Grpc__CreateSandboxRequest, GRPC__CREATE_SANDBOX_REQUEST__INIT);
-
-	if (!r)
-		return NULL;
-	r->hostname = (char *)o->id;
-	r->sandbox_id = (char *)o->id;
-	if (o->network) {
-		r->dns = strings(a, dns, COUNT(dns));
-		r->n_dns = COUNT(dns);
-	}
-	return a->failed ? NULL : r;
-}
-
-Grpc__ReseedRandomDevRequest *spec_seed(struct arena *a)
-{
-	Grpc__ReseedRandomDevRequest *m = arena_new(a, Grpc__ReseedRandomDevRequest);
-	uint8_t *seed = arena_alloc(a, SEED_SIZE);
-
-	if (!m || !seed || getrandom(seed, SEED_SIZE, 0) != SEED_SIZE)
-		return NULL;
-	*m = (Grpc__ReseedRandomDevRequest)GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
-	m->data = (ProtobufCBinaryData){SEED_SIZE, seed};
-	return m;
-}
-
-Grpc__SetGuestDateTimeRequest *spec_time(struct arena *a)
-{
-	Grpc__SetGuestDateTimeRequest *m = arena_new(a, Grpc__SetGuestDateTimeRequest);
-	struct timespec now;
-
-	if (!m)
-		return NULL;
-	*m = (Grpc__SetGuestDateTimeRequest)GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
-	clock_gettime(CLOCK_REALTIME, &now);
-	m->sec = now.tv_sec;
-	m->usec = now.tv_nsec / 1000;
-	return m;
 }

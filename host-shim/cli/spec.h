@@ -20,15 +20,12 @@ struct spec_options {
 	bool terminal;
 	unsigned short rows, columns; /* of the terminal; 0: not known */
 	bool network;                 /* the guest has one: resolv.conf matters */
+	bool init_data;               /* a disk with it has come to a guest that was up before */
 };
 
 /* Requests in the arena; what the options point to must outlive them. NULL when memory is
  * full. */
-Grpc__CreateSandboxRequest *spec_sandbox(struct arena *a, const struct spec_options *o);
 Grpc__CreateContainerRequest *spec_container(struct arena *a, const struct spec_options *o);
-/* For ReseedRandomDev, random bytes of this host, and for SetGuestDateTime, its time. */
-Grpc__ReseedRandomDevRequest *spec_seed(struct arena *a);
-Grpc__SetGuestDateTimeRequest *spec_time(struct arena *a);
 /* A failure of CreateContainer in the words that a user knows: without the storage, which
  * spec_container() named and nobody else. Within message. */
 const char *spec_failure(const struct spec_options *o, const char *message);

@@ -94,7 +94,10 @@ static void on_hello(void *data, int result, const char *why)
 static int make(struct making *m, const struct guest_options *o, const char *image,
                 const struct template_files *files, struct error *err)
 {
-	struct guest_setup setup = {.image_dir = image, .save_to = files, .name = "kihon-template"};
+	struct guest_setup setup = {.image_dir = image,
+	                            .save_to = files,
+	                            .slots = HYPERVISOR_SLOTS,
+	                            .name = "kihon-template"};
 	struct guest_events events = {on_console, on_end, NULL, m};
 	int r = loop_new(&m->loop, err);
 
@@ -114,6 +117,7 @@ static int take(struct vm_template *t, const struct guest_options *o, const char
 	snprintf(t->cpu, sizeof(t->cpu), "%s", o->cpu ? o->cpu : "host");
 	snprintf(t->net, sizeof(t->net), "%s", o->net);
 	t->cpus = o->cpus;
+	t->slots = HYPERVISOR_SLOTS;
 	t->memory = o->memory;
 	t->uid = geteuid();
 	return template_take_image(t, image, err);
@@ -132,7 +136,9 @@ static int create(const struct template_data *d, const char *image, struct makin
 	o.vmm = o.vmm ? o.vmm : "builtin";
 	if (r == 0 && o.net && strcmp(o.net, "none") != 0)
 		r = error_set_kind(err, ERROR_USAGE, ENOTSUP,
-		                   "--net %s: the guest of a template has no network", o.net);
+		                   "--net %s: the guest of a template has no network, its clones "
+		                   "may have one each",
+		                   o.net);
 	o.net = "none";
 	if (r == 0)
 		r = take(&t, &o, found.path, err);

@@ -10,7 +10,9 @@
 
 static int add(struct monitor *m, struct virtio_device *dev, struct error *err)
 {
-	return vm_add_device(m->vm, dev, err);
+	unsigned int slot;
+
+	return m->restored ? vm_plug(m->vm, dev, &slot, err) : vm_add_device(m->vm, dev, err);
 }
 
 static int add_root(struct monitor *m, struct error *err)
@@ -64,8 +66,7 @@ static int add_vsock(struct monitor *m, struct error *err)
 
 static int add_net(struct monitor *m, struct error *err)
 {
-	/* QEMU's address; nobody else is on this wire. */
-	struct net_config c = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, .mtu = PASST_MTU};
+	struct net_config c = {.mac = HYPERVISOR_NET_MAC, .mtu = PASST_MTU};
 	struct virtio_device *dev;
 	int r;
 
@@ -106,16 +107,34 @@ static int add_exit_port(struct monitor *m, struct error *err)
 	return r < 0 ? r : add(m, dev, err);
 }
 
-/* The first disk is the guest's /dev/vda and so on: devices are found in this order. */
-static int (*const devices[])(struct monitor *m, struct error *err) = {
-    add_root, add_disks, add_vsock, add_net, add_exit_port, add_rng,
+/* The first disk is the guest's /dev/vda and so on: devices are found in this order. Those of a
+ * clone's own are not part of what was saved. */
+static const struct {
+	int (*add)(struct monitor *m, struct error *err);
+	bool own;
+} devices[] = {
+    {add_root}, {add_disks, true}, {add_vsock}, {add_net, true}, {add_exit_port}, {add_rng},
 };
+
+#define N_DEVICES (sizeof(devices) / sizeof(devices[0]))
 
 int builtin_devices_add(struct monitor *m, struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]) && r == 0; i++)
-		r = devices[i](m, err);
+	for (size_t i = 0; i < N_DEVICES && r == 0; i++)
+		if (!m->config->from || !devices[i].own)
+			r = devices[i].add(m, err);
+	return r < 0 ? r : vm_add_slots(m->vm, m->config->slots, err);
+}
+
+int builtin_devices_plug(struct monitor *m, struct error *err)
+{
+	int r = 0;
+
+	m->restored = true;
+	for (size_t i = 0; i < N_DEVICES && r == 0; i++)
+		if (devices[i].own)
+			r = devices[i].add(m, err);
 	return r;
 }

@@ -20,11 +20,15 @@ struct monitor {
 	struct vm *vm;
 	struct pmem_backing root;
 	struct virtio_device *vsock; /* NULL: none */
+	bool restored;               /* from a template: devices go into its empty slots */
 	struct loop_source *stats, *control;
 	int smaps; /* -1: this host has none */
 	uint64_t started_ns;
 	int exit_status; /* what the exit port was told, or -1 */
 };
 
-/* Gives the machine, which is not booted, all devices that the configuration names. */
+/* Gives the machine, which is not booted, all devices that the configuration names, or those that
+ * its template has; and empty slots. */
 int builtin_devices_add(struct monitor *m, struct error *err);
+/* Gives a machine that was restored from a template what is its own: network and disks. */
+int builtin_devices_plug(struct monitor *m, struct error *err);

@@ -212,6 +212,8 @@ static int boot(struct monitor *m, struct error *err)
 		r = m->config->from
 		        ? builtin_template_restore(m->vm, m->vsock, m->config->from, err)
 		        : vm_boot(m->vm, &b, err);
+	if (r == 0 && m->config->from)
+		r = builtin_devices_plug(m, err);
 	if (r == 0 && !m->config->no_jail)
 		r = jail_thread(JAIL_THREAD_DEVICES, err);
 	return r < 0 ? r : loop_run(m->loop, err);

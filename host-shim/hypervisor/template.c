@@ -38,6 +38,7 @@ static const struct {
 	const char *name;
 	enum member_type type;
 	size_t offset, size;
+	bool optional;
 } members[] = {
     {"version", STRING, AT(version)},
     {"arch", STRING, AT(arch)},
@@ -47,6 +48,7 @@ static const struct {
     {"cpu", STRING, AT(cpu)},
     {"net", STRING, AT(net)},
     {"cpus", NUMBER32, AT(cpus)},
+    {"slots", NUMBER32, AT(slots), true},
     {"memory", NUMBER64, AT(memory)},
     {"uid", NUMBER64, AT(uid)},
     {"state_size", NUMBER64, AT(state_size)},
@@ -81,7 +83,7 @@ static int get_member(const cJSON *json, size_t i, struct vm_template *t, struct
 			r = wrong(err, TEMPLATE_FILE ": \"%s\" is no digest", members[i].name);
 		return r;
 	}
-	r = json_u64(json, members[i].name, true, &n, TEMPLATE_FILE, err);
+	r = json_u64(json, members[i].name, !members[i].optional, &n, TEMPLATE_FILE, err);
 	if (r < 0)
 		return r;
 	if (members[i].type == NUMBER64)

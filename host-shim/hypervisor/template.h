@@ -34,7 +34,8 @@ struct vm_template {
 	char net[16];                                                      /* "none" or "user" */
 	char cpu[32];                                                      /* "host", or a model */
 	uint32_t cpus;                                                     /* 1 to 32 */
-	uint64_t memory;                                                   /* bytes */
+	uint32_t slots;                   /* empty places for devices of clones; 0 when not said */
+	uint64_t memory;                  /* bytes */
 	uint64_t uid;                     /* of the user whose it is */
 	uint64_t state_size, memory_size; /* of the two files, bytes */
 	char memory_id[64]; /* inode and time of change: while they are these, nobody has written */

@@ -208,6 +208,45 @@ static int lookup_block(const void *match_data, const char *sysfs, char *name, s
 
 const struct uevent_matcher device_block = {match_block, lookup_block};
 
+/* ---------------------------------------------------------------- by hardware address */
+static bool link_has_mac(const char *sysfs, const char *name, const char *mac)
+{
+	_cleanup_free_ char *path = str_printf("%s/class/net/%s/address", sysfs, name);
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	size_t n = strlen(mac);
+
+	return path && n > 0 && fs_read_file(AT_FDCWD, path, 256, &text, NULL) == 0 &&
+	       strncasecmp(buffer_cstr(&text), mac, n) == 0 &&
+	       strspn(buffer_cstr(&text) + n, "\n") == text.size - n;
+}
+
+static bool match_mac(const struct uevent *ev, const void *match_data, const char *sysfs)
+{
+	const struct device_key *key = match_data;
+
+	return strcmp(ev->subsystem, "net") == 0 && *ev->interface && !strchr(ev->interface, '/') &&
+	       link_has_mac(sysfs, ev->interface, key->name);
+}
+
+static int lookup_mac(const void *match_data, const char *sysfs, char *name, size_t room)
+{
+	const struct device_key *key = match_data;
+	_cleanup_free_ char *folder = str_printf("%s/class/net", sysfs);
+	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		if (e->d_name[0] == '.' || strlen(e->d_name) >= room ||
+		    !link_has_mac(sysfs, e->d_name, key->name))
+			continue;
+		strcpy(name, e->d_name);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+const struct uevent_matcher device_mac_net = {match_mac, lookup_mac};
+
 /* ---------------------------------------------------------------- SCSI */
 /* Host and channel are the kernel's to number: ".../HOST:0:ID:LUN/block/sdX". */
 static bool is_scsi_disk(const char *devpath, const void *data)

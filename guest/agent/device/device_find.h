@@ -14,7 +14,8 @@
 struct device_key {
 	union {
 		struct pci_path pci; /* device_pci, device_pci_block, device_pci_net */
-		char name[32];       /* device_block: "vdb", "pmem0"; device_vfio_group: "12" */
+		char name[32];       /* device_block: "vdb", "pmem0"; device_vfio_group: "12";
+		                      * device_mac_net: "52:54:00:12:34:56", in any case */
 		struct {
 			uint32_t id;
 			uint64_t lun;
@@ -26,6 +27,8 @@ struct device_key {
 extern const struct uevent_matcher device_pci_block;
 /* A network link behind that PCI path. */
 extern const struct uevent_matcher device_pci_net;
+/* The network link with that hardware address. */
+extern const struct uevent_matcher device_mac_net;
 /* The PCI device itself; its name is its address, "0000:01:03.0". */
 extern const struct uevent_matcher device_pci;
 /* The node of an IOMMU group; its name is "vfio/12". */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest/agent/device/mmio_slots.h"
 #include "guest/agent/image/image_root.h"
 #include "guest/agent/image/puller.h"
 #include "lib/base/cleanup.h"
@@ -24,6 +25,7 @@
 struct loading {
 	struct sandbox *sandbox;
 	struct puller *puller;
+	bool plugged; /* it must be there, in a slot that may not have been looked at */
 	initdata_done_fn done;
 	void *data;
 };
@@ -40,11 +42,13 @@ static void loading_end(struct loading *l, int result, const struct error *err)
 /* In the helper: the name of the disk ("vdb") goes into out, "" when there is none. */
 static int find_disk(void *data, void *out, struct error *err)
 {
+	const struct loading *l = data;
+	int n = l->plugged ? mmio_slots_probe("/sys", err) : 0;
 	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
 	struct dirent *e;
-	int r = 0;
+	int r = n < 0 ? n : 0;
 
-	while (dir && (e = readdir(dir))) {
+	while (r == 0 && dir && (e = readdir(dir))) {
 		_cleanup_close_ int fd = -1;
 		char path[300], magic[8];
 
@@ -88,7 +92,9 @@ static void on_found(int result, const void *out, const struct error *err, void 
 	int r = result;
 
 	if (r == 0 && !*path) {
-		loading_end(l, 0, &e);
+		if (l->plugged)
+			r = error_set(&e, ENOENT, "init-data: no disk with it has come");
+		loading_end(l, r, &e);
 		return;
 	}
 	if (r == 0) {
@@ -102,17 +108,29 @@ static void on_found(int result, const void *out, const struct error *err, void 
 		loading_end(l, r, &e);
 }
 
-int initdata_load(struct sandbox *s, initdata_done_fn done, void *data, struct error *err)
+static int load(const struct loading *what, struct error *err)
 {
-	struct loading *l = calloc(1, sizeof(*l));
+	struct loading *l = malloc(sizeof(*l));
 	int r;
 
 	if (!l)
 		return error_set(err, ENOMEM, "out of memory for init-data");
-	*l = (struct loading){s, NULL, done, data};
-	r = helper_run(s->loop, "looking for init-data", find_disk, NULL, LOOK_MS, on_found, l,
-	               err);
+	*l = *what;
+	r = helper_run(l->sandbox->loop, "looking for init-data", find_disk, l, LOOK_MS, on_found,
+	               l, err);
 	if (r < 0)
 		free(l);
 	return r;
+}
+
+int initdata_load(struct sandbox *s, initdata_done_fn done, void *data, struct error *err)
+{
+	return load(&(struct loading){.sandbox = s, .done = done, .data = data}, err);
+}
+
+int initdata_load_plugged(struct sandbox *s, initdata_done_fn done, void *data, struct error *err)
+{
+	const struct loading l = {.sandbox = s, .plugged = true, .done = done, .data = data};
+
+	return load(&l, err);
 }

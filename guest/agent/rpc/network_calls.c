@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "guest/agent/device/device_find.h"
+#include "guest/agent/device/mmio_slots.h"
 #include "guest/agent/net/interface.h"
 #include "guest/agent/rpc/handlers.h"
 #include "lib/rpc/proto/agent.pb-c.h"
@@ -28,7 +29,8 @@ static struct net_ip_text ip_text(const Types__IPAddress *a)
 	};
 }
 
-/* ---- UpdateInterface: waits for the NIC to be plugged in, when it is said where */
+/* ---- UpdateInterface: waits for the NIC to be plugged in, when it is said where or may be in a
+ * virtio-mmio slot */
 
 struct interface_op {
 	struct agent *agent;
@@ -77,28 +79,44 @@ static void link_found(int result, const char *name, void *data)
 {
 	struct interface_op *op = data;
 
-	if (op->call && result < 0)
+	if (op->call && result < 0 && *op->req->interface->devicepath)
 		rpc_call_fail(op->call, RPC_DEADLINE_EXCEEDED,
 		              "no network interface at PCI path %s",
 		              op->req->interface->devicepath);
-	else if (op->call)
+	else if (op->call) /* one by its hardware address is found now, or the answer says it */
 		answer_interface(op->agent, op->call, op->req->interface);
 	arena_free(&op->arena);
 	free(op);
 }
 
-static int wait_link(struct agent *agent, struct interface_op *op, struct error *err)
+/* A slot that nobody has may have been filled since: the wait looks at it again (mmio_slots.h). */
+static bool may_be_in_slot(const struct agent *agent, const Types__Interface *in)
 {
 	struct device_key key;
-	int r;
+
+	return !*in->devicepath && *in->hwaddr && strlen(in->hwaddr) < sizeof(key.name) &&
+	       agent->uevents && mmio_slots_empty("/sys");
+}
+
+static int wait_link(struct agent *agent, struct interface_op *op, struct error *err)
+{
+	const struct uevent_matcher *matcher = &device_pci_net;
+	const Types__Interface *in = op->req->interface;
+	struct device_key key;
+	int r = 0;
 
 	memset(&key, 0, sizeof(key));
 	if (!agent->uevents)
 		return error_set(err, ENODEV, "no devices can be added here");
-	r = pci_path_parse(&key.pci, op->req->interface->devicepath, err);
+	if (*in->devicepath) {
+		r = pci_path_parse(&key.pci, in->devicepath, err);
+	} else {
+		matcher = &device_mac_net;
+		strcpy(key.name, in->hwaddr);
+	}
 	if (r < 0)
 		return r;
-	return uevents_wait(agent->uevents, &device_pci_net, &key, sizeof(key),
+	return uevents_wait(agent->uevents, matcher, &key, sizeof(key),
 	                    agent->config.hotplug_timeout_ms, link_found, op, NULL, err);
 }
 
@@ -115,7 +133,7 @@ void rpc_update_interface(struct rpc_call *call, const ProtobufCMessage *request
 		rpc_call_fail_error(call, &err);
 		return;
 	}
-	if (!*req->interface->devicepath) {
+	if (!*req->interface->devicepath && !may_be_in_slot(agent, req->interface)) {
 		answer_interface(agent, call, req->interface);
 		return;
 	}

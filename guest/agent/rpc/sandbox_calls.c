@@ -6,10 +6,13 @@
 #include <sys/stat.h>
 
 #include "guest/agent/container/mountinfo.h"
+#include "guest/agent/image/image_root.h"
+#include "guest/agent/image/initdata_device.h"
 #include "guest/agent/rpc/answer_by_helper.h"
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
+#include "lib/base/fs.h"
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -113,6 +116,52 @@ static void create_next(struct create_op *op)
 	create_free(op);
 }
 
+/* ---- init-data that comes with the sandbox: a clone's, which could not be there at boot */
+
+static bool wants_init_data(const Grpc__CreateSandboxRequest *req)
+{
+	return req->n_storages > 0 && strcmp(req->storages[0]->driver, INITDATA_DRIVER) == 0;
+}
+
+/* Who may ask for anything gains nothing by it; where a policy holds, or init-data was there at
+ * boot, the host has said who the guest is, and is not asked again. */
+static int check_init_data(const struct agent *agent, struct error *err)
+{
+	if (agent->policy)
+		return error_set(err, EPERM,
+		                 "init-data: a policy is in force, it can only come at boot");
+	if (fs_exists(IMAGE_CONFIG_DIR "/initdata.toml"))
+		return error_set(err, EEXIST, "init-data: there is some already");
+	return 0;
+}
+
+/* What it allows holds for the call that brought it, too. */
+static void create_init_data_loaded(int result, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+	struct error e = *err;
+	int r = result;
+
+	if (r == 0) {
+		agent_load_policy(op->agent);
+		r = policy_check(op->agent->policy, grpc__agent_service__descriptor.name,
+		                 &op->req->base, &e);
+	}
+	if (r < 0)
+		create_fail(op, &e);
+	else
+		create_next(op);
+}
+
+static int create_load_init_data(struct create_op *op, struct error *err)
+{
+	int r = check_init_data(op->agent, err);
+
+	op->storages.next = 1;
+	return r < 0 ? r
+	             : initdata_load_plugged(&op->agent->sandbox, create_init_data_loaded, op, err);
+}
+
 static int setup_helper(void *data, void *out, struct error *err)
 {
 	return sandbox_setup_run(&((struct create_op *)data)->setup, err);
@@ -121,13 +170,17 @@ static int setup_helper(void *data, void *out, struct error *err)
 static void create_set_up(int result, const void *out, const struct error *err, void *data)
 {
 	struct create_op *op = data;
+	struct error e = ERROR_INIT;
 
 	if (result < 0) {
 		create_fail(op, err);
 		return;
 	}
 	op->agent->sandbox.has_namespaces = true;
-	create_next(op);
+	if (!wants_init_data(op->req))
+		create_next(op);
+	else if (create_load_init_data(op, &e) < 0)
+		create_fail(op, &e);
 }
 
 /* "/sbin/modprobe" "-v" NAME PARAMETER... NULL, for each module, one vector after the other. */
