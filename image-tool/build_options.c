@@ -39,8 +39,8 @@ static const struct option options[] = {
     {"verity", 0, OPTION_FLAG, AT(verity), NULL, NULL,
      "Add a dm-verity hash tree; image.json has the root hash and the kernel's words."},
     {"size", 0, OPTION_SIZE, AT(size), "SIZE", NULL,
-     "Size of an ext4 image or a Kata disk, rounded up to 2 MiB; the least that will do\n"
-     "when it is not given."},
+     "Size of an ext4 image or a Kata disk, rounded up to 2 MiB; when it is not given, the\n"
+     "least that will do, of a Kata disk in steps of 128 MiB."},
     {"agent", 0, OPTION_STRING, AT(agent), "BIN", NULL,
      "Take this program for the agent instead of our own."},
     {"kernel", 0, OPTION_STRING, AT(kernel), "DIR", NULL,

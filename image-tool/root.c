@@ -24,6 +24,10 @@
 #define FS_FILE   "fs.tmp"
 #define PMEM_SIZE (2u << 20) /* what a guest maps a multiple of */
 #define HASH_GAP  (1u << 20) /* a disk's hash tree begins on the next MiB */
+/* Where a runtime plugs in memory, QEMU puts it right behind the disk's NVDIMM, and Linux takes it
+ * only on a boundary of its memory blocks (check_hotplug_memory_range()): 128 MiB in guests that
+ * begin with less than 64 GiB. The rest of the file is a hole. */
+#define DISK_SIZE (128u << 20)
 
 struct making {
 	const struct root_request *req;
@@ -360,6 +364,8 @@ static int fill_disk(struct making *m, int from, int fd, uint64_t size, struct e
 		r = disk_layout_plan(size, tree, &l, err);
 	if (r == 0 && m->size > 0 && l.size > m->size)
 		r = too_small(m, size, err);
+	if (r == 0 && m->size == 0)
+		align_up64(l.size, DISK_SIZE, &l.size);
 	if (r == 0 && l.size < m->size)
 		l.size = m->size;
 	if (r == 0 && ftruncate(fd, (off_t)l.size) < 0)

@@ -20,6 +20,7 @@ setup_file() {
 		/bin/busybox mount -t proc none /proc
 		{
 			/bin/busybox grep ' / ' /proc/mounts
+			/bin/busybox grep MemTotal /proc/meminfo
 			echo "sum $(/bin/busybox sha256sum /big)"
 		} >/dev/console 2>&1
 		/bin/busybox reboot -f
@@ -54,13 +55,16 @@ boot() {
 	[[ $output == *"sum $(sha256sum <"$TREE/big" | cut -d' ' -f1)"* ]]
 }
 
-# As Kata's Go runtime plugs an image with disable_image_nvdimm = false.
+# As Kata's Go runtime plugs an image with disable_image_nvdimm = false, and memory beside it: QEMU lays the DIMM right
+# behind the image, where Linux takes it on a multiple of 128 MiB only.
 nvdimm() {
 	local kernel=$1 words=$2 disk=$3 size
 	size=$(stat -c %s "$disk")
 	boot "$kernel" "$words" -M q35,nvdimm=on -m 256M,slots=2,maxmem=2G \
 		-object "memory-backend-file,id=mem0,mem-path=$disk,size=$size,readonly=on" \
-		-device nvdimm,id=nv0,memdev=mem0,unarmed=on
+		-device nvdimm,id=nv0,memdev=mem0,unarmed=on \
+		-object memory-backend-ram,id=mem1,size=256M -device pc-dimm,id=dimm1,memdev=mem1
+	[[ $output =~ MemTotal:\ +([0-9]+) ]]
 }
 
 blk() {
@@ -72,12 +76,14 @@ blk() {
 @test "erofs on an NVDIMM: the DAX block makes /dev/pmem0, its first partition is the root, mounted with DAX" {
 	build -o k
 	nvdimm k/vmlinux "root=/dev/pmem0p1 rootflags=dax ro rootfstype=erofs" k/kata-containers.img
+	[ "${BASH_REMATCH[1]}" -gt 400000 ] # 256 MiB, and 256 MiB of the DIMM
 	[[ $output =~ /dev/root\ /\ erofs\ ro,[^$'\n']*dax ]]
 }
 
 @test "ext4 on an NVDIMM, with the words that Kata gives ext4" {
 	build --root-fs ext4 -o k
 	nvdimm k/bzImage "root=/dev/pmem0p1 rootflags=dax,data=ordered,errors=remount-ro ro rootfstype=ext4" k/kata-containers.img
+	[ "${BASH_REMATCH[1]}" -gt 400000 ]
 	[[ $output =~ /dev/root\ /\ ext4\ ro,[^$'\n']*dax ]]
 }
 

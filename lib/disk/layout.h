@@ -9,8 +9,8 @@
  *	3 MiB    partition 1: the root file system
  *	         partition 2, where there is one: its dm-verity hash tree, on the next MiB
  *
- * The size is a multiple of 2 MiB, which is what a guest can map as memory. All is computed in one
- * place: both tables always say the same.
+ * The size is the least multiple of 2 MiB, which is what a guest can map as memory; the file may be
+ * larger. All is computed in one place: both tables always say the same.
  */
 #pragma once
 
