@@ -202,11 +202,15 @@ static void defaults(void *data)
 
 static void release(void *data)
 {
-	remote_options_free(&((struct boot_data *)data)->remote);
+	struct boot_data *d = data;
+
+	guest_options_free(&d->guest);
+	remote_options_free(&d->remote);
 }
 
 static const struct option options[] = {
     GUEST_OPTION_ROWS(struct boot_data, guest),
+    GUEST_DEVICE_ROWS(struct boot_data, guest.devices),
     REMOTE_OPTION_ROWS(struct boot_data, remote),
     {"kernel", 0, OPTION_STRING, offsetof(struct boot_data, kernel), "FILE", NULL,
      "another kernel than the image's (ELF vmlinux with a PVH entry, or bzImage)"},

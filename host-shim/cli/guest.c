@@ -41,6 +41,12 @@ void guest_options_default(struct guest_options *o)
 {
 	o->cpus = 1;
 	o->memory = DEFAULT_MEMORY;
+	guest_devices_default(&o->devices);
+}
+
+void guest_options_free(struct guest_options *o)
+{
+	guest_devices_free(&o->devices);
 }
 
 void cli_say(const char *fmt, ...)
@@ -99,11 +105,15 @@ static enum accel accel_of(const char *name)
 
 static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 {
+	/* The console is a matter of this guest, as what is appended is. */
+	const struct boot_words own = {.image = guest_devices_word(&o->devices),
+	                               .append = o->append};
+	_cleanup_free_ char *append = boot_words_join(&own);
 	const struct boot_words words = {.level = o->verbose ? NULL : BOOT_WORDS_QUIET,
 	                                 .image = g->image.cmdline,
-	                                 .append = o->append};
+	                                 .append = append};
 
-	return boot_words_join(&words);
+	return append ? boot_words_join(&words) : NULL;
 }
 
 static bool has_net(const struct guest_options *o)
@@ -200,12 +210,14 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .slots = s->slots,
 	};
 	struct hypervisor_events e = {g->events.console, g->events.ended, g->events.data};
+	int r;
 
 	if (!c.rootfs && !c.initrd)
 		return error_set_kind(err, ERROR_INPUT, ENOENT,
 		                      "%s has neither rootfs.erofs nor rootfs.initrd",
 		                      g->image.path);
-	return hypervisor_new(&g->hv, g->loop, vmm, &c, &e, err);
+	r = guest_devices_config(&o->devices, g->image.program, &c, err);
+	return r < 0 ? r : hypervisor_new(&g->hv, g->loop, vmm, &c, &e, err);
 }
 
 int guest_new(struct guest **out, struct loop *loop, const struct guest_options *o,

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host-shim/cli/guest_devices.h"
 #include "host-shim/cli/image_dir.h"
 #include "host-shim/cli/runtime_dir.h"
 #include "host-shim/hypervisor/hypervisor.h"
@@ -25,6 +26,7 @@ struct guest_options {
 	uint32_t cpus;
 	uint64_t memory, timeout; /* bytes, ms */
 	bool verbose, no_jail;
+	struct guest_devices devices; /* rows of their own: GUEST_DEVICE_ROWS */
 };
 
 /* Rows of a verb's option table; `member` is its struct guest_options. */
@@ -116,8 +118,9 @@ struct guest_options {
 		    "show the guest's console"                                                     \
 	}
 
-/* One processor, 512 MiB; the rest is 0. For a verb's `defaults`. */
+/* One processor, 512 MiB. For a verb's `defaults` and `release`. */
 void guest_options_default(struct guest_options *o);
+void guest_options_free(struct guest_options *o);
 
 struct guest;
 

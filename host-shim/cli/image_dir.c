@@ -82,6 +82,10 @@ static int find_lacks(struct image_dir *d, const struct guestimg *img, struct er
 	    {HYPERVISOR_LACKS_PCI, "VIRTIO_PCI"},
 	    {HYPERVISOR_LACKS_NET, "VIRTIO_NET"},
 	    {HYPERVISOR_LACKS_VSOCK, "VIRTIO_VSOCKETS"},
+	    {HYPERVISOR_LACKS_BALLOON, "VIRTIO_BALLOON"},
+	    {HYPERVISOR_LACKS_MEM, "VIRTIO_MEM"},
+	    {HYPERVISOR_LACKS_FS, "VIRTIO_FS"},
+	    {HYPERVISOR_LACKS_CONSOLE, "VIRTIO_CONSOLE"},
 	};
 	_cleanup_kconfig_ struct kconfig *config = NULL;
 	_cleanup_free_ char *path = NULL;

@@ -489,6 +489,7 @@ static void release_data(void *data)
 {
 	struct run_data *d = data;
 
+	guest_options_free(&d->guest);
 	strv_free(&d->env);
 }
 
@@ -519,6 +520,7 @@ static const struct option options[] = {
     {"policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.policy), "FILE", NULL,
      "which images the guest may run, as in containers-policy.json(5)"},
     GUEST_OPTION_ROWS(struct run_data, guest),
+    GUEST_DEVICE_ROWS(struct run_data, guest.devices),
     CLONE_OPTION_ROW(struct run_data, template),
     {"json-timings", 0, OPTION_STRING, offsetof(struct run_data, timings), "FILE", NULL,
      "write boot_ms, pull_ms, run_ms, total_ms to FILE"},

@@ -3,13 +3,15 @@
 #pragma once
 
 #include "host-shim/hypervisor/hypervisor.h"
+#include "host-shim/hypervisor/shares.h"
 #include "lib/base/bytes.h"
 
 struct hypervisor_ops {
 	const char *name;
 	bool has_stats;
 	bool takes_confidential;
-	size_t size; /* of the back end's structure, which begins with struct hypervisor */
+	bool can_plug; /* slots, and memory that grows */
+	size_t size;   /* of the back end's structure, which begins with struct hypervisor */
 	int (*check)(struct hypervisor *hv, struct error *err);
 	int (*command)(struct hypervisor *hv, struct strv *out, struct error *err); /* NULL: none */
 	int (*prepare)(struct hypervisor *hv, struct error *err);
@@ -31,6 +33,8 @@ struct hypervisor {
 	struct buffer console;
 	struct buffer tail; /* of hypervisor_console_tail() */
 	struct buffer stats;
+	struct share shares[HYPERVISOR_SHARES_MAX]; /* their processes, before prepare() */
+	unsigned int n_shares;
 	bool prepared, started, asked, saved, ended;
 	int exit_status;
 };

@@ -12,6 +12,7 @@
 #include "host-shim/hypervisor/backend.h"
 #include "host-shim/hypervisor/builtin_process.h"
 #include "host-shim/hypervisor/child.h"
+#include "host-shim/hypervisor/control.h"
 #include "host-shim/hypervisor/kernel_file.h"
 #include "host-shim/hypervisor/passt.h"
 #include "host-shim/vmm/devices/vsock_listen.h"
@@ -24,7 +25,7 @@
 
 struct builtin {
 	struct hypervisor hv;
-	char *vsock_path, *stats_path;
+	char *vsock_path, *stats_path, *requests_path;
 	pid_t pid;
 	int pidfd, console, control, errors; /* our ends */
 	struct loop_source *pid_src, *console_src;
@@ -137,6 +138,22 @@ static int make_stats(struct builtin *b, struct builtin_fds *f, struct error *er
 	return f->stats < 0 ? f->stats : 0;
 }
 
+static int make_requests(struct builtin *b, struct builtin_fds *f, struct error *err)
+{
+	b->requests_path = str_printf("%s/" CONTROL_SOCKET, b->hv.config.runtime_dir);
+	if (!b->requests_path)
+		return error_set(err, ENOMEM, "no memory for a socket's name");
+	f->requests = control_bind(b->requests_path, err);
+	return f->requests < 0 ? f->requests : 0;
+}
+
+/* The child's are copies: ours go, so that virtiofsd sees the guest's end. */
+static void hand_shares(struct builtin *b, struct builtin_fds *f)
+{
+	for (unsigned int i = 0; i < b->hv.n_shares; i++)
+		f->shares[i] = steal_fd(&b->hv.shares[i].stream);
+}
+
 /* A guest without the network that it was promised is ended. When the monitor ended first, its own
  * end is the news: passt goes with it. */
 static void passt_ended(struct loop_source *src, int fd, uint32_t events, void *data)
@@ -187,7 +204,10 @@ static int prepare(struct hypervisor *hv, struct error *err)
 	if (r == 0)
 		r = make_stats(b, &f, err);
 	if (r == 0)
+		r = make_requests(b, &f, err);
+	if (r == 0)
 		r = make_net(b, &f, err);
+	hand_shares(b, &f);
 	if (r == 0)
 		r = builtin_process_start(&b->pid, &hv->config, &f, b->vsock_path, err);
 	if (r == 0)
@@ -374,17 +394,16 @@ static void release(struct hypervisor *hv)
 	if (b->stats_path)
 		unlink(b->stats_path);
 	free(b->stats_path);
+	if (b->requests_path)
+		unlink(b->requests_path);
+	free(b->requests_path);
 	buffer_free(&b->errors_text);
-}
-
-static int pid_of(const struct hypervisor *hv)
-{
-	return ((const struct builtin *)hv)->pid;
 }
 
 const struct hypervisor_ops builtin_backend = {
     .name = "builtin",
     .has_stats = true,
+    .can_plug = true,
     .size = sizeof(struct builtin),
     .check = check,
     .prepare = prepare,
@@ -393,5 +412,4 @@ const struct hypervisor_ops builtin_backend = {
     .stop = stop,
     .release = release,
     .vsock_connect = vsock_connect,
-    .pid = pid_of,
 };

@@ -2,10 +2,13 @@
 /* builtin_devices: which devices a guest of the built-in monitor is given. */
 #include "host-shim/hypervisor/builtin_parts.h"
 #include "host-shim/hypervisor/passt.h"
+#include "host-shim/vmm/devices/balloon.h"
 #include "host-shim/vmm/devices/blk.h"
+#include "host-shim/vmm/devices/console.h"
 #include "host-shim/vmm/devices/exit_port.h"
 #include "host-shim/vmm/devices/net.h"
 #include "host-shim/vmm/devices/rng.h"
+#include "host-shim/vmm/devices/vhost_user_device.h"
 #include "host-shim/vmm/devices/vsock.h"
 
 static int add(struct monitor *m, struct virtio_device *dev, struct error *err)
@@ -107,13 +110,71 @@ static int add_exit_port(struct monitor *m, struct error *err)
 	return r < 0 ? r : add(m, dev, err);
 }
 
+static int add_console(struct monitor *m, struct error *err)
+{
+	struct console_config c = {.input_fd = -1};
+	struct virtio_device *dev;
+	int r;
+
+	if (!m->config->virtio_console)
+		return 0;
+	r = output_new(&c.output, m->loop, m->fds->console, 0, err);
+	if (r == 0)
+		r = console_device_new(&dev, m->loop, &c, err);
+	return r < 0 ? r : add(m, dev, err);
+}
+
+static int add_balloon(struct monitor *m, struct error *err)
+{
+	const struct balloon_config c = {.ram = vm_ram(m->vm),
+	                                 .zeros = true,
+	                                 .deflate_on_oom = true,
+	                                 .free_page_reporting = true};
+	int r;
+
+	if (!m->config->balloon)
+		return 0;
+	r = balloon_device_new(&m->balloon, m->loop, &c, err);
+	return r < 0 ? r : add(m, m->balloon, err);
+}
+
+static int region_fd(void *data, const struct guest_region *region, uint64_t *offset)
+{
+	return vm_memory_fd(data, region, offset);
+}
+
+int builtin_fs_new(struct virtio_device **out, struct monitor *m, int fd, const char *tag,
+                   struct error *err)
+{
+	struct vhost_user_device_config c = {
+	    .fd = fd, .memory = vm_ram(m->vm), .region_fd = region_fd, .data = m->vm};
+	int r = vhost_user_fs_config(&c, tag, err);
+
+	return r < 0 ? r : vhost_user_device_new(out, m->loop, &c, err);
+}
+
+static int add_shares(struct monitor *m, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < m->config->n_shares && r == 0; i++) {
+		const char *tag = m->config->shares[i].tag;
+		struct virtio_device *dev;
+
+		r = builtin_fs_new(&dev, m, m->fds->shares[i], tag, err);
+		r = r < 0 ? error_prefix(err, r, "share %s", tag) : add(m, dev, err);
+	}
+	return r;
+}
+
 /* The first disk is the guest's /dev/vda and so on: devices are found in this order. Those of a
  * clone's own are not part of what was saved. */
 static const struct {
 	int (*add)(struct monitor *m, struct error *err);
 	bool own;
 } devices[] = {
-    {add_root}, {add_disks, true}, {add_vsock}, {add_net, true}, {add_exit_port}, {add_rng},
+    {add_root}, {add_disks, true}, {add_vsock},   {add_net, true}, {add_exit_port},
+    {add_rng},  {add_console},     {add_balloon}, {add_shares},
 };
 
 #define N_DEVICES (sizeof(devices) / sizeof(devices[0]))

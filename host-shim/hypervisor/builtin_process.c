@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host-shim/hypervisor/builtin_control.h"
 #include "host-shim/hypervisor/builtin_parts.h"
 #include "host-shim/hypervisor/builtin_template.h"
 #include "host-shim/vmm/jail.h"
@@ -163,10 +164,14 @@ static int make(struct monitor *m, struct error *err)
 	const struct vm_config config = {
 	    .cpus = c->cpus,
 	    .memory = c->memory,
+	    .memory_max = c->memory_max,
+	    .shared = c->n_shares > 0, /* with who serves them */
+	    .huge_pages = c->huge_pages,
+	    .prefault = c->prefault,
 	    .cpu = c->cpu_model,
 	    .no_acpi = c->lacks & HYPERVISOR_LACKS_ACPI,
 	    .kvm_fd = m->fds->kvm,
-	    .console_fd = m->fds->console,
+	    .console_fd = c->virtio_console ? -1 : m->fds->console,
 	    .smaps_fd = m->smaps,
 	    .started_ns = m->started_ns,
 	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
@@ -183,7 +188,9 @@ static int make(struct monitor *m, struct error *err)
 		r = loop_add_fd(m->loop, m->fds->stats, EPOLLIN, on_stats, m, &m->stats, err);
 	if (r == 0 && c->save_to)
 		r = loop_add_fd(m->loop, m->fds->control, EPOLLIN, on_control, m, &m->control, err);
-	return r < 0 ? r : builtin_devices_add(m, err);
+	if (r == 0)
+		r = builtin_devices_add(m, err);
+	return r < 0 ? r : builtin_control_start(m, err);
 }
 
 static char *make_cmdline(const struct hypervisor_config *c)

@@ -58,6 +58,62 @@ static int check_confidential(const struct hypervisor_config *c, const struct hy
 	return 0;
 }
 
+/* What a guest may be given beside what every guest has. */
+static const struct {
+	const char *option;
+	size_t offset, size; /* of the member that is not zero when it is wanted */
+	uint32_t lacks;
+	const char *driver; /* that the kernel then needs */
+	bool plug;          /* takes a back end that can */
+} extras[] = {
+#define MEMBER(m) offsetof(struct hypervisor_config, m), sizeof(((struct hypervisor_config *)0)->m)
+    {"--memory-max", MEMBER(memory_max), HYPERVISOR_LACKS_MEM, "VIRTIO_MEM", true},
+    {"--balloon", MEMBER(balloon), HYPERVISOR_LACKS_BALLOON, "VIRTIO_BALLOON", false},
+    {"--share", MEMBER(n_shares), HYPERVISOR_LACKS_FS, "VIRTIO_FS", false},
+    {"--console hvc0", MEMBER(virtio_console), HYPERVISOR_LACKS_CONSOLE, "VIRTIO_CONSOLE", false},
+    {"--huge-pages", MEMBER(huge_pages), 0, NULL, false},
+    {"--prefault", MEMBER(prefault), 0, NULL, false},
+    {"--slots", MEMBER(slots_asked), 0, NULL, true},
+#undef MEMBER
+};
+
+static bool is_wanted(const struct hypervisor_config *c, size_t i)
+{
+	static const uint8_t zeros[sizeof(uint64_t)];
+
+	return memcmp((const uint8_t *)c + extras[i].offset, zeros, extras[i].size) != 0;
+}
+
+/* The options that would need more than what is there are refused, each in one line. */
+static int check_extras(const struct hypervisor_config *c, const struct hypervisor_ops *ops,
+                        struct error *err)
+{
+	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
+		if (!is_wanted(c, i))
+			continue;
+		if (extras[i].plug && !ops->can_plug)
+			return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+			                      "%s has no %s: use --vmm builtin", ops->name,
+			                      extras[i].option);
+		if (c->lacks & extras[i].lacks)
+			return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+			                      "%s: the image's kernel has no driver for it "
+			                      "(CONFIG_%s)",
+			                      extras[i].option, extras[i].driver);
+		if (c->save_to || c->from)
+			return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+			                      "%s does not go with a template", extras[i].option);
+		if (c->confidential)
+			return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+			                      "%s does not go with a confidential guest",
+			                      extras[i].option);
+	}
+	if (c->slots > HYPERVISOR_SLOTS_MAX)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "--slots %u: at most %d", c->slots,
+		                      HYPERVISOR_SLOTS_MAX);
+	return 0;
+}
+
 int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
                    const struct hypervisor_config *config, const struct hypervisor_events *events,
                    struct error *err)
@@ -73,6 +129,9 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	if (r < 0)
 		return r;
 	r = check_confidential(config, ops, err);
+	if (r < 0)
+		return r;
+	r = check_extras(config, ops, err);
 	if (r < 0)
 		return r;
 	if (config->stats && !ops->has_stats)
@@ -94,6 +153,8 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	hv->events = *events;
 	hv->exit_status = -1;
 	r = ops->check(hv, err);
+	if (r == 0)
+		r = shares_check(hv, err);
 	if (r < 0)
 		return r;
 	*out = steal_ptr(&hv);
@@ -111,8 +172,12 @@ int hypervisor_command(struct hypervisor *hv, struct strv *out, struct error *er
 
 int hypervisor_prepare(struct hypervisor *hv, struct error *err)
 {
-	int r = hv->prepared ? 0 : hv->ops->prepare(hv, err);
+	int r = 0;
 
+	if (!hv->prepared)
+		r = shares_start(hv, err);
+	if (r == 0 && !hv->prepared)
+		r = hv->ops->prepare(hv, err);
 	hv->prepared = r == 0;
 	return r;
 }
@@ -155,6 +220,7 @@ void hypervisor_free(struct hypervisor *hv)
 	if (!hv)
 		return;
 	hv->ops->release(hv);
+	shares_stop(hv);
 	buffer_free(&hv->console);
 	buffer_free(&hv->tail);
 	buffer_free(&hv->stats);

@@ -38,6 +38,15 @@ struct hypervisor_disk {
 	bool readonly;
 };
 
+#define HYPERVISOR_SHARES_MAX 4
+#define HYPERVISOR_TAG_MAX    36 /* bytes, virtio 1.2 §5.11.4 */
+#define HYPERVISOR_SLOTS_MAX  8
+
+/* A folder of this host that the guest may mount by its tag. */
+struct hypervisor_share {
+	const char *path, *tag;
+};
+
 enum hypervisor_net { HYPERVISOR_NET_NONE, HYPERVISOR_NET_USER };
 
 /* What a guest's kernel was built without. */
@@ -46,6 +55,10 @@ enum hypervisor_lacks {
 	HYPERVISOR_LACKS_PCI = 1u << 1,
 	HYPERVISOR_LACKS_NET = 1u << 2,
 	HYPERVISOR_LACKS_VSOCK = 1u << 3,
+	HYPERVISOR_LACKS_BALLOON = 1u << 4,
+	HYPERVISOR_LACKS_MEM = 1u << 5,
+	HYPERVISOR_LACKS_FS = 1u << 6,
+	HYPERVISOR_LACKS_CONSOLE = 1u << 7,
 };
 
 /* What to run. Strings stay the caller's and must live as long as the hypervisor. */
@@ -81,13 +94,23 @@ struct hypervisor_config {
 	 * those of save_to, empty ones; the guest begins where the one in `from` was, and kernel
 	 * and command line are not looked at. NULL: neither. -ENOTSUP from a back end without. */
 	const struct template_files *save_to, *from;
-	/* Empty places that the guest of save_to has, and that of `from` had: there the clone's
-	 * network and disks go, and its agent has to be told (docs/vmm.md). */
+	/* Empty places for devices that come while the guest runs (control.h), and for a clone's
+	 * network and disks, of which its agent has to be told (docs/vmm.md): as many as the
+	 * template's guest had. */
 	uint32_t slots;
+	bool slots_asked; /* that number is the user's wish: -ENOTSUP from a back end without */
+	/* Refused of a back end, a kernel (`lacks`) or a template that does not have them. */
+	uint64_t memory_max; /* what the guest's memory may grow to, bytes; 0: it does not */
+	bool balloon;        /* memory that is free in the guest goes back to this host */
+	bool huge_pages, prefault;
+	bool virtio_console; /* the console is that device's, and nothing of the serial port's */
+	struct hypervisor_share shares[HYPERVISOR_SHARES_MAX];
+	unsigned int n_shares;
 	/* The guest's memory is closed to this host; NULL: an ordinary one. -ENOTSUP from a back
 	 * end without. The kernel is then one that a firmware starts. */
 	const struct confidential *confidential;
-	bool describe; /* hypervisor_command() is all that will be asked: the host is not looked at */
+	bool describe; /* hypervisor_command() is all that will be asked: the host is not looked at
+	                */
 };
 
 /* Why a guest is no more. */

@@ -306,6 +306,9 @@ static void number(struct qemu *q, const struct ends *e, struct process_opts *o,
 		s->exit_port = (int)o->n_fds;
 		o->fds[o->n_fds++] = e->exit_port;
 	}
+	s->shares = (int)o->n_fds;
+	for (unsigned int i = 0; i < c->n_shares; i++)
+		o->fds[o->n_fds++] = q->hv.shares[i].stream;
 	s->disks = (int)o->n_fds;
 	for (unsigned int i = 0; i < c->n_disks && o->n_fds < PROCESS_MAX_FDS; i++)
 		if (!c->disks[i].path)
@@ -350,6 +353,8 @@ static int start(struct hypervisor *hv, struct error *err)
 		r = spawn(q, &e, err);
 	/* Ours no more: when QEMU ends, the device must see its socket close. */
 	close_fd(&q->vsock.fd);
+	for (unsigned int i = 0; i < hv->n_shares; i++)
+		close_fd(&hv->shares[i].stream);
 	if (r == 0)
 		r = child_watch(hv->loop, q->pid, qemu_ended, hv, &q->pidfd, &q->pid_src, err);
 	return r < 0 ? r : watch_ends(q, err);

@@ -138,7 +138,9 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 		bad |= add_pair(a, "-m", str_printf("%" PRIu64 "M", mib));
 	/* Shared with the vsock device; without share=on it starts, but deaf. */
 	bad |= add_pair(a, "-object",
-	                str_printf("memory-backend-memfd,id=ram,size=%" PRIu64 "M,share=on", mib));
+	                str_printf("memory-backend-memfd,id=ram,size=%" PRIu64 "M,share=on%s%s",
+	                           mib, c->huge_pages ? ",hugetlb=on,hugetlbsize=2M" : "",
+	                           c->prefault ? ",prealloc=on" : ""));
 	if (m->global)
 		bad |= add_pair(a, "-global", str_printf("%s", m->global));
 	return bad;
@@ -225,34 +227,69 @@ static int add_disks(struct strv *a, const struct machine *m, const struct hyper
 	return bad;
 }
 
+/* Port 0 is the console's. A guest makes queues for as many ports as there may be, which for the
+ * usual 31 takes 3 MiB. */
+static int add_ports(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                     const struct qemu_start *start)
+{
+	int bad = 0;
+
+	if (start->exit_port < 0 && !c->virtio_console)
+		return 0;
+	bad |= add_pair(a, "-device", str_printf("virtio-serial-%s,max_ports=2", m->suffix));
+	if (c->virtio_console)
+		bad |= add_pair(a, "-device", str_printf("virtconsole,chardev=console,nr=0"));
+	if (start->exit_port < 0)
+		return bad;
+	bad |= add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", start->exit_port));
+	return bad | add_pair(a, "-device",
+	                      str_printf("virtserialport,chardev=exit,nr=1,name=kihon.exit"));
+}
+
+static int add_shares(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
+                      const struct qemu_start *start)
+{
+	int bad = 0;
+
+	for (unsigned int i = 0; i < c->n_shares; i++) {
+		_cleanup_free_ char *tag = qemu_quote(c->shares[i].tag);
+
+		bad |= !tag ||
+		       add_pair(a, "-chardev",
+		                str_printf("socket,id=share%u,fd=%d", i, start->shares + (int)i));
+		bad |= add_pair(a, "-device",
+		                str_printf("vhost-user-fs-%s,chardev=share%u,tag=%s", m->suffix, i,
+		                           tag ? tag : ""));
+	}
+	return bad;
+}
+
 static int add_channels(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
                         const struct qemu_start *start)
 {
 	int bad = add_pair(a, "-chardev", str_printf("socket,id=console,fd=%d", start->console));
 
-	bad |= add_pair(a, "-serial", str_printf("chardev:console"));
+	bad |= add_pair(a, "-serial",
+	                str_printf("%s", c->virtio_console ? "null" : "chardev:console"));
 	if (start->vsock >= 0) {
 		bad |= add_pair(a, "-chardev", str_printf("socket,id=vsock,fd=%d", start->vsock));
 		bad |= add_pair(a, "-device",
 		                str_printf("vhost-user-vsock-%s,chardev=vsock", m->suffix));
 	}
-	if (start->exit_port >= 0) {
-		bad |=
-		    add_pair(a, "-chardev", str_printf("socket,id=exit,fd=%d", start->exit_port));
-		/* Port 0 is kept for a console. A guest makes queues for as many ports as there
-		 * may be, which for the usual 31 takes 3 MiB. */
-		bad |=
-		    add_pair(a, "-device", str_printf("virtio-serial-%s,max_ports=2", m->suffix));
-		bad |= add_pair(a, "-device",
-		                str_printf("virtserialport,chardev=exit,name=kihon.exit"));
-	}
+	bad |= add_ports(a, m, c, start);
 	if (c->net == HYPERVISOR_NET_USER) {
 		bad |= add_pair(a, "-netdev", str_printf("user,id=net,ipv6=off"));
 		bad |= add_pair(a, "-device",
 		                str_printf("virtio-net-%s,netdev=net%s", m->suffix, m->net_extra));
 	}
 	bad |= add_pair(a, "-object", str_printf("rng-builtin,id=rng"));
-	return bad | add_pair(a, "-device", str_printf("virtio-rng-%s,rng=rng", m->suffix));
+	bad |= add_pair(a, "-device", str_printf("virtio-rng-%s,rng=rng", m->suffix));
+	if (c->balloon)
+		bad |= add_pair(a, "-device",
+		                str_printf("virtio-balloon-%s,deflate-on-oom=on,"
+		                           "free-page-reporting=on",
+		                           m->suffix));
+	return bad | add_shares(a, m, c, start);
 }
 
 int qemu_args(struct strv *a, const struct hypervisor_config *c, const struct qemu_start *start,

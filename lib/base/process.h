@@ -15,7 +15,7 @@
 #include "bytes.h"
 #include "error.h"
 
-#define PROCESS_MAX_FDS 16
+#define PROCESS_MAX_FDS 24
 
 struct process_opts {
 	const char *path;         /* program; looked up in PATH when without '/' */

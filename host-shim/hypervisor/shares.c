@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shares: folders of the host that a guest mounts by a tag (virtio-fs), each served by
+ * virtiofsd(1). */
+#include "host-shim/hypervisor/shares.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host-shim/hypervisor/backend.h"
+#include "host-shim/hypervisor/child.h"
+#include "lib/base/process.h"
+#include "lib/base/str.h"
+
+#define PROGRAM     "virtiofsd"
+#define LISTENER    "3" /* the number of its listening socket there */
+#define ERRORS_KEPT 4096u
+
+/* Where distributions put it; the one that came with QEMU has other options. */
+static const struct {
+	const char *path;
+	bool of_qemu;
+} programs[] = {
+    {PROGRAM, false},
+    {"/usr/libexec/" PROGRAM, false},
+    {"/usr/lib/" PROGRAM, false},
+    {"/usr/lib/qemu/" PROGRAM, true},
+};
+#define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
+
+static size_t find_program(void)
+{
+	for (size_t i = 0; i < PROGRAMS; i++)
+		if (strchr(programs[i].path, '/') ? access(programs[i].path, X_OK) == 0
+		                                  : child_find_program(programs[i].path) == 0)
+			return i;
+	return PROGRAMS;
+}
+
+int shares_check(const struct hypervisor *hv, struct error *err)
+{
+	const struct hypervisor_config *c = &hv->config;
+
+	for (unsigned int i = 0; i < c->n_shares; i++) {
+		struct stat st;
+		size_t n = strlen(c->shares[i].tag);
+
+		if (n == 0 || n > HYPERVISOR_TAG_MAX)
+			return error_set_kind(err, ERROR_USAGE, EINVAL,
+			                      "share tag '%s': 1 to %d bytes are allowed",
+			                      c->shares[i].tag, HYPERVISOR_TAG_MAX);
+		for (unsigned int j = 0; j < i; j++)
+			if (strcmp(c->shares[i].tag, c->shares[j].tag) == 0)
+				return error_set_kind(err, ERROR_USAGE, EEXIST,
+				                      "two shares have the tag '%s'",
+				                      c->shares[i].tag);
+		if (stat(c->shares[i].path, &st) < 0)
+			return error_errno(err, errno, "share %s", c->shares[i].path);
+		if (!S_ISDIR(st.st_mode))
+			return error_set_kind(err, ERROR_INPUT, ENOTDIR, "share %s is no folder",
+			                      c->shares[i].path);
+	}
+	if (c->n_shares > 0 && find_program() == PROGRAMS)
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+		                      PROGRAM
+		                      ", which shares folders with a guest, is not installed "
+		                      "(Debian 12: apt-get install qemu-system-common)");
+	return 0;
+}
+
+/* ---- one process */
+
+/* Backslashes and commas mean something in its options. */
+static char *source_option(const char *path)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+
+	buffer_str(&b, "source=");
+	for (; *path; path++)
+		buffer_printf(&b, "%s%c", *path == ',' || *path == '\\' ? "\\" : "", *path);
+	return buffer_steal(&b);
+}
+
+static int make_arguments(struct strv *a, bool of_qemu, const char *path, struct error *err)
+{
+	int bad = strv_add(a, PROGRAM) < 0 || strv_add(a, "--fd=" LISTENER) < 0;
+
+	if (of_qemu) {
+		bad |= strv_add(a, "-o") < 0 || strv_add_take(a, source_option(path)) < 0;
+		bad |= strv_add(a, "-o") < 0 || strv_add(a, "log_level=err,no_posix_lock") < 0;
+	} else {
+		bad |= strv_add(a, "--shared-dir") < 0 || strv_add(a, path) < 0;
+		bad |= strv_add(a, "--log-level=error") < 0;
+	}
+	return bad ? error_set(err, ENOMEM, "no memory for the arguments of " PROGRAM) : 0;
+}
+
+/* A listening socket for it, and our connection, which waits there for it to come up. */
+static int make_sockets(const struct hypervisor_config *c, unsigned int i, int *listener,
+                        int *stream, struct error *err)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	                    client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/share%u", c->runtime_dir, i), r;
+
+	if (n >= (int)sizeof(at.sun_path))
+		return error_set_kind(err, ERROR_ENVIRONMENT, ENAMETOOLONG,
+		                      "the socket path %s/share%u is too long", c->runtime_dir, i);
+	r = s < 0 || client < 0 || bind(s, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	            listen(s, 1) < 0 || connect(client, (struct sockaddr *)&at, sizeof(at)) < 0
+	        ? error_errno(err, errno, "making the socket %s", at.sun_path)
+	        : 0;
+	unlink(at.sun_path); /* nobody else is to connect */
+	if (r < 0)
+		return r;
+	*listener = steal_fd(&s);
+	*stream = steal_fd(&client);
+	return 0;
+}
+
+static int spawn(struct share *s, const char *path, int listener, struct error *err)
+{
+	size_t program = find_program();
+	struct process_opts o = {.path = programs[program].path,
+	                         .n_fds = 4,
+	                         .fds = {-1, -1, -1, listener},
+	                         .new_group = true,
+	                         .die_with_parent = true};
+	_cleanup_strv_ struct strv args = STRV_INIT;
+	_cleanup_close_ int errors = -1;
+	int pipe_fds[2], r = make_arguments(&args, programs[program].of_qemu, path, err);
+
+	if (r < 0)
+		return r;
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_errno(err, errno, "making a pipe");
+	s->errors = pipe_fds[0];
+	o.fds[1] = o.fds[2] = errors = pipe_fds[1];
+	o.argv = args.v;
+	r = process_spawn(&o, &s->pid, err);
+	return r < 0 ? error_prefix(err, r, "starting " PROGRAM) : 0;
+}
+
+/* Its last line; fresh memory. */
+static char *failure(struct share *s, const char *tag, int status)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	char *line;
+
+	child_read(s->errors, &text, ERRORS_KEPT);
+	while (text.size > 0 && text.data[text.size - 1] == '\n')
+		text.size--;
+	line = text.size > 0 ? (char *)buffer_cstr(&text) : NULL;
+	if (line && strrchr(line, '\n'))
+		line = strrchr(line, '\n') + 1;
+	if (line)
+		return str_printf("the share %s failed: " PROGRAM ": %s", tag, line);
+	return str_printf("the share %s failed: " PROGRAM " ended with status %d", tag,
+	                  process_exit_code(status));
+}
+
+/* A guest whose folder has gone would hang in it. When the guest ended first that is the news. */
+static void on_end(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct share *s = data;
+	struct hypervisor *hv = s->hv;
+	_cleanup_free_ char *text = NULL;
+	int status = 0;
+
+	loop_source_free(s->src);
+	s->src = NULL;
+	waitpid(s->pid, &status, 0);
+	s->pid = 0;
+	if (hv->ended || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		return;
+	text = failure(s, hv->config.shares[s - hv->shares].tag, status);
+	hypervisor_take_end(hv, true, text ? text : "a share failed");
+	if (hv->prepared)
+		hv->ops->stop(hv);
+}
+
+/* ---- all of them */
+
+int shares_start(struct hypervisor *hv, struct error *err)
+{
+	const struct hypervisor_config *c = &hv->config;
+
+	for (unsigned int i = 0; i < c->n_shares; i++) {
+		struct share *s = &hv->shares[i];
+		_cleanup_close_ int listener = -1;
+		_cleanup_free_ char *path = realpath(c->shares[i].path, NULL);
+		int r = path ? 0 : error_errno(err, errno, "share %s", c->shares[i].path);
+
+		*s = (struct share){.hv = hv, .stream = -1, .errors = -1, .pidfd = -1};
+		if (r == 0)
+			r = make_sockets(c, i, &listener, &s->stream, err);
+		if (r == 0)
+			r = spawn(s, path, listener, err);
+		if (r == 0)
+			r = child_watch(hv->loop, s->pid, on_end, s, &s->pidfd, &s->src, err);
+		hv->n_shares = i + 1;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void shares_stop(struct hypervisor *hv)
+{
+	for (unsigned int i = 0; i < hv->n_shares; i++) {
+		struct share *s = &hv->shares[i];
+
+		child_drop(&s->src, &s->pidfd);
+		close_fd(&s->stream);
+		child_kill(&s->pid);
+		close_fd(&s->errors);
+	}
+	hv->n_shares = 0;
+}
