@@ -208,6 +208,14 @@ TEST(boot_words_in_their_order)
 	_cleanup_free_ char *one = boot_words_join(&all), *two = boot_words_join(&some);
 	_cleanup_free_ char *none = boot_words_join(&(struct boot_words){NULL});
 
+	const struct boot_launch blk = {
+	    .root = BOOT_ROOT_BLK, .words_pmem = "p", .net_user = true, .image = "i"};
+	const struct boot_launch pmem = {.root = BOOT_ROOT_PMEM, .words_pmem = "p", .append = "a"};
+	_cleanup_free_ char *disk = boot_words_launch(&blk), *mapped = boot_words_launch(&pmem);
+
+	check_str(disk, "console=ttyS0 panic=-1 root=/dev/vda rootfstype=erofs ro "
+	                "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 i");
+	check_str(mapped, "console=ttyS0 panic=-1 p a");
 	check_str(one, "m c r n l i a b");
 	check_str(two, "r a");
 	check_str(none, "");
