@@ -10,6 +10,7 @@
 #include "lib/base/json.h"
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/device.pb-c.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 
 #define POLICY_SCHEMA 1
@@ -23,7 +24,8 @@ struct policy {
 static const ProtobufCMessageDescriptor *find_request(const char *name)
 {
 	static const ProtobufCServiceDescriptor *const services[] = {
-	    &grpc__agent_service__descriptor, &kihon__trace__descriptor};
+	    &grpc__agent_service__descriptor, &kihon__trace__descriptor,
+	    &kihon__devices__descriptor};
 
 	for (size_t n = 0; n < sizeof(services) / sizeof(services[0]); n++)
 		for (unsigned int i = 0; i < services[n]->n_methods; i++)

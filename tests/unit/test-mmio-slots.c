@@ -35,10 +35,11 @@ static void folder(const char *name)
 static void make_sysfs(void)
 {
 	static const char *const folders[] = {DEVICES "/LNRO0005:00",
+	                                      DEVICES "/LNRO0005:0a",
 	                                      DEVICES "/serial8250",
 	                                      DRIVER,
 	                                      "class/block",
-	                                      "devices/platform/LNRO0005:03/virtio3/block/vda",
+	                                      "devices/platform/LNRO0005:0a/virtio3/block/vda",
 	                                      "devices/pci0000:00/block/sda"};
 	int fd;
 
@@ -47,8 +48,9 @@ static void make_sysfs(void)
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		folder(folders[i]);
 	check_int(symlink("../drivers/virtio-mmio", at(DEVICES "/LNRO0005:00/driver")), 0);
+	check_int(symlink("../drivers/virtio-mmio", at(DEVICES "/LNRO0005:0a/driver")), 0);
 	check_int(
-	    symlink("../../devices/platform/LNRO0005:03/virtio3/block/vda", at("class/block/vda")),
+	    symlink("../../devices/platform/LNRO0005:0a/virtio3/block/vda", at("class/block/vda")),
 	    0);
 	check_int(symlink("../../devices/pci0000:00/block/sda", at("class/block/sda")), 0);
 	for (int i = 0; i < 2; i++) {
@@ -84,17 +86,28 @@ TEST(only_slots_without_a_driver_are_looked_at)
 	remove_sysfs();
 }
 
-TEST(a_disk_lets_go_of_its_slot)
+TEST(one_slot_is_filled_and_cleared_by_its_number)
 {
+	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
 	struct error err = ERROR_INIT;
 
 	make_sysfs();
-	check_int(mmio_slots_release(root, "vda", &err), 0);
-	written(DRIVER "/unbind", "LNRO0005:03");
-	check_int(mmio_slots_release(root, "sda", &err), -ENOTSUP);
-	check_int(mmio_slots_release(root, "vdb", &err), -ENOENT);
-	check_int(mmio_slots_release(root, "../vda", &err), -ENOENT);
-	check_int(mmio_slots_release(root, "", &err), -ENOENT);
+	folder("dev");
+	/* It has a driver already: its disks are told. */
+	check_int(mmio_slots_fill(root, 10, &names, &err), 0);
+	check_str(buffer_cstr(&names), "vda\n");
+	written(DRIVER "/bind", "");
+	buffer_clear(&names);
+	folder(DEVICES "/LNRO0005:0b");
+	check_int(mmio_slots_fill(root, 11, &names, &err), 0);
+	check_int(names.size, 0);
+	written(DRIVER "/bind", "LNRO0005:0b");
+	check_int(mmio_slots_fill(root, 12, &names, &err), -ENOENT);
+	check_int(mmio_slots_clear(root, at("dev"), 10, &err), 0);
+	written(DRIVER "/unbind", "LNRO0005:0a");
+	check_int(mmio_slots_clear(root, "/nowhere", 11, &err), 0); /* it has no driver */
+	written(DRIVER "/unbind", "LNRO0005:0a");
+	check_int(mmio_slots_clear(root, "/nowhere", 12, &err), -ENOENT);
 	remove_sysfs();
 }
 

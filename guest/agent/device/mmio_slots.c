@@ -71,20 +71,107 @@ static const char *slot_of(char *path)
 	return NULL;
 }
 
-int mmio_slots_release(const char *sysfs, const char *name, struct error *err)
+/* ---- by number: "LNRO0005:0a", the tenth from 0 on, or "virtio-mmio.10" */
+
+static bool has_number(const char *name, uint32_t slot)
 {
+	const char *number = strpbrk(name, ":.");
+	char *end;
+
+	return is_slot(name) && number &&
+	       strtoul(number + 1, &end, *number == ':' ? 16 : 10) == slot && end > number + 1 &&
+	       *end == '\0';
+}
+
+/* Its name in fresh memory; NULL: there is none, or no memory. */
+static char *find_slot(const char *sysfs, uint32_t slot)
+{
+	_cleanup_free_ char *folder = str_printf("%s/bus/platform/devices", sysfs);
+	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (has_number(e->d_name, slot))
+			return strdup(e->d_name);
+	return NULL;
+}
+
+static int no_slot(uint32_t slot, struct error *err)
+{
+	return error_set(err, ENOENT, "there is no virtio-mmio slot %u", slot);
+}
+
+/* The disks whose path goes through the slot. */
+static int list_disks(const char *sysfs, const char *slot, struct buffer *names, struct error *err)
+{
+	_cleanup_free_ char *folder = str_printf("%s/class/block", sysfs);
+	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		_cleanup_free_ char *link = str_printf("%s/%s", folder, e->d_name);
+		char device[PATH_MAX];
+		const char *in;
+
+		if (e->d_name[0] == '.' || !link || !realpath(link, device))
+			continue;
+		in = slot_of(device);
+		if (in && strcmp(in, slot) == 0)
+			buffer_printf(names, "%s\n", e->d_name);
+	}
+	return names->failed ? error_set(err, ENOMEM, "no memory for names of disks") : 0;
+}
+
+int mmio_slots_fill(const char *sysfs, uint32_t number, struct buffer *names, struct error *err)
+{
+	_cleanup_free_ char *slot = find_slot(sysfs, number);
+	_cleanup_free_ char *bind = str_printf("%s/bus/platform/drivers/virtio-mmio/bind", sysfs);
+	_cleanup_free_ char *device =
+	    str_printf("%s/bus/platform/devices/%s", sysfs, slot ? slot : "");
+
+	if (!slot)
+		return no_slot(number, err);
+	if (!bind || !device)
+		return error_set(err, ENOMEM, "no memory to look at slot %u", number);
+	if (!has_driver(AT_FDCWD, device) && fs_write_string(AT_FDCWD, bind, slot, NULL) < 0)
+		return error_set(err, ENOENT, "slot %u is empty, or its device has no driver here",
+		                 number);
+	return list_disks(sysfs, slot, names, err);
+}
+
+/* Exclusive opening is what mounting is, too (open(2), O_EXCL of a block device). */
+static int check_idle(const char *dev, char *names, struct error *err)
+{
+	char *save = NULL;
+
+	for (char *n = strtok_r(names, "\n", &save); n; n = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *path = str_printf("%s/%s", dev, n);
+		_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_EXCL | O_CLOEXEC) : -1;
+
+		if (fd < 0 && errno == EBUSY)
+			return error_set(err, EBUSY, "%s is in use", path);
+	}
+	return 0;
+}
+
+int mmio_slots_clear(const char *sysfs, const char *dev, uint32_t number, struct error *err)
+{
+	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
+	_cleanup_free_ char *slot = find_slot(sysfs, number);
 	_cleanup_free_ char *unbind =
 	    str_printf("%s/bus/platform/drivers/virtio-mmio/unbind", sysfs);
-	_cleanup_free_ char *link = str_printf("%s/class/block/%s", sysfs, name);
-	char device[PATH_MAX];
-	const char *slot;
+	_cleanup_free_ char *device =
+	    str_printf("%s/bus/platform/devices/%s", sysfs, slot ? slot : "");
+	int r;
 
-	if (!unbind || !link)
-		return error_set(err, ENOMEM, "no memory to release %s", name);
-	if (str_empty(name) || *name == '.' || strchr(name, '/') || !realpath(link, device))
-		return error_set(err, ENOENT, "there is no disk %s", name);
-	slot = slot_of(device);
 	if (!slot)
-		return error_set(err, ENOTSUP, "disk %s is in no virtio-mmio slot", name);
-	return fs_write_string(AT_FDCWD, unbind, slot, err);
+		return no_slot(number, err);
+	if (!unbind || !device)
+		return error_set(err, ENOMEM, "no memory to let go of slot %u", number);
+	if (!has_driver(AT_FDCWD, device))
+		return 0;
+	r = list_disks(sysfs, slot, &names, err);
+	if (r == 0 && names.size > 0 && buffer_cstr(&names)[0])
+		r = check_idle(dev, (char *)names.data, err);
+	return r < 0 ? r : fs_write_string(AT_FDCWD, unbind, slot, err);
 }

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 
 /* Whether there is a slot without a driver. */
@@ -20,6 +22,10 @@ bool mmio_slots_empty(const char *sysfs);
  * partitions meanwhile, so this waits for the disk. */
 int mmio_slots_probe(const char *sysfs, struct error *err);
 
-/* Takes the driver off the slot that block device `name` ("vda") is in: the disk is gone when this
- * returns, and the slot can be emptied. -ENOENT: no such disk, -ENOTSUP: it is in no slot. */
-int mmio_slots_release(const char *sysfs, const char *name, struct error *err);
+/* Looks at one slot again, counted from 0 in the machine's order. *names: the disks in it, a line
+ * each ("vdb\n"). -ENOENT: no such slot, or it is empty. Waits as mmio_slots_probe() does. */
+int mmio_slots_fill(const char *sysfs, uint32_t slot, struct buffer *names, struct error *err);
+
+/* Takes the driver off a slot, by its number; fine when it has none. `dev` is "/dev". -EBUSY: a
+ * disk in it is mounted, or claimed otherwise; -ENOENT: no such slot. */
+int mmio_slots_clear(const char *sysfs, const char *dev, uint32_t slot, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers: one function for each method of grpc.Health, grpc.AgentService and kihon.Trace. `data`
- * is the struct agent. The table is in service.c.
+ * handlers: one function for each method of grpc.Health, grpc.AgentService, kihon.Trace and
+ * kihon.Devices. `data` is the struct agent. The table is in service.c.
  */
 #pragma once
 
@@ -96,3 +96,7 @@ AGENT_HANDLER(rpc_set_policy);
 AGENT_HANDLER(rpc_start_trace);
 AGENT_HANDLER(rpc_read_trace);
 AGENT_HANDLER(rpc_stop_trace);
+
+/* device_calls.c */
+AGENT_HANDLER(rpc_probe_devices);
+AGENT_HANDLER(rpc_release_devices);

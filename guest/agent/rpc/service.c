@@ -2,6 +2,7 @@
 /* service: which function answers which method. */
 #include "guest/agent/rpc/handlers.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/device.pb-c.h"
 #include "lib/rpc/proto/health.pb-c.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 
@@ -64,6 +65,12 @@ static const struct rpc_handler trace_methods[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct rpc_handler device_methods[] = {
+    {"Probe", rpc_probe_devices, NULL},
+    {"Release", rpc_release_devices, NULL},
+    {NULL, NULL, NULL},
+};
+
 static void disconnected(uint64_t connection, void *data)
 {
 	traces_disconnected(&((struct agent *)data)->traces, connection);
@@ -80,6 +87,9 @@ int agent_add_services(struct agent *agent, struct error *err)
 	if (r == 0)
 		r = rpc_server_add_service(agent->server, &kihon__trace__descriptor, trace_methods,
 		                           agent, err);
+	if (r == 0)
+		r = rpc_server_add_service(agent->server, &kihon__devices__descriptor,
+		                           device_methods, agent, err);
 	if (r < 0)
 		return r;
 	rpc_server_set_gate(agent->server, agent_gate, agent);
