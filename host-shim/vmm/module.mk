@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # vmm: guest memory, virtqueues and device models, on plain memory and an event loop. Uses base.
-$(eval $(call host_library,vmm,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c))))
+$(eval $(call host_library,vmm,$(filter-out host-shim/vmm/jail_filter.c,$(sort $(wildcard host-shim/vmm/*.c host-shim/vmm/*/*.c)))))
+# The system-call filters, made by a program of the build.
+JAIL_FILTERS := build/gen/host-shim/vmm/jail_filters.h
+HOST_SRCS += host-shim/vmm/jail_filter.c
+GEN_HEADERS += $(JAIL_FILTERS)
+$(JAIL_FILTERS): host-shim/vmm/jail_filter.c host-shim/vmm/jail.h
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && gcc $(COMMON) $(WARN) -o build/gen/jail-filter $< -lseccomp && build/gen/jail-filter >$@.tmp && mv $@.tmp $@
 SYSLIBS_OF_vmm := -lseccomp -lisal
 VMM_DEVICES := balloon blk console exit-port fs mem net pmem rng
 $(eval $(call unit_test,test-virtqueue,tests/unit/test-virtqueue.c,vmm base,-lcjson))
