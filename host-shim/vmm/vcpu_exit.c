@@ -114,6 +114,7 @@ void vcpu_exit(struct vcpu *v, int error)
 		fail(v, "KVM stopped for a reason that is not known", reason);
 		return;
 	}
-	v->exits[reason]++;
+	/* Statistics read it on another thread. */
+	__atomic_store_n(&v->exits[reason], v->exits[reason] + 1, __ATOMIC_RELAXED);
 	reasons[reason].handle(v);
 }

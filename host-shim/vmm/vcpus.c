@@ -85,7 +85,7 @@ void vcpus_report(struct vcpus *all, enum vcpu_event event, uint64_t value, cons
 		all->event = event;
 		all->event_value = value;
 		snprintf(all->event_text, sizeof(all->event_text), "%s", text ? text : "");
-		all->pause = true;
+		__atomic_store_n(&all->pause, true, __ATOMIC_SEQ_CST);
 		wake_device_thread(all);
 	}
 	pthread_mutex_unlock(&all->lock);
@@ -213,7 +213,7 @@ int vcpus_init(struct vcpus *all, struct loop *loop, unsigned int n, struct erro
 
 	all->device_thread = pthread_self();
 	all->calls_end = &all->calls;
-	all->pause = true;
+	__atomic_store_n(&all->pause, true, __ATOMIC_SEQ_CST);
 	pthread_mutex_init(&all->lock, NULL);
 	pthread_cond_init(&all->changed, NULL);
 	for (unsigned int i = 0; i < VCPUS_MAX; i++)
@@ -256,7 +256,7 @@ static bool all_parked(const struct vcpus *all)
 void vcpus_pause(struct vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
-	all->pause = true;
+	__atomic_store_n(&all->pause, true, __ATOMIC_SEQ_CST);
 	for (unsigned int i = 0; i < all->n; i++)
 		if (all->v[i].started)
 			kick(&all->v[i]);
@@ -272,7 +272,7 @@ void vcpus_resume(struct vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
 	if (all->event == VCPU_EVENT_NONE)
-		all->pause = false;
+		__atomic_store_n(&all->pause, false, __ATOMIC_SEQ_CST);
 	pthread_cond_broadcast(&all->changed);
 	pthread_mutex_unlock(&all->lock);
 }
@@ -291,7 +291,7 @@ int vcpus_settle(struct vcpus *all, unsigned int id, struct error *err)
 static void stop_threads(struct vcpus *all)
 {
 	pthread_mutex_lock(&all->lock);
-	all->stop = true;
+	__atomic_store_n(&all->stop, true, __ATOMIC_SEQ_CST);
 	for (struct vcpu_call *c = all->calls; c; c = c->next)
 		c->dropped = true;
 	all->calls = NULL;
@@ -310,7 +310,7 @@ static void stop_threads(struct vcpus *all)
 
 void vcpus_free(struct vcpus *all)
 {
-	if (!all->calls_end)
+	if (all->n == 0)
 		return;
 	stop_threads(all);
 	for (unsigned int i = 0; i < all->n; i++) {

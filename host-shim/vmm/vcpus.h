@@ -62,7 +62,7 @@ struct vcpus {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	struct vcpu_call *calls, **calls_end;
-	bool pause, stop; /* wanted */
+	bool pause, stop; /* wanted; processors look at them without the lock */
 	enum vcpu_event event;
 	uint64_t event_value;
 	char event_text[160];
