@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Guests that break the rules of the built-in monitor's devices (tests/vmm/hostile.c): the process stays healthy, its memory
+# bounded, its end clean. KIHON_FULL: longer.
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/.."
+	make -s vmm-guests >&2
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/.."
+	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
+	GUEST=build/host/test/vmm/hostile
+	truncate -s 4M "$BATS_TEST_TMPDIR/disk" "$BATS_TEST_TMPDIR/image"
+}
+
+# machine OPTION...: 64 MiB of memory; all that the monitor may have beside it is 256 MiB of addresses.
+machine() {
+	(
+		ulimit -v $(((64 + 256) * 1024))
+		exec timeout 100 build/host/bin/vm-run --jail --timeout 90s --memory 64M --disk "$BATS_TEST_TMPDIR/disk" \
+			--pmem "$BATS_TEST_TMPDIR/image" --vsock "$BATS_TEST_TMPDIR/vsock" "$@" "$GUEST"
+	)
+}
+
+# survives WAY...: the guest ends by itself, after it found the devices answering.
+survives() {
+	local way
+	for way; do
+		rm -f "$BATS_TEST_TMPDIR/vsock"
+		run machine --cmdline "$way ${KIHON_FULL:+2000}"
+		echo "$way: $status $output"
+		[[ $status == 0 && $output == *"hostile: alive"*"vm-run: exit 0" ]]
+	done
+}
+
+@test "hostile: requests that change while the device reads them" {
+	survives scribble scribble-rng scribble-vsock scribble-pmem
+}
+
+@test "hostile: chains that loop, tables in tables, addresses of devices, of read-only images, of nothing" {
+	survives wild wild-vsock wild-pmem wild-rng
+}
+
+@test "hostile: sizes that no queue has, queues switched under load, resets during requests" {
+	survives sizes resets
+}
+
+@test "hostile: the rings as the place of the data" {
+	survives own-rings own-rings-rng
+}
+
+@test "hostile: packets for everybody, more entropy than there is, interrupts of all kinds" {
+	survives packets entropy interrupts
+}
+
+@test "hostile: configuration space, while the machine is paused again and again" {
+	survives config config-vsock
+	rm "$BATS_TEST_TMPDIR/vsock"
+	run machine --cmdline "config 500" --pauses 20
+	echo "$output"
+	[[ $status == 0 && $output == *"hostile: alive"* ]]
+}
+
+@test "hostile: a console that nobody reads keeps neither the guest nor its end" {
+	mkfifo "$BATS_TEST_TMPDIR/pipe"
+	exec 4<>"$BATS_TEST_TMPDIR/pipe"
+	machine --cmdline console >&4 2>"$BATS_TEST_TMPDIR/err"
+	exec 4>&-
+	cat "$BATS_TEST_TMPDIR/err"
+	[[ $(<"$BATS_TEST_TMPDIR/err") == "vm-run: exit 0" ]]
+}
+
+@test "hostile: a saved machine whose file was changed is refused in one line" {
+	local machine=(--memory 32M --disk "$BATS_TEST_TMPDIR/disk") saved=$BATS_TEST_TMPDIR/saved at size
+	timeout 60 build/host/bin/vm-run --save "$saved" "${machine[@]}" build/host/test/vmm/spin >"$BATS_TEST_TMPDIR/out" 3>&- &
+	for _ in {1..100}; do
+		[[ ! -s $BATS_TEST_TMPDIR/out ]] || break
+		sleep 0.1
+	done
+	kill -USR1 "$(pgrep -P $! vm-run)"
+	wait $!
+	size=$(stat -c %s "$saved.state")
+	run timeout 20 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
+	echo "$output"
+	[[ $output == "vm-run: failed: no end in time" ]]
+	cp "$saved.state" "$saved.whole"
+	for ((at = 0; at < size; at += size / 40)); do
+		cp "$saved.whole" "$saved.state"
+		printf "\\x$(printf %x $(($(od -An -tu1 -j "$at" -N 1 "$saved.state") ^ 16)))" |
+			dd of="$saved.state" bs=1 seek="$at" conv=notrunc status=none
+		run timeout 20 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
+		echo "$at: $status $output"
+		[[ $status == 125 && ${#lines[@]} == 1 && $output == *snapshot* ]]
+	done
+}
