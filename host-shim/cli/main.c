@@ -3,17 +3,20 @@
 #include "host-shim/cli/boot.h"
 #include "host-shim/cli/doctor.h"
 #include "host-shim/cli/guest.h"
+#include "host-shim/cli/resize.h"
 #include "host-shim/cli/run.h"
 #include "host-shim/cli/stats.h"
 #include "host-shim/cli/template.h"
 #include "host-shim/cli/trace.h"
+#include "host-shim/cli/volume.h"
 #include "lib/base/log.h"
 #include "lib/base/options.h"
 
 int main(int argc, char **argv)
 {
-	const struct verb verbs[] = {run_verb,    boot_verb, template_verb, stats_verb, trace_verb,
-	                             doctor_verb, {0}};
+	const struct verb verbs[] = {run_verb,   boot_verb,   template_verb,
+	                             stats_verb, resize_verb, volume_verb,
+	                             trace_verb, doctor_verb, {0}};
 	const struct program kihon = {
 	    .name = "kihon",
 	    .summary = "run containers and guest images in virtual machines",

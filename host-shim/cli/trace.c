@@ -10,15 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host-shim/cli/agent_dial.h"
 #include "host-shim/cli/guest.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
-#include "lib/base/str.h"
 #include "lib/rpc/address.h"
 #include "lib/rpc/client.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 
-#define AGENT_PORT    1024
 #define DIAL_TIMEOUT  10000u /* ms */
 #define START_TIMEOUT 90000u /* more than the agent gives its program */
 /* How long a call waits in the guest: so often is looked whether somebody still reads here. */
@@ -36,18 +35,15 @@ struct agent_call {
 
 static int dial(const struct trace_data *d, const char *guest, struct error *err)
 {
-	_cleanup_free_ char *dir = NULL, *text = NULL;
+	_cleanup_free_ char *dir = NULL;
 	struct rpc_address address;
-	int r = d->address ? 0 : runtime_dir_find(guest, &dir, err);
+	int r = d->address ? rpc_address_parse(d->address, &address, err)
+	                   : runtime_dir_find(guest, &dir, err);
 
 	if (r < 0)
 		return r;
-	text =
-	    d->address ? strdup(d->address) : str_printf("hvsock://%s/vsock:%d", dir, AGENT_PORT);
-	if (!text)
-		return error_set(err, ENOMEM, "no memory for an address");
-	r = rpc_address_parse(text, &address, err);
-	return r < 0 ? r : rpc_dial(&address, DIAL_TIMEOUT, err);
+	return d->address ? rpc_dial(&address, DIAL_TIMEOUT, err)
+	                  : agent_dial(dir, DIAL_TIMEOUT, err);
 }
 
 /* The id in fresh memory. */

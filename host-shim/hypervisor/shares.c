@@ -22,25 +22,32 @@
 #define LISTENER    "3" /* the number of its listening socket there */
 #define ERRORS_KEPT 4096u
 
-/* Where distributions put it; the one that came with QEMU has other options. */
-static const struct {
-	const char *path;
-	bool of_qemu;
-} programs[] = {
-    {PROGRAM, false},
-    {"/usr/libexec/" PROGRAM, false},
-    {"/usr/lib/" PROGRAM, false},
-    {"/usr/lib/qemu/" PROGRAM, true},
-};
-#define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
+#define HELP_MAX (64u << 10)
 
-static size_t find_program(void)
+/* In PATH, or where distributions put it; NULL: nowhere. */
+static const char *find_program(void)
 {
-	for (size_t i = 0; i < PROGRAMS; i++)
-		if (strchr(programs[i].path, '/') ? access(programs[i].path, X_OK) == 0
-		                                  : child_find_program(programs[i].path) == 0)
-			return i;
-	return PROGRAMS;
+	static const char *const paths[] = {"/usr/libexec/" PROGRAM, "/usr/lib/" PROGRAM,
+	                                    "/usr/lib/qemu/" PROGRAM};
+
+	if (child_find_program(PROGRAM) == 0)
+		return PROGRAM;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (access(paths[i], X_OK) == 0)
+			return paths[i];
+	return NULL;
+}
+
+/* The one that came with QEMU until 7.2 has other options than its successor. */
+static int is_of_qemu(const char *program, struct error *err)
+{
+	char *const argv[] = {(char *)program, (char *)"--help", NULL};
+	_cleanup_buffer_ struct buffer help = BUFFER_INIT;
+	int status, r = process_run(argv, &help, NULL, HELP_MAX, &status, err);
+
+	if (r < 0)
+		return error_prefix(err, r, "asking %s for its options", program);
+	return help.size == 0 || !strstr(buffer_cstr(&help), "--shared-dir");
 }
 
 int shares_check(const struct hypervisor *hv, struct error *err)
@@ -66,7 +73,7 @@ int shares_check(const struct hypervisor *hv, struct error *err)
 			return error_set_kind(err, ERROR_INPUT, ENOTDIR, "share %s is no folder",
 			                      c->shares[i].path);
 	}
-	if (c->n_shares > 0 && find_program() == PROGRAMS)
+	if (c->n_shares > 0 && !find_program())
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
 		                      PROGRAM
 		                      ", which shares folders with a guest, is not installed "
@@ -127,16 +134,18 @@ static int make_sockets(const struct hypervisor_config *c, unsigned int i, int *
 
 static int spawn(struct share *s, const char *path, int listener, struct error *err)
 {
-	size_t program = find_program();
-	struct process_opts o = {.path = programs[program].path,
+	const char *program = find_program();
+	struct process_opts o = {.path = program ? program : PROGRAM,
 	                         .n_fds = 4,
 	                         .fds = {-1, -1, -1, listener},
 	                         .new_group = true,
 	                         .die_with_parent = true};
 	_cleanup_strv_ struct strv args = STRV_INIT;
 	_cleanup_close_ int errors = -1;
-	int pipe_fds[2], r = make_arguments(&args, programs[program].of_qemu, path, err);
+	int pipe_fds[2], r = is_of_qemu(o.path, err);
 
+	if (r >= 0)
+		r = make_arguments(&args, r, path, err);
 	if (r < 0)
 		return r;
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
