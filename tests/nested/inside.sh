@@ -23,7 +23,7 @@ for step in "$@"; do
 	*) echo "not ok $n $step (status $status)"; failed=1 ;;
 	esac
 	case $status in
-	0 | 77) tail -n 8 /tmp/out ;;
+	0 | 77) tail -n 16 /tmp/out ;;
 	*) tail -c 6000 /tmp/out ;;
 	esac | tr -d '\r' | sed 's/^/# /'
 	rm -rf /tmp/step

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "host-shim/vmm/devices/blk.h"
+#include "host-shim/vmm/devices/net.h"
 #include "host-shim/vmm/devices/pmem.h"
 #include "host-shim/vmm/devices/rng.h"
 #include "host-shim/vmm/devices/vsock.h"
@@ -21,10 +22,10 @@
 #include "lib/base/options.h"
 #include "lib/base/process.h"
 
-enum { FILES_MAX = 4, DEVICES_MAX = 3 * FILES_MAX + 2, POOL_THREADS = 2 };
+enum { FILES_MAX = 4, DEVICES_MAX = 3 * FILES_MAX + 3, POOL_THREADS = 2 };
 
 struct arguments {
-	const char *kernel, *initrd, *cmdline, *vsock, *save, *restore;
+	const char *kernel, *initrd, *cmdline, *vsock, *tap, *save, *restore;
 	struct strv disks, pmems, plugs;
 	uint32_t cpus, pauses;
 	uint64_t memory, timeout_ms;
@@ -39,7 +40,8 @@ struct running {
 	struct virtio_device *devices[DEVICES_MAX];
 	struct pmem_backing backings[FILES_MAX];
 	unsigned int n_devices, n_backings, paused;
-	int kvm, kernel, initrd, listener, pmems[FILES_MAX], disks[FILES_MAX], plugs[FILES_MAX];
+	int kvm, kernel, initrd, listener, tap, pmems[FILES_MAX], disks[FILES_MAX],
+	    plugs[FILES_MAX];
 	int keep[3 * FILES_MAX + 12]; /* every descriptor */
 	unsigned int n_keep;
 	struct loop_source *again, *limit, *saver, *plugger;
@@ -119,6 +121,14 @@ static int open_file(struct running *r, const char *path, int flags, struct erro
 	return r->keep[r->n_keep++] = fd;
 }
 
+/* access(2) knows nothing of a disk that is read-only as a whole. */
+static bool is_writable(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
 static int open_files(struct running *r, const struct strv *paths, int *fds, int flags,
                       struct error *err)
 {
@@ -126,9 +136,8 @@ static int open_files(struct running *r, const struct strv *paths, int *fds, int
 		return error_set_kind(err, ERROR_USAGE, EINVAL, "at most %d files of a kind",
 		                      FILES_MAX);
 	for (size_t i = 0; i < paths->n; i++) {
-		bool readonly = access(paths->v[i], W_OK) < 0;
-
-		fds[i] = open_file(r, paths->v[i], readonly ? O_RDONLY : flags, err);
+		fds[i] =
+		    open_file(r, paths->v[i], is_writable(paths->v[i]) ? flags : O_RDONLY, err);
 		if (fds[i] < 0)
 			return fds[i];
 	}
@@ -166,6 +175,8 @@ static int open_all(struct running *r, struct error *err)
 		e = open_files(r, &r->a->plugs, r->plugs, O_RDWR, err);
 	if (e >= 0 && r->a->vsock)
 		e = r->keep[r->n_keep++] = r->listener = vsock_bind(r->a->vsock, err);
+	if (e >= 0 && r->a->tap)
+		r->keep[r->n_keep++] = r->tap;
 	if (e >= 0 && r->a->save)
 		e = open_snapshot(r, r->a->save, O_RDWR | O_CREAT | O_TRUNC, err);
 	if (e >= 0 && r->a->restore)
@@ -232,6 +243,17 @@ static void plug_disk(struct loop_source *src, const struct signalfd_siginfo *si
 		r->devices[r->n_devices++] = dev;
 }
 
+static int add_net(struct running *r, struct error *err)
+{
+	struct net_config c = {.mac = {2, 0, 0, 0, 9, 2}};
+	struct virtio_device *dev = NULL;
+	int e = net_tap_new(&c.backend, r->tap, err);
+
+	if (e == 0)
+		e = net_device_new(&dev, r->loop, &c, err);
+	return e < 0 ? e : add(r, dev, err);
+}
+
 static int add_devices(struct running *r, struct error *err)
 {
 	struct vsock_config v = {.guest_cid = 3, .path = r->a->vsock, .listen_fd = r->listener};
@@ -247,6 +269,8 @@ static int add_devices(struct running *r, struct error *err)
 		r->vsock = dev;
 		e = e < 0 ? e : add(r, dev, err);
 	}
+	if (e == 0 && r->a->tap)
+		e = add_net(r, err);
 	if (e == 0)
 		e = rng_device_new(&dev, r->loop, RNG_RATE_DEFAULT, err);
 	e = e < 0 ? e : add(r, dev, err);
@@ -377,8 +401,11 @@ static int run_verb(int argc, char **argv, void *data)
 	r.a = data;
 	((struct arguments *)data)->kernel = argv[0];
 	r.initrd = r.listener = -1;
-	if (r.a->jail)
-		born = jail_fork(&jail, &pid, &err);
+	/* In this network namespace, not in the jail's. */
+	if (r.a->tap)
+		born = r.tap = net_tap_open(r.a->tap, &err);
+	if (born >= 0)
+		born = r.a->jail ? jail_fork(&jail, &pid, &err) : 1;
 	if (born > 0)
 		status = run_machine(&r, &jail);
 	else if (born < 0)
@@ -422,6 +449,7 @@ static const struct option options[] = {
     {"disk", 0, OPTION_LIST, AT(disks), "FILE", NULL, "a disk; read-only when the file is"},
     {"plug", 0, OPTION_LIST, AT(plugs), "FILE", NULL, "at SIGUSR2: put this disk into a slot"},
     {"vsock", 0, OPTION_STRING, AT(vsock), "PATH", NULL, "a vsock device, its host side here"},
+    {"tap", 0, OPTION_STRING, AT(tap), "NAME", NULL, "a network device on this tap interface"},
     {"save", 0, OPTION_STRING, AT(save), "PREFIX", NULL, "at SIGUSR1: save and end"},
     {"restore", 0, OPTION_STRING, AT(restore), "PREFIX", NULL, "go on where it was saved"},
     {"pauses", 0, OPTION_U32, AT(pauses), "N", NULL, "pause and go on, so often, 20 ms apart"},

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,12 +108,12 @@ static void on_connection(struct loop_source *src, int fd, uint32_t events, void
 
 static int open_tap(void)
 {
-	struct ifreq ifr = {.ifr_name = "tap0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct ifreq ifr = {.ifr_name = "tap0"};
 	struct sockaddr_in *a = (struct sockaddr_in *)&ifr.ifr_addr;
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int fd = net_tap_open(ifr.ifr_name, NULL);
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || s < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
+	if (fd < 0 || s < 0)
 		return -1;
 	a->sin_family = AF_INET;
 	a->sin_addr.s_addr = inet_addr("10.9.0.1");

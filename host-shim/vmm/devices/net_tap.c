@@ -3,6 +3,7 @@
 #include "net_backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 
 /* Offloads go together with checksums left to the other side. */
@@ -94,6 +96,19 @@ static const struct net_backend_ops tap_ops = {
     .flush = tap_flush,
     .free = tap_free,
 };
+
+int net_tap_open(const char *name, struct error *err)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	_cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (strlen(name) >= IFNAMSIZ)
+		return error_set(err, ENAMETOOLONG, "tap interface %s: the name is too long", name);
+	strcpy(ifr.ifr_name, name);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return error_errno(err, errno, "opening tap interface %s", name);
+	return steal_fd(&fd);
+}
 
 int net_tap_new(struct net_backend **out, int fd, struct error *err)
 {
