@@ -11,6 +11,7 @@ $(eval $(call host_program,kihon-agent,guest/agent/main.c,$(AGENT_LIBS),-lseccom
 $(eval $(call fuzz_target,fuzz-agent-request,tests/fuzz/fuzz-agent-request.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call fuzz_target,fuzz-cgroup,tests/fuzz/fuzz-cgroup.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-agent-policy,tests/unit/test-agent-policy.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
+$(eval $(call unit_test,test-agent-stream,tests/unit/test-agent-stream.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-mirror,tests/unit/test-mirror.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-pause,tests/unit/test-pause.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-container-spec,tests/unit/test-container-spec.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))

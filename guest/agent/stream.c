@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "guest/agent/call_queue.h"
+#include "guest/agent/read_ahead.h"
 #include "lib/base/fs.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
@@ -31,6 +32,7 @@ struct stream {
 	bool at_eof;   /* nothing more will come */
 	bool told_eof; /* and a reader knows */
 	struct call_queue readers, writers;
+	struct read_ahead ahead;
 	void (*at_end)(void *data);
 	void *data;
 };
@@ -94,6 +96,33 @@ static void answer_eof(struct stream *s, struct rpc_call *call)
 
 #define READ_RESPONSE_DATA 1u /* field number of ReadStreamResponse.data */
 
+/* After an answer: what its reader will ask for next. */
+static void read_on(struct stream *s)
+{
+	ssize_t n;
+
+	if (s->fd < 0 || s->at_eof)
+		return;
+	n = read_ahead_fill(&s->ahead, s->fd);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		s->at_eof = true;
+}
+
+/* Answers the call from what was read before. */
+static bool read_held(struct stream *s, struct rpc_call *call, uint32_t len, bool parked)
+{
+	size_t size = len;
+	uint8_t *data = len > 0 ? read_ahead_take(&s->ahead, &size) : NULL;
+
+	if (!data)
+		return false;
+	if (parked)
+		call_queue_pop(&s->readers);
+	rpc_call_reply_bytes(call, READ_RESPONSE_DATA, data, size);
+	read_on(s);
+	return true;
+}
+
 /* Answers the call if it can be answered now; the bytes go from the pipe into the frame. */
 static bool read_one(struct stream *s, struct rpc_call *call, uint32_t len, bool parked)
 {
@@ -102,6 +131,8 @@ static bool read_one(struct stream *s, struct rpc_call *call, uint32_t len, bool
 
 	if (len > STREAM_READ_MAX)
 		len = STREAM_READ_MAX;
+	if (read_held(s, call, len, parked))
+		return true;
 	room = rpc_call_bytes_room(call, len);
 	if (room && !s->at_eof && s->fd >= 0 && len > 0) {
 		do
@@ -119,7 +150,10 @@ static bool read_one(struct stream *s, struct rpc_call *call, uint32_t len, bool
 		s->at_eof = true;
 		answer_eof(s, call);
 	} else {
-		rpc_call_reply_bytes(call, READ_RESPONSE_DATA, (size_t)n);
+		rpc_call_reply_bytes(call, READ_RESPONSE_DATA, room, (size_t)n);
+		if (n == STREAM_READ_MAX)
+			read_ahead_begin(&s->ahead, s->loop);
+		read_on(s);
 	}
 	return true;
 }
@@ -322,6 +356,7 @@ void stream_free(struct stream *s)
 		answer_eof(s, call);
 	call_queue_fail(&s->writers, RPC_FAILED_PRECONDITION, "the input of the process is closed");
 	loop_source_free(s->drain);
+	read_ahead_free(&s->ahead);
 	close_stream(s);
 	free(s);
 }

@@ -157,14 +157,14 @@ uint8_t *rpc_call_bytes_room(struct rpc_call *call, size_t max)
 	return call->peer ? ttrpc_bytes_room(&call->peer->server->scratch, max) : NULL;
 }
 
-void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, size_t size)
+void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, uint8_t *data, size_t size)
 {
 	struct peer *peer = call->peer;
 	const uint8_t *frame;
 
 	if (!peer)
 		return;
-	size = ttrpc_put_bytes(&peer->server->scratch, call->stream, field, size, &frame);
+	size = ttrpc_put_bytes(data, size, call->stream, field, &frame);
 	send_bytes(peer, frame, size);
 	call_answered(call);
 }
@@ -216,9 +216,4 @@ const char *rpc_call_method(const struct rpc_call *call)
 uint64_t rpc_call_connection(const struct rpc_call *call)
 {
 	return call->peer ? call->peer->number : 0;
-}
-
-size_t rpc_call_backlog(const struct rpc_call *call)
-{
-	return call->peer ? rpc_connection_backlog(&call->peer->conn) : 0;
 }

@@ -81,11 +81,12 @@ void rpc_server_on_disconnect(struct rpc_server *server,
 /* Answers with the message (of the method's output type), or an empty one for NULL. The
  * message is packed at once. */
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message);
-/* For an output type whose only content is bytes in one field: room for at most `max` of them, to
- * be filled before anything else is answered, and then answered with rpc_call_reply_bytes(). NULL
- * on a full memory. */
+/* For an output type whose only content is bytes in one field. The RPC_BYTES_PREFIX bytes before
+ * `data` are written over. Such memory is the caller's own, or that of rpc_call_bytes_room(): room
+ * for at most `max` bytes, to be filled before anything else is answered; NULL on a full memory. */
+#define RPC_BYTES_PREFIX TTRPC_BYTES_PREFIX
 uint8_t *rpc_call_bytes_room(struct rpc_call *call, size_t max);
-void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, size_t size);
+void rpc_call_reply_bytes(struct rpc_call *call, unsigned int field, uint8_t *data, size_t size);
 void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The code from err->code (rpc_code_from_errno()), the text from err. */
@@ -103,5 +104,3 @@ struct arena rpc_call_take_arena(struct rpc_call *call);
 const char *rpc_call_method(const struct rpc_call *call);
 /* Number of its connection, from 1 on and never used again; 0: the call was answered. */
 uint64_t rpc_call_connection(const struct rpc_call *call);
-/* Output of this call's connection that its peer has not taken, bytes. */
-size_t rpc_call_backlog(const struct rpc_call *call);

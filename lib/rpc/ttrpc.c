@@ -299,14 +299,14 @@ int ttrpc_put_reply(struct buffer *out, uint32_t stream, const ProtobufCMessage 
 	return finish_frame(out, start, stream, TTRPC_RESPONSE);
 }
 
-/* What can stand before the bytes: header, status, and two tags with their lengths. */
-#define BYTES_PREFIX (TTRPC_HEADER_SIZE + 2u + 2u * (1u + 5u))
+_Static_assert(TTRPC_BYTES_PREFIX == TTRPC_HEADER_SIZE + 2u + 2u * (1u + 5u), "room for all");
 
 uint8_t *ttrpc_bytes_room(struct buffer *out, size_t max)
 {
-	uint8_t *p = max <= TTRPC_MAX_PAYLOAD ? buffer_reserve(out, BYTES_PREFIX + max) : NULL;
+	uint8_t *p =
+	    max <= TTRPC_MAX_PAYLOAD ? buffer_reserve(out, TTRPC_BYTES_PREFIX + max) : NULL;
 
-	return p ? p + BYTES_PREFIX : NULL;
+	return p ? p + TTRPC_BYTES_PREFIX : NULL;
 }
 
 /* Writes a tag and a length so that they end at `end`; returns where they begin. */
@@ -322,10 +322,10 @@ static uint8_t *put_before(uint8_t *end, unsigned int field, size_t length)
 	return memcpy(end - n, bytes, n);
 }
 
-size_t ttrpc_put_bytes(struct buffer *out, uint32_t stream, unsigned int field, size_t size,
+size_t ttrpc_put_bytes(uint8_t *data, size_t size, uint32_t stream, unsigned int field,
                        const uint8_t **frame)
 {
-	uint8_t *data = out->data + BYTES_PREFIX, *p = data, *end = data + size;
+	uint8_t *p = data, *end = data + size;
 
 	if (size > 0) { /* proto3: what is empty is not there */
 		p = put_before(p, field, size);

@@ -82,11 +82,12 @@ int ttrpc_put_request(struct buffer *out, uint32_t stream, const char *service, 
 /* Appends a whole answer: status OK and the message (NULL: an empty one). */
 int ttrpc_put_reply(struct buffer *out, uint32_t stream, const ProtobufCMessage *reply);
 /* The same for a message whose only content is `size` bytes in field `field`, without a copy of
- * them: ttrpc_bytes_room() gives room for at most `max` bytes (NULL on a full memory), which the
- * caller fills; ttrpc_put_bytes() makes the frame round them. `out` must be empty before. The frame
- * is *frame, not the beginning of `out`. */
+ * them: the frame is made round them, in the TTRPC_BYTES_PREFIX bytes before `data`, and is *frame
+ * with the size that is returned. ttrpc_bytes_room() gives such memory in `out`, which must be
+ * empty, for at most `max` bytes (NULL on a full memory). */
+#define TTRPC_BYTES_PREFIX 24u /* header, status, and two tags with their lengths */
 uint8_t *ttrpc_bytes_room(struct buffer *out, size_t max);
-size_t ttrpc_put_bytes(struct buffer *out, uint32_t stream, unsigned int field, size_t size,
+size_t ttrpc_put_bytes(uint8_t *data, size_t size, uint32_t stream, unsigned int field,
                        const uint8_t **frame);
 /* Appends an answer with a status that is not OK, and no payload. */
 int ttrpc_put_status(struct buffer *out, uint32_t stream, int code, const char *message);

@@ -3,6 +3,8 @@
 $(eval $(call host_program,agent-client,tests/agent/agent-client.c tests/agent/wire.c,rpc base,-lprotobuf-c -lcjson,not-installed))
 # agent-soak: many cycles and many waiting calls, for growth and for figures.
 $(eval $(call host_program,agent-soak,tests/agent/agent-soak.c,rpc base,-lprotobuf-c -lcjson,not-installed))
+# stdout-rate: what bench row agent-stdout takes.
+$(eval $(call host_program,stdout-rate,tests/bench/agent/stdout-rate.c,rpc base,-lprotobuf-c -lcjson,not-installed))
 # agent-inject drives kihon-agent-inject, an agent whose allocations, descriptors, forks and files fail
 # when it says so. glibc's own heap is what they stand before, so neither is built with another.
 ifeq ($(STATIC)$(ASAN),)

@@ -87,7 +87,7 @@ TEST(bytes_without_a_copy)
 		room = ttrpc_bytes_room(&placed, 300);
 		check(room != NULL);
 		memcpy(room, data, n);
-		check_int(ttrpc_put_bytes(&placed, 77, 1, n, &frame), packed.size);
+		check_int(ttrpc_put_bytes(room, n, 77, 1, &frame), packed.size);
 		check_mem(frame, packed.data, packed.size);
 	}
 }
