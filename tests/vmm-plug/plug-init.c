@@ -5,6 +5,7 @@
  * seconds and lets go of it. A disk that says "last" it keeps, and turns the machine off.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "guest/agent/device/mmio_slots.h"
 #include "lib/base/cleanup.h"
 
-enum { TRIES = 300, LOOK_US = 200000, TEXT = 32 };
+enum { TRIES = 300, LOOK_US = 200000, TEXT = 32, SLOTS = 3 };
 
 static bool find_disk(char name[64])
 {
@@ -48,6 +49,19 @@ static bool read_disk(const char *name, char text[TEXT])
 	return true;
 }
 
+/* The slot is the one in which the disk is. */
+static int release(const char *name, struct error *err)
+{
+	for (unsigned int slot = 0; slot < SLOTS; slot++) {
+		_cleanup_buffer_ struct buffer names = BUFFER_INIT;
+
+		if (mmio_slots_fill("/sys", slot, &names, err) == 0 && names.size > 0 &&
+		    strncmp(buffer_cstr(&names), name, strlen(name)) == 0)
+			return mmio_slots_clear("/sys", "/dev", slot, err);
+	}
+	return error_set(err, ENOENT, "%s is in none of %d slots", name, SLOTS);
+}
+
 static bool one_disk(void)
 {
 	char name[64] = "", text[TEXT] = "";
@@ -67,7 +81,7 @@ static bool one_disk(void)
 	sleep(2);
 	if (strcmp(text, "last") == 0)
 		return false;
-	r = mmio_slots_release("/sys", name, &err);
+	r = release(name, &err);
 	if (r < 0 || find_disk(name)) {
 		printf("plug failed: %s is still there; %s\n", name, err.text);
 		return false;
