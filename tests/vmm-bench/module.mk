@@ -9,3 +9,5 @@ $(G)/test/bench-guest: $(G)/test/%: tests/vmm-bench/%.c $(GUEST_SYSROOT_STAMP)
 build/nested/bench.cpio: $(G)/test/bench-guest
 	$(call say,MAKE,$@)
 	$(Q)rm -rf $@.d && mkdir -p $@.d/dev && cp $< $@.d/init && (cd $@.d && printf 'init\ndev\n' | cpio -o -H newc --quiet) >$@.tmp && rm -r $@.d && mv $@.tmp $@
+NESTED_STATIC += build/static/bin/device-peer
+nested: build/nested/bench.cpio

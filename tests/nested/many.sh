@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Many guests of the built-in monitor at once, for steps; needs kihon and agent-client.
+MEMORY=64M
+COLD="--vmm builtin --net none --memory $MEMORY /guests/container"
+fail() {
+	tail -n 3 log* err 2>/dev/null
+	echo "$*"
+	exit 1
+}
+now() { awk '{ printf "%d", $1 * 100 }' /proc/uptime; }
+processes() { ps -o pid,comm | awk -v name="^($1)" '$2 ~ name && $1 != 1 { print $1 }'; }
+
+# begin_guests N OPTION...: starts them, all at once.
+begin_guests() {
+	n=$1
+	shift
+	i=0
+	while [ $i -lt "$n" ]; do
+		kihon boot --timeout 270s "$@" >log.$i 2>&1 &
+		i=$((i + 1))
+	done
+}
+
+# answers N: until the agents of so many guests have answered Check.
+answers() {
+	try=0
+	until [ "$(ls -d /run/kihon/*/vsock 2>/dev/null | wc -l)" -ge "$1" ]; do
+		try=$((try + 1))
+		[ $try -lt 300 ] || fail "$(ls /run/kihon | wc -l) guests of $1 have begun"
+		sleep 0.2
+	done
+	for socket in /run/kihon/*/vsock; do
+		try=0
+		until agent-client "hvsock://$socket:1024" grpc.Health Check 5000 >answer 2>err </dev/null; do
+			try=$((try + 1))
+			[ $try -lt 300 ] || fail "$socket does not answer"
+			sleep 0.2
+		done
+	done
+}
+
+# counted KIND N: a line of the table.
+counted() {
+	sleep 2
+	for pid in $(processes 'kihon-vmm|kihon-boot|kihon$'); do
+		cat /proc/"$pid"/smaps
+	done | awk -v kind="$1" -v n="$2" '
+		/^[0-9a-f]+-[0-9a-f]+ / { root = /rootfs\.erofs/ }
+		/^Pss:/ { total += $2; if (root) pss += $2 }
+		/^Rss:/ { if (root) rss += $2 }
+		/^Private_/ { private += $2 }
+		END { printf "many %s %d %d %d %d %d\n", kind, n, pss, rss / n, private / n, total }'
+}
+
+end_guests() {
+	kill $(processes 'kihon$|kihon-boot')
+	wait
+}
+
+# nothing_left: no process, no file, no mount, no memory.
+nothing_left() {
+	try=0
+	while [ -n "$(processes 'kihon')" ]; do
+		try=$((try + 1))
+		[ $try -lt 50 ] || fail "left: $(ps -o pid,comm | grep kihon)"
+		sleep 0.2
+	done
+	[ -z "$(ls /run/kihon | grep -v :)" ] || fail "left in /run/kihon: $(ls /run/kihon)"
+}
