@@ -22,7 +22,8 @@ struct monitor {
 	struct virtio_device *vsock, *balloon; /* NULL: none */
 	bool restored; /* from a template: devices go into its empty slots */
 	struct loop_source *stats, *control;
-	int smaps; /* -1: this host has none */
+	int smaps;   /* -1: this host has none */
+	int pagemap; /* of a clone that is recorded, or -1 */
 	uint64_t started_ns;
 	int exit_status; /* what the exit port was told, or -1 */
 };
@@ -32,6 +33,3 @@ struct monitor {
 int builtin_devices_add(struct monitor *m, struct error *err);
 /* Gives a machine that was restored from a template what is its own: network and disks. */
 int builtin_devices_plug(struct monitor *m, struct error *err);
-/* A file system that the process at the other end of the stream serves; fd is taken on success. */
-int builtin_fs_new(struct virtio_device **out, struct monitor *m, int fd, const char *tag,
-                   struct error *err);

@@ -131,7 +131,7 @@ int control_check_id(const char *id, struct error *err)
 
 const char *control_kind_name(enum control_kind kind)
 {
-	static const char *const names[CONTROL_KINDS] = {"disk", "pmem", "fs"};
+	static const char *const names[CONTROL_KINDS] = {"disk", "pmem"};
 
 	return names[kind];
 }
