@@ -179,7 +179,7 @@ static enum kind kind_of(const uint8_t *head, size_t n)
 
 static int take_file(struct pack *p, struct error *err)
 {
-	_cleanup_close_ int fd = open(p->source, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(p->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	uint8_t head[HEAD_SIZE];
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
 

@@ -117,3 +117,21 @@ one_line() {
 		one_line 125 "" "'$KIHON' run $o /dev/zero busybox true"
 	done
 }
+
+@test "a pipe that nobody writes to is waited for by nobody" {
+	mkfifo fifo
+	mkdir image
+	mkfifo image/image.json
+	local o
+	for o in --kernel --initrd; do
+		one_line 125 "fifo is not a file" "timeout 20 '$KIHON' boot --vmm qemu --accel tcg --net none $o fifo '$IMAGE'"
+	done
+	one_line 125 "not JSON" "timeout 20 '$KIHON' boot image"
+	for o in inspect verify measure sbom; do
+		one_line 3 "not JSON" "timeout 20 '$TOOL' $o image"
+	done
+	for o in inspect 'pack -o out'; do
+		one_line 3 fifo "timeout 20 '$TOOL' $o fifo"
+	done
+	[ ! -e out ]
+}

@@ -136,6 +136,11 @@ teardown_file() {
 	spec '.root.path = "nothing"'
 	run oci create -b "$B" "$ID"
 	[ "$status" -eq 1 ]
+	rm "$B/config.json"
+	mkfifo "$B/config.json"
+	run timeout 20 "$WORK/private" "$OCI" --root "$ROOT" create -b "$B" "$ID"
+	[ "$status" -eq 1 ] && [ "${#lines[@]}" -eq 1 ]
+	[[ "$output" == *"not JSON"* ]]
 	[ -z "$(ls -A "$ROOT")" ]
 	[ ! -e "/sys/fs/cgroup/$ID" ] && [ ! -e "/sys/fs/cgroup/unified/$ID" ]
 }

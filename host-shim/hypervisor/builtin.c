@@ -79,7 +79,7 @@ static int open_file(const char *what, const char *path, int *fd, struct error *
 {
 	if (!path)
 		return 0;
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return *fd < 0 ? error_errno(err, errno, "%s %s", what, path) : 0;
 }
 

@@ -41,7 +41,7 @@ int child_check_file(const char *what, const char *path, struct error *err)
 
 	if (!path)
 		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, errno, "%s %s", what, path);
 	if (!S_ISREG(st.st_mode))

@@ -13,7 +13,7 @@
 
 int kernel_file_check(const char *path, struct error *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct error why = ERROR_INIT;
 	struct kernel_image kernel;
 	struct stat st;

@@ -116,12 +116,16 @@ int fs_read_fd(int fd, size_t max, struct buffer *out)
 
 int fs_read_file(int dirfd, const char *path, size_t max, struct buffer *out, struct error *err)
 {
-	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* A pipe that nobody writes to must not hold up the opening: it is empty. One that somebody
+	 * does is waited for. */
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int r;
 
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open %s", path);
-	r = fs_read_fd(fd, max, out);
+	r = fs_set_nonblock(fd, false);
+	if (r == 0)
+		r = fs_read_fd(fd, max, out);
 	if (r == -EFBIG)
 		return error_set_kind(err, ERROR_INPUT, EFBIG, "%s is larger than %zu bytes", path,
 		                      max);

@@ -5,6 +5,8 @@
 #include "tests/unit/check.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
@@ -76,6 +78,29 @@ TEST(what_is_no_file_stays)
 	check_str(got, "hello");
 	check_int(fs_temp_open(&t, path, 0600, &err), -EEXIST);
 	check(stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+}
+
+TEST(a_pipe_is_read_when_somebody_writes)
+{
+	_cleanup_free_ char *path = in_tmp("pipe");
+	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+	int status, end;
+	pid_t pid;
+
+	check(mkfifo(path, 0600) == 0);
+	check_ok(fs_read_file(AT_FDCWD, path, 100, &b, &err), &err);
+	check_int(b.size, 0);
+	end = open(path, O_RDWR | O_CLOEXEC);
+	pid = fork();
+	if (pid == 0) {
+		usleep(20000);
+		_exit(write(end, "late", 4) != 4);
+	}
+	close(end);
+	check_ok(fs_read_file(AT_FDCWD, path, 100, &b, &err), &err);
+	check_int(b.size, 4);
+	check(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 TEST(aborted_file_leaves_nothing)
