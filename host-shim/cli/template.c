@@ -90,25 +90,52 @@ static void on_hello(void *data, int result, const char *why)
 		fail(m, "%s", err.text);
 }
 
-/* Boots the guest and saves it to the files. */
+/* Has one guest come up and be saved. */
+static int run_guest(struct making *m, const struct guest_options *o,
+                     const struct guest_setup *setup, struct error *err)
+{
+	struct guest_events events = {on_console, on_end, NULL, m};
+	int r = loop_new(&m->loop, err);
+
+	m->saved = false;
+	if (r == 0)
+		r = guest_new(&m->guest, m->loop, o, setup, &events, err);
+	if (r == 0)
+		r = guest_start(m->guest, err);
+	if (r == 0)
+		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest), setup->from,
+		                on_hello, m, err);
+	return r < 0 ? r : loop_run(m->loop, err);
+}
+
+static void release_guest(struct making *m)
+{
+	hello_free(m->hello);
+	guest_free(m->guest);
+	loop_free(m->loop);
+	m->hello = NULL;
+	m->guest = NULL;
+	m->loop = NULL;
+}
+
+/* Boots the guest and saves it to the files; then a first clone, which shows that there can be one,
+ * for the pages that all of them touch. */
 static int make(struct making *m, const struct guest_options *o, const char *image,
-                const struct template_files *files, struct error *err)
+                struct template_files *files, struct error *err)
 {
 	struct guest_setup setup = {.image_dir = image,
 	                            .save_to = files,
 	                            .slots = HYPERVISOR_SLOTS,
 	                            .name = "kihon-template"};
-	struct guest_events events = {on_console, on_end, NULL, m};
-	int r = loop_new(&m->loop, err);
+	int r = run_guest(m, o, &setup, err);
 
-	if (r == 0)
-		r = guest_new(&m->guest, m->loop, o, &setup, &events, err);
-	if (r == 0)
-		r = guest_start(m->guest, err);
-	if (r == 0)
-		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest), false, on_hello, m,
-		                err);
-	return r < 0 ? r : loop_run(m->loop, err);
+	if (r < 0 || !m->saved)
+		return r;
+	release_guest(m);
+	setup.save_to = NULL;
+	setup.from = files;
+	files->record = files->untouched = true;
+	return run_guest(m, o, &setup, err);
 }
 
 static int take(struct vm_template *t, const struct guest_options *o, const char *image,
@@ -169,9 +196,7 @@ static int run_template(int argc, char **argv, void *data)
 		                   "template create: name the new folder with --output DIR");
 	else
 		r = create(d, argc > 1 ? argv[1] : NULL, &m, &err);
-	hello_free(m.hello);
-	guest_free(m.guest);
-	loop_free(m.loop);
+	release_guest(&m);
 	return r < 0 ? cli_fail(&err) : m.status;
 }
 
@@ -194,9 +219,11 @@ const struct verb template_verb = {
     .details =
         "Boots the guest image in the folder IMAGE (else the one that 'kihon run' would take) in\n"
         "the built-in monitor until its agent answers, and saves processors, devices and memory\n"
-        "to the folder that --output names, which appears whole or not at all. 'kihon boot' with\n"
-        "--template DIR begins there: each clone maps the memory privately, is given random\n"
-        "numbers and the time anew, and has no connection of the template's.\n"
+        "to the folder that --output names, which appears whole or not at all. A first clone\n"
+        "shows which pages all of them touch. 'kihon run' and 'kihon boot' with --template DIR\n"
+        "begin there: each clone maps the memory privately, is given random numbers and the time\n"
+        "anew, and has no connection of the template's. Those of 'kihon run' get a network and\n"
+        "init-data of their own.\n"
         "\n"
         "A template is for the user alone who made it: its guests share what its memory held. It\n"
         "belongs to the image that it was made of, has no network, and goes on where the\n"

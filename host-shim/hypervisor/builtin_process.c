@@ -61,7 +61,7 @@ static int close_in(struct monitor *m, struct jail *jail, struct error *err)
 	                            *t = m->config->from      ? m->config->from
 	                                 : m->config->save_to ? m->config->save_to
 	                                                      : &none;
-	const int others[] = {m->smaps, t->state, t->memory};
+	const int others[] = {m->smaps, m->pagemap, t->state, t->memory, t->pages};
 	int keep[BUILTIN_FDS + sizeof(others) / sizeof(int) + HYPERVISOR_DISKS_MAX];
 	size_t n = BUILTIN_FDS;
 
@@ -118,13 +118,21 @@ static void ended(void *data, const struct vm_end *end)
 	loop_exit(m->loop, 0);
 }
 
+static bool is_recorded(const struct hypervisor_config *c)
+{
+	return c->from && c->from->record;
+}
+
 /* It ends with that, whatever came of it. */
 static void save(struct monitor *m)
 {
+	const struct hypervisor_config *c = m->config;
 	struct builtin_end e = {.kind = BUILTIN_SAVED, .exit_status = -1};
 	struct error err = ERROR_INIT;
+	int r = is_recorded(c) ? builtin_template_record(m->vm, m->pagemap, c->from, &err)
+	                       : builtin_template_save(m->vm, c->save_to, &err);
 
-	if (builtin_template_save(m->vm, m->config->save_to, &err) < 0) {
+	if (r < 0) {
 		e.kind = VM_END_FAILED;
 		snprintf(e.text, sizeof(e.text), "%.159s", err.text);
 	}
@@ -174,6 +182,7 @@ static int make(struct monitor *m, struct error *err)
 	    .console_fd = c->virtio_console ? -1 : m->fds->console,
 	    .smaps_fd = m->smaps,
 	    .started_ns = m->started_ns,
+	    .pages_fd = c->from && !is_recorded(c) ? c->from->pages : -1,
 	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
 	};
 	const struct vm_events events = {.ended = ended, .data = m};
@@ -186,7 +195,7 @@ static int make(struct monitor *m, struct error *err)
 		r = vm_create(&m->vm, m->loop, &config, &events, err);
 	if (r == 0 && m->fds->stats >= 0)
 		r = loop_add_fd(m->loop, m->fds->stats, EPOLLIN, on_stats, m, &m->stats, err);
-	if (r == 0 && c->save_to)
+	if (r == 0 && (c->save_to || is_recorded(c)))
 		r = loop_add_fd(m->loop, m->fds->control, EPOLLIN, on_control, m, &m->control, err);
 	if (r == 0)
 		r = builtin_devices_add(m, err);
@@ -258,6 +267,7 @@ int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
 	process_reset_signals();
 	m.started_ns = loop_now_ms() * 1000000;
 	m.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	m.pagemap = is_recorded(config) ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 	signal(SIGPIPE, SIG_IGN);
 	r = run(&m, &jail, &failure);
 	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)

@@ -5,14 +5,15 @@
 #include "host-shim/vmm/devices/vsock.h"
 #include "host-shim/vmm/snapshot.h"
 #include "host-shim/vmm/snapshot_memory.h"
+#include "host-shim/vmm/snapshot_pages.h"
 
 /* What is mapped privately is read long after: a page that is damaged would be found by nobody. */
 static int check(const struct template_files *from, struct error *err)
 {
 	_cleanup_snapshot_ struct snapshot *s = NULL;
-	int r = snapshot_read(&s, from->state, err);
+	int r = from->untouched ? 1 : snapshot_read(&s, from->state, err);
 
-	return r < 0 || from->untouched ? r : snapshot_memory_check(s, from->memory, err);
+	return r == 0 ? snapshot_memory_check(s, from->memory, err) : r < 0 ? r : 0;
 }
 
 int builtin_template_restore(struct vm *vm, struct virtio_device *vsock,
@@ -34,4 +35,18 @@ int builtin_template_save(struct vm *vm, const struct template_files *to, struct
 	int r = vm_pause(vm, err);
 
 	return r < 0 ? r : vm_save(vm, to->state, to->memory, err);
+}
+
+int builtin_template_record(struct vm *vm, int pagemap, const struct template_files *to,
+                            struct error *err)
+{
+	_cleanup_snapshot_ struct snapshot *s = NULL;
+	uint8_t id[SNAPSHOT_ID_SIZE];
+	int r = vm_pause(vm, err);
+
+	if (r == 0)
+		r = snapshot_read(&s, to->state, err);
+	if (r == 0)
+		r = snapshot_memory_id(s, id, err);
+	return r < 0 ? r : snapshot_pages_save(vm_ram(vm), pagemap, id, to->pages, err);
 }

@@ -14,3 +14,6 @@ int builtin_template_restore(struct vm *vm, struct virtio_device *vsock,
                              const struct template_files *from, struct error *err);
 /* The machine runs; afterwards it is paused. */
 int builtin_template_save(struct vm *vm, const struct template_files *to, struct error *err);
+/* The same of a clone, whose pages that it touched go to to->pages; pagemap: this process's. */
+int builtin_template_record(struct vm *vm, int pagemap, const struct template_files *to,
+                            struct error *err);

@@ -203,7 +203,9 @@ int hypervisor_start(struct hypervisor *hv, struct error *err)
 
 int hypervisor_save(struct hypervisor *hv, struct error *err)
 {
-	if (!hv->config.save_to || !hv->started || hv->ended)
+	const struct hypervisor_config *c = &hv->config;
+
+	if (!(c->save_to || (c->from && c->from->record)) || !hv->started || hv->ended)
 		return error_set(err, EINVAL, "a guest that does not run cannot be saved");
 	return hv->ops->save(hv, err);
 }

@@ -149,8 +149,8 @@ int hypervisor_add_disk(struct hypervisor *hv, const struct hypervisor_disk *dis
 
 int hypervisor_start(struct hypervisor *hv, struct error *err);
 
-/* Saves a guest that runs to its save_to, and ends it; `ended` follows on the loop. Nobody may hold
- * a connection to it: it would be in the template. */
+/* Saves a guest that runs to its save_to, or what it touched to its template, and ends it; `ended`
+ * follows on the loop. Nobody may hold a connection to it: it would be in the template. */
 int hypervisor_save(struct hypervisor *hv, struct error *err);
 
 /* Ends the guest at once; `ended` follows on the loop. */

@@ -26,6 +26,7 @@ void template_files_close(struct template_files *f)
 {
 	close_fd(&f->state);
 	close_fd(&f->memory);
+	close_fd(&f->pages);
 }
 
 /* ---- template.json */
@@ -221,6 +222,17 @@ static int open_one(int dir, const char *name, uid_t uid, uint64_t size, int *fd
 	return r;
 }
 
+/* A template is as good without it. */
+static int open_pages(int dir, uid_t uid, int *fd, struct error *err)
+{
+	struct stat st;
+
+	*fd = openat(dir, TEMPLATE_PAGES, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, TEMPLATE_PAGES);
+	return check_owner(*fd, TEMPLATE_PAGES, uid, &st, err);
+}
+
 static int open_parts(int dir, uid_t uid, struct vm_template *t, struct template_files *f,
                       struct error *err)
 {
@@ -242,6 +254,8 @@ static int open_parts(int dir, uid_t uid, struct vm_template *t, struct template
 		r = open_one(dir, TEMPLATE_STATE, uid, t->state_size, &f->state, err);
 	if (r == 0)
 		r = open_one(dir, TEMPLATE_MEMORY, uid, t->memory_size, &f->memory, err);
+	if (r == 0)
+		r = open_pages(dir, uid, &f->pages, err);
 	if (r == 0)
 		r = name_file(f->memory, id, err);
 	f->untouched = r == 0 && strcmp(id, t->memory_id) == 0;
@@ -293,7 +307,9 @@ int template_create(const char *dir, char **staged, struct template_files *f, st
 		return r;
 	}
 	r = make_file(*staged, TEMPLATE_STATE, &f->state, err);
-	return r < 0 ? r : make_file(*staged, TEMPLATE_MEMORY, &f->memory, err);
+	if (r == 0)
+		r = make_file(*staged, TEMPLATE_MEMORY, &f->memory, err);
+	return r < 0 ? r : make_file(*staged, TEMPLATE_PAGES, &f->pages, err);
 }
 
 /* On the disk, and nobody writes to it again. */
@@ -313,10 +329,13 @@ int template_commit(const char *staged, const char *dir, struct vm_template *t,
 	_cleanup_free_ char *path = str_printf("%s/" TEMPLATE_FILE, staged);
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	struct utsname u = {0};
+	uint64_t size;
 	int r = seal(f->state, TEMPLATE_STATE, &t->state_size, err);
 
 	if (r == 0)
 		r = seal(f->memory, TEMPLATE_MEMORY, &t->memory_size, err);
+	if (r == 0)
+		r = seal(f->pages, TEMPLATE_PAGES, &size, err);
 	if (r == 0)
 		r = name_file(f->memory, t->memory_id, err);
 	if (r < 0)

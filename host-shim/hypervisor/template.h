@@ -5,6 +5,8 @@
  *	template.json  what it is and what it needs (struct vm_template)
  *	state          the machine without its memory (host-shim/vmm/snapshot.h)
  *	memory         its memory (host-shim/vmm/snapshot_memory.h), mapped privately by every clone
+ *	pages          what a clone touches of it first (host-shim/vmm/snapshot_pages.h); may be
+ *missing
  *
  * A clone begins with what the template's guest knew: one belongs to the user who made it and is
  * refused to all others. Errors are of kind ERROR_INPUT, with one line that says what is wrong.
@@ -23,6 +25,7 @@
 #define TEMPLATE_FILE     "template.json"
 #define TEMPLATE_STATE    "state"
 #define TEMPLATE_MEMORY   "memory"
+#define TEMPLATE_PAGES    "pages"
 #define TEMPLATE_MAX_SIZE (64u << 10) /* bytes of template.json */
 #define TEMPLATE_SHA256   65          /* 64 hex digits and a NUL */
 
@@ -41,15 +44,16 @@ struct vm_template {
 	char memory_id[64]; /* inode and time of change: while they are these, nobody has written */
 };
 
-/* The two files of a template that is made or used. */
+/* The files of a template that is made or used. */
 struct template_files {
-	int state, memory; /* -1: not open */
-	bool untouched;    /* the memory is as it was written: its checksums need not be read */
+	int state, memory, pages; /* -1: not open */
+	bool untouched; /* the memory is as it was written: its checksums need not be read */
+	bool record;    /* a clone is to write `pages` when it is saved, not to read it */
 };
 
 #define TEMPLATE_FILES_INIT                                                                        \
 	{                                                                                          \
-		.state = -1, .memory = -1                                                          \
+		.state = -1, .memory = -1, .pages = -1                                             \
 	}
 
 /* -EPROTONOSUPPORT: a newer Kihon's. */
@@ -61,7 +65,7 @@ void template_format(const struct vm_template *t, struct buffer *out);
 int template_open(const char *dir, uid_t uid, struct vm_template *t, struct template_files *f,
                   struct error *err);
 
-/* Makes a folder beside DIR, which must not be there, and in it the two files, empty, for writing.
+/* Makes a folder beside DIR, which must not be there, and in it the files, empty, for writing.
  * *staged: its name, in fresh memory; it is the caller's to remove until it is committed. */
 int template_create(const char *dir, char **staged, struct template_files *f, struct error *err);
 /* The files are written: adds template.json, with their sizes, and gives the folder its name. */

@@ -20,6 +20,7 @@
 #define LAYOUT_EBDA        0x9fc00ull /* MP table; e820 says that memory ends here */
 #define LAYOUT_EBDA_SIZE   0x400ull
 #define LAYOUT_BIOS        0xe0000ull /* ACPI tables */
+#define LAYOUT_GENERATION  0xff000ull /* 16 bytes of the VM generation id; its page is reserved */
 #define LAYOUT_BIOS_END    0x100000ull
 #define LAYOUT_KERNEL_MIN  0x100000ull /* kernels are loaded from here on */
 
@@ -36,8 +37,9 @@
 #define LAYOUT_PMEM_ALIGN (1ull << 30)
 
 /* Global system interrupts of the IO-APIC: below are those of the PC's own devices. */
-#define LAYOUT_GSI_FIRST 5u
-#define LAYOUT_GSI_LAST  23u
+#define LAYOUT_GSI_EVENTS 3u /* ACPI's generic event device */
+#define LAYOUT_GSI_FIRST  5u
+#define LAYOUT_GSI_LAST   23u
 
 /* Ports. */
 #define LAYOUT_PORT_I8042  0x60u /* 0x60 to 0x64 */

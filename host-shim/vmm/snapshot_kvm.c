@@ -468,3 +468,22 @@ int snapshot_load_machine(struct snapshot *s, int vm, bool pit, struct error *er
 		r = error_errno(err, errno, "loading the PC's timer");
 	return r;
 }
+
+/* ---- memory */
+
+#ifndef KVM_PRE_FAULT_MEMORY /* Linux 6.11 */
+struct kvm_pre_fault_memory {
+	__u64 gpa, size, flags, padding[5];
+};
+#define KVM_PRE_FAULT_MEMORY _IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+#endif
+
+void snapshot_prefault(int vcpu, const struct snapshot_range *ranges, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct kvm_pre_fault_memory m = {.gpa = ranges[i].gpa, .size = ranges[i].size};
+
+		if (kvm_ioctl(vcpu, KVM_PRE_FAULT_MEMORY, &m) < 0)
+			return;
+	}
+}

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "host-shim/vmm/snapshot.h"
+#include "host-shim/vmm/snapshot_pages.h"
 #include "lib/base/error.h"
 
 /* What this kernel saves of a processor: asked for once, before the jail. */
@@ -42,3 +43,6 @@ int snapshot_load_vcpu(struct snapshot *s, const struct snapshot_kvm *k, unsigne
  * on where it was. pit: the machine has one. */
 int snapshot_save_machine(struct snapshot_writer *w, int vm, bool pit, struct error *err);
 int snapshot_load_machine(struct snapshot *s, int vm, bool pit, struct error *err);
+
+/* Has KVM map memory that is mapped here for the guest, too. A kernel that cannot is no error. */
+void snapshot_prefault(int vcpu, const struct snapshot_range *ranges, size_t n);

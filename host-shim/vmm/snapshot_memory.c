@@ -16,7 +16,7 @@
 
 enum {
 	PAGE = 4096,
-	ID_SIZE = 16,
+	ID_SIZE = SNAPSHOT_ID_SIZE,
 	/* fields of the section */
 	TAG_ID = 1,
 	TAG_FILE_SIZE = 2, /* without the last page */
@@ -375,6 +375,14 @@ static int check_region(const struct saved *saved, const struct region *region, 
 			                      region->gpa + done, region->gpa + done + size);
 	}
 	return 0;
+}
+
+int snapshot_memory_id(struct snapshot *s, uint8_t id[SNAPSHOT_ID_SIZE], struct error *err)
+{
+	const struct snapshot_section *section;
+	int r = snapshot_open(s, section_name, MEMORY_VERSION, &section, err);
+
+	return r < 0 ? r : snapshot_get(section, TAG_ID, id, SNAPSHOT_ID_SIZE, err);
 }
 
 int snapshot_memory_check(struct snapshot *s, int fd, struct error *err)

@@ -39,5 +39,9 @@ int snapshot_memory_map(struct snapshot *s, int fd, struct guest_memory *m, stru
 int snapshot_memory_replace(struct snapshot *s, int fd, const struct guest_memory *m,
                             struct error *err);
 
+/* The 16 bytes that name it and its state alike. */
+#define SNAPSHOT_ID_SIZE 16
+int snapshot_memory_id(struct snapshot *s, uint8_t id[SNAPSHOT_ID_SIZE], struct error *err);
+
 /* Reads all of the file. -EINVAL names the first address that is damaged. */
 int snapshot_memory_check(struct snapshot *s, int fd, struct error *err);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -14,6 +15,7 @@
 #include "host-shim/vmm/ram.h"
 #include "host-shim/vmm/snapshot_kvm.h"
 #include "host-shim/vmm/snapshot_memory.h"
+#include "host-shim/vmm/snapshot_pages.h"
 #include "host-shim/vmm/vm_parts.h"
 #include "host-shim/vmm/x86_64/cpu.h"
 #include "host-shim/vmm/x86_64/cpuid.h"
@@ -86,6 +88,16 @@ static int make_ports(struct vm *vm, struct error *err)
 	return r < 0 ? r : kvm_add_irqfd(&vm->kvm, vm->ports.serial_irq, 4, err);
 }
 
+static int make_events(struct vm *vm, struct error *err)
+{
+	if (vm->config.no_acpi)
+		return 0;
+	vm->events_irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->events_irq < 0)
+		return error_errno(err, errno, "making an eventfd");
+	return kvm_add_irqfd(&vm->kvm, vm->events_irq, LAYOUT_GSI_EVENTS, err);
+}
+
 static int make_vcpus(struct vm *vm, struct error *err)
 {
 	vm->vcpus.kvm = &vm->kvm;
@@ -118,7 +130,7 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 	vm->loop = loop;
 	vm->config = *config;
 	vm->events = *events;
-	vm->memory_fd = vm->plug.fd = -1;
+	vm->memory_fd = vm->plug.fd = vm->events_irq = -1;
 	vm->kvm = (struct kvm)KVM_INIT;
 	r = kvm_open(&vm->kvm, config->kvm_fd, config->pit, err);
 	if (r == 0)
@@ -127,6 +139,8 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 		r = make_vcpus(vm, err);
 	if (r == 0)
 		r = make_ports(vm, err);
+	if (r == 0)
+		r = make_events(vm, err);
 	if (r == 0)
 		r = vm_plug_memory_init(vm, err);
 	if (r < 0)
@@ -423,6 +437,43 @@ static int load_vcpus(struct vm *vm, struct snapshot *s, struct error *err)
 	return r;
 }
 
+/* The kernel mixes it into its random numbers as soon as it runs. */
+static int renew_generation(struct vm *vm, struct error *err)
+{
+	int r;
+
+	if (vm->events_irq < 0)
+		return 0;
+	r = acpi_write_generation(&vm->ram, err);
+	if (r == 0 && eventfd_write(vm->events_irq, 1) < 0)
+		r = error_errno(err, errno, "telling the guest of its generation id");
+	return r;
+}
+
+/* What will be touched first: mapped here, and then for the processors, without a fault for each.
+ */
+static int load_pages(struct vm *vm, struct snapshot *s, struct error *err)
+{
+	_cleanup_snapshot_ struct snapshot *file = NULL;
+	_cleanup_free_ struct snapshot_range *ranges = NULL;
+	uint8_t id[SNAPSHOT_ID_SIZE];
+	size_t n = 0;
+	int r = 0;
+
+	if (vm->config.pages_fd <= 0)
+		return 0;
+	r = snapshot_read(&file, vm->config.pages_fd, err);
+	if (r == 0)
+		r = snapshot_memory_id(s, id, err);
+	if (r == 0)
+		r = snapshot_pages_parse(file, id, &vm->ram, &ranges, &n, err);
+	if (r < 0)
+		return r;
+	snapshot_pages_populate(&vm->ram, ranges, n);
+	snapshot_prefault(vm->vcpus.v[0].fd, ranges, n);
+	return 0;
+}
+
 int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 {
 	_cleanup_snapshot_ struct snapshot *s = NULL;
@@ -442,9 +493,13 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r == 0)
 		r = load_vcpus(vm, s, err);
 	if (r == 0)
+		r = load_pages(vm, s, err);
+	if (r == 0)
 		r = load_devices(vm, s, err);
 	if (r == 0)
 		r = snapshot_finish(s, err);
+	if (r == 0)
+		r = renew_generation(vm, err);
 	if (r < 0)
 		return r;
 	vm->run_ns = loop_now_ns();
@@ -468,5 +523,6 @@ void vm_destroy(struct vm *vm)
 	kvm_close(&vm->kvm);
 	guest_memory_clear(&vm->memory);
 	close_fd(&vm->memory_fd);
+	close_fd(&vm->events_irq);
 	free(vm);
 }

@@ -44,6 +44,7 @@ struct vm_config {
 	 * began (CLOCK_MONOTONIC; 0: with vm_create()). */
 	int smaps_fd;
 	uint64_t started_ns;
+	int pages_fd; /* for vm_restore(): pages to map at once (snapshot_pages.h); 0 or -1: none */
 };
 
 enum vm_end_kind {

@@ -36,6 +36,7 @@ struct vm {
 	struct bus memory_bus, port_bus;
 	struct ports ports;
 	struct vcpus vcpus;
+	int events_irq; /* an edge on LAYOUT_GSI_EVENTS; -1: the guest has no ACPI */
 	struct virtio_mmio *mmio[VM_DEVICES_MAX];
 	struct acpi_device slots[VM_DEVICES_MAX];
 	bool spare[VM_DEVICES_MAX]; /* made by vm_add_slots() */

@@ -9,6 +9,7 @@
 
 #include "host-shim/vmm/snapshot.h"
 #include "host-shim/vmm/snapshot_memory.h"
+#include "host-shim/vmm/snapshot_pages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -62,6 +63,32 @@ static void use_memory(struct snapshot *s)
 	close(fd);
 }
 
+/* A list of pages, over memory of 1 MiB and another behind it. */
+static void use_pages(struct snapshot *s)
+{
+	static uint8_t ram[2][1 << 20];
+	const struct snapshot_section *section;
+	struct snapshot_range *ranges = NULL;
+	struct guest_memory m = {0};
+	uint8_t id[SNAPSHOT_ID_SIZE] = {0};
+	size_t n = 0;
+
+	if (snapshot_open(s, "pages", ~0u, &section, NULL) == 0)
+		snapshot_get(section, 1, id, sizeof(id), NULL);
+	guest_memory_add(&m, 0, sizeof(ram[0]), ram[0], false, NULL);
+	guest_memory_add(&m, 4ull << 30, sizeof(ram[1]), ram[1], false, NULL);
+	if (snapshot_pages_parse(s, id, &m, &ranges, &n, NULL) == 0)
+		for (size_t i = 0; i < n; i++) {
+			uint8_t *p =
+			    guest_memory_ptr(&m, ranges[i].gpa, ranges[i].size, GUEST_READ);
+
+			if (!p || ranges[i].size == 0)
+				abort();
+			p[ranges[i].size - 1]++;
+		}
+	free(ranges);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct snapshot *s = NULL;
@@ -87,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				snapshot_get_u64(section, tag, &value, NULL);
 			}
 		use_memory(s);
+		use_pages(s);
 		snapshot_finish(s, NULL);
 	}
 	snapshot_free(s);

@@ -48,4 +48,6 @@ $(eval $(call host_program,run-program,tests/nested/run-program.c,rpc base,-lpro
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))
+$(eval $(call unit_test,test-vmm-pages,tests/unit/test-vmm-pages.c,vmm base,-lcjson))
+$(eval $(call unit_test,test-vmm-acpi,tests/unit/test-vmm-acpi.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-state,tests/unit/test-vmm-state.c,vmm base,-lcjson))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "host-shim/vmm/layout.h"
 #include "host-shim/vmm/x86_64/aml.h"
@@ -35,6 +36,8 @@
 #define SLEEP_TYPE_OFF     5
 #define PORT_I8042_COMMAND 0x64
 #define IRQ_SERIAL         4
+#define GENERATION_SIZE    16
+#define GENERATION_CHANGED 0x80 /* what its device is notified of */
 
 struct tables {
 	const struct guest_memory *memory;
@@ -72,7 +75,7 @@ static int copy_out(struct tables *t, const void *data, size_t size, uint64_t *a
 {
 	uint8_t *to = guest_memory_ptr(t->memory, t->at, size, GUEST_WRITE);
 
-	if (!to || t->at + size > LAYOUT_BIOS_END)
+	if (!to || t->at + size > LAYOUT_GENERATION)
 		return error_set(err, ENOSPC, "the ACPI tables do not fit below 1 MiB");
 	memcpy(to, data, size);
 	*at = t->at;
@@ -120,6 +123,31 @@ static void put_serial(struct buffer *b)
 	aml_device(b, "COM1", &body);
 }
 
+/* Kernels know it by its compatible id; ADDR says where the id is. */
+static void put_generation(struct buffer *b)
+{
+	_cleanup_buffer_ struct buffer body = BUFFER_INIT;
+
+	aml_name_string(&body, "_HID", "KIHN0001");
+	aml_name_string(&body, "_CID", "VM_Gen_Counter");
+	aml_name_string(&body, "_DDN", "VM_Gen_Counter");
+	aml_name_halves(&body, "ADDR", LAYOUT_GENERATION);
+	aml_device(b, "VGEN", &body);
+}
+
+/* The generic event device, §5.6.9: its one interrupt means that the id is another. */
+static void put_events(struct buffer *b)
+{
+	_cleanup_buffer_ struct buffer body = BUFFER_INIT, res = BUFFER_INIT;
+
+	aml_name_string(&body, "_HID", "ACPI0013");
+	aml_name_integer(&body, "_UID", 0);
+	aml_resource_interrupt(&res, LAYOUT_GSI_EVENTS);
+	aml_name_resources(&body, "_CRS", &res);
+	aml_method_notify(&body, "_EVT", "VGEN", GENERATION_CHANGED);
+	aml_device(b, "GED_", &body);
+}
+
 static int put_dsdt(struct tables *t, const struct acpi_config *c, uint64_t *at, struct error *err)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT, scope = BUFFER_INIT;
@@ -128,6 +156,8 @@ static int put_dsdt(struct tables *t, const struct acpi_config *c, uint64_t *at,
 	put_serial(&scope);
 	for (unsigned int i = 0; i < c->n_devices; i++)
 		put_virtio(&scope, &c->devices[i], i);
+	put_generation(&scope);
+	put_events(&scope);
 	aml_scope(&b, "_SB_", &scope);
 	aml_name_sleep_package(&b, "_S5_", SLEEP_TYPE_OFF);
 	return end(t, &b, at, err);
@@ -225,6 +255,17 @@ int acpi_write(const struct guest_memory *m, const struct acpi_config *c, uint64
 		r = put_madt(&t, c->cpus, err);
 	if (r == 0)
 		r = put_xsdt(&t, &xsdt, err);
+	if (r == 0)
+		r = acpi_write_generation(m, err);
 	t.at = LAYOUT_BIOS;
 	return r < 0 ? r : put_rsdp(&t, xsdt, rsdp, err);
+}
+
+int acpi_write_generation(const struct guest_memory *m, struct error *err)
+{
+	uint8_t *at = guest_memory_ptr(m, LAYOUT_GENERATION, GENERATION_SIZE, GUEST_WRITE);
+
+	if (!at || getrandom(at, GENERATION_SIZE, 0) != GENERATION_SIZE)
+		return error_set(err, EIO, "no random numbers for the machine's generation id");
+	return 0;
 }

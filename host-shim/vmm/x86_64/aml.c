@@ -12,8 +12,13 @@
 #define OP_SCOPE   0x10
 #define OP_BUFFER  0x11
 #define OP_PACKAGE 0x12
+#define OP_METHOD  0x14
 #define OP_EXT     0x5b
 #define OP_DEVICE  0x82
+#define OP_NOTIFY  0x86
+
+#define METHOD_ONE_ARGUMENT 0x01
+#define METHOD_SERIALIZED   0x08
 
 static void byte(struct buffer *b, unsigned int v)
 {
@@ -123,6 +128,34 @@ void aml_name_resources(struct buffer *b, const char *name, const struct buffer 
 	byte(b, 0x79); /* end tag; a checksum of 0 counts as right */
 	byte(b, 0);
 	b->failed |= resources->failed | size.failed;
+}
+
+void aml_name_halves(struct buffer *b, const char *name, uint64_t value)
+{
+	_cleanup_buffer_ struct buffer halves = BUFFER_INIT;
+
+	integer(&halves, (uint32_t)value);
+	integer(&halves, (uint32_t)(value >> 32));
+	name_of(b, name);
+	byte(b, OP_PACKAGE);
+	package_length(b, 1 + halves.size);
+	byte(b, 2);
+	buffer_append(b, halves.data, halves.size);
+	b->failed |= halves.failed;
+}
+
+/* §20.2.5.2: name, flags, terms. */
+void aml_method_notify(struct buffer *b, const char *name, const char *device, uint8_t value)
+{
+	_cleanup_buffer_ struct buffer body = BUFFER_INIT;
+
+	byte(&body, METHOD_ONE_ARGUMENT | METHOD_SERIALIZED);
+	byte(&body, OP_NOTIFY);
+	buffer_append(&body, device, 4);
+	byte(&body, OP_BYTE);
+	byte(&body, value);
+	byte(b, OP_METHOD);
+	named(b, name, &body);
 }
 
 void aml_name_sleep_package(struct buffer *b, const char *name, uint8_t type)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot_pages: the pages of a snapshot's memory that a machine touches until it is of use, so
+ * that the next one finds them mapped instead of stopping at each.
+ *
+ * A file of its own in the format of a state (snapshot.h), with one section: the snapshot that it
+ * belongs to, and ranges of pages in the order of addresses. It makes machines quicker and nothing
+ * else: what it leaves out is mapped when it is touched.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host-shim/vmm/memory.h"
+#include "host-shim/vmm/snapshot.h"
+#include "host-shim/vmm/snapshot_memory.h"
+#include "lib/base/error.h"
+
+#define SNAPSHOT_RANGES_MAX 32768u
+
+struct snapshot_range {
+	uint64_t gpa, size; /* whole pages */
+	bool written;       /* each machine has a copy of its own */
+};
+
+/* Writes to fd, an empty file, what the process behind pagemap (/proc/PID/pagemap, open) has
+ * touched of `ram`, which is mapped privately from the memory of the snapshot called id. */
+int snapshot_pages_save(const struct guest_memory *ram, int pagemap,
+                        const uint8_t id[SNAPSHOT_ID_SIZE], int fd, struct error *err);
+
+/* Reads such a file of this snapshot, ranges of `ram` alone: *ranges is fresh memory, of *n.
+ * -EINVAL: it is damaged, of another snapshot, or names what is not there. */
+int snapshot_pages_parse(struct snapshot *s, const uint8_t id[SNAPSHOT_ID_SIZE],
+                         const struct guest_memory *ram, struct snapshot_range **ranges, size_t *n,
+                         struct error *err);
+
+/* Maps the pages now. A kernel that cannot is no error. */
+void snapshot_pages_populate(const struct guest_memory *ram, const struct snapshot_range *ranges,
+                             size_t n);
