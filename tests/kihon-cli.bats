@@ -90,7 +90,7 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 
 @test "every verb has a help and the program a version" {
 	local v
-	for v in run boot doctor; do
+	for v in run boot doctor volume resize; do
 		run "$KIHON" $v --help
 		[ "$status" -eq 0 ]
 		[[ "$output" == *"Usage: kihon $v"*"xit status"* ]]
@@ -422,4 +422,91 @@ gone() { # PID...: within a second
 	PATH=$BATS_TEST_TMPDIR/nobin run "$KIHON" doctor --image-dir "$IMAGE"
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"no   qemu"* ]]
+}
+
+@test "devices that are asked for: QEMU's words for them" {
+	fake_qemu "for i in {1..50}; do [ -s $BATS_TEST_TMPDIR/shareargs ] && break; sleep 0.1; done"
+	printf '#!/bin/bash\n[ "$1" = --help ] && { echo "--shared-dir DIR"; exit; }\nprintf "%%s\\n" "$@" >%s/shareargs\nexec sleep 20\n' \
+		"$BATS_TEST_TMPDIR" >bin/virtiofsd
+	chmod +x bin/virtiofsd
+	mkdir 'a,folder'
+	run "$KIHON" boot --accel tcg --balloon --huge-pages --prefault --console hvc0 --share 'a,folder:t,ag' "$IMAGE"
+	[ "$status" -eq 0 ]
+	cat args
+	grep -qx 'memory-backend-memfd,id=ram,size=512M,share=on,hugetlb=on,hugetlbsize=2M,prealloc=on' args
+	grep -qx 'virtio-balloon-device,deflate-on-oom=on,free-page-reporting=on' args
+	grep -qx 'vhost-user-fs-device,chardev=share0,tag=t,,ag' args
+	grep -qx 'virtconsole,chardev=console,nr=0' args
+	grep -qx null args
+	grep -q 'console=hvc0' args
+	grep -qx -- --fd=3 shareargs
+	grep -qx "$PWD/a,folder" shareargs
+	! pgrep -f "$BATS_TEST_TMPDIR/bin/virtiofsd"
+}
+
+@test "devices that cannot be: one line" {
+	fake_qemu 'exit 0'
+	local o
+	echo file >file
+	mkdir folder
+	for o in --memory-max=1G --slots=1 --share=folder --share=folder: --share=:tag --console=tty1 --slots=x \
+		--share=folder:0123456789012345678901234567890123456 '--share=folder:a --share=folder:a'; do
+		run "$KIHON" boot --vmm qemu --accel tcg $o "$IMAGE"
+		echo "$o: $status $output"
+		[ "$status" -eq 2 ]
+		one_line
+	done
+	for o in --share=nowhere:t --share=file:t; do
+		run "$KIHON" boot --vmm qemu --accel tcg $o "$IMAGE"
+		echo "$o: $status $output"
+		[ "$status" -eq 125 ]
+		one_line
+	done
+	printf '# CONFIG_VIRTIO_BALLOON is not set\nCONFIG_ACPI=y\n' >"$IMAGE/kernel.config"
+	sed -i 's/"version":"6.12"/"version":"6.12","config":"kernel.config"/' "$IMAGE/image.json"
+	sed -i 's/"files":\[/"files":[{"name":"kernel.config","size":49,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},/' "$IMAGE/image.json"
+	run "$KIHON" boot --vmm qemu --accel tcg --balloon "$IMAGE"
+	[ "$status" -eq 2 ]
+	one_line
+	[[ "$output" == *CONFIG_VIRTIO_BALLOON* ]]
+}
+
+@test "a virtiofsd that fails ends the guest with its own words" {
+	fake_qemu 'exec sleep 20'
+	printf '#!/bin/bash\n[ "$1" = --help ] && exit\necho "fuse: it cannot be" >&2\nexit 1\n' >bin/virtiofsd
+	chmod +x bin/virtiofsd
+	mkdir folder
+	run timeout 15 "$KIHON" boot --accel tcg --share folder:t "$IMAGE"
+	[ "$status" -eq 125 ]
+	[[ "$(quiet)" == *"the share t failed: virtiofsd: fuse: it cannot be"* ]]
+}
+
+@test "volumes and sizes of guests that are not, or cannot" {
+	fake_qemu 'exec sleep 20'
+	local o
+	for o in 'volume attach 0123 file' 'volume detach 0123 id' 'volume ls 0123' 'volume ls ..' 'volume eject 0123' \
+		'volume attach 0123' 'volume ls 0123 more' 'resize 0123 --memory 1G' 'resize 0123' 'resize'; do
+		run "$KIHON" $o
+		echo "$o: $status $output"
+		[ "$status" -eq 2 ]
+		one_line
+	done
+	start_hanging boot "$IMAGE"
+	local id
+	id=$(ls "$XDG_RUNTIME_DIR/kihon")
+	echo words >words
+	for o in "volume attach $id words" "volume ls $id" "resize $id --memory 1G"; do
+		run "$KIHON" $o
+		echo "$o: $status $output"
+		[ "$status" -eq 125 ]
+		one_line
+		[[ "$output" == *"only the built-in monitor"* ]]
+	done
+	for o in ../x 'a b' 012345678901234567890 ''; do
+		run "$KIHON" volume attach "$id" --id "$o" file
+		[ "$status" -eq 2 ]
+		one_line
+	done
+	kill -TERM "$pid"
+	wait "$pid" || true
 }

@@ -161,14 +161,13 @@ static int spawn(struct share *s, const char *path, int listener, struct error *
 static char *failure(struct share *s, const char *tag, int status)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
-	char *line;
+	char *line = NULL, *save = NULL;
 
 	child_read(s->errors, &text, ERRORS_KEPT);
-	while (text.size > 0 && text.data[text.size - 1] == '\n')
-		text.size--;
-	line = text.size > 0 ? (char *)buffer_cstr(&text) : NULL;
-	if (line && strrchr(line, '\n'))
-		line = strrchr(line, '\n') + 1;
+	if (text.size > 0 && buffer_cstr(&text)[0])
+		for (char *l = strtok_r((char *)text.data, "\n", &save); l;
+		     l = strtok_r(NULL, "\n", &save))
+			line = l;
 	if (line)
 		return str_printf("the share %s failed: " PROGRAM ": %s", tag, line);
 	return str_printf("the share %s failed: " PROGRAM " ended with status %d", tag,
