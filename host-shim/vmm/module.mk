@@ -18,5 +18,5 @@ $(foreach d,$(VMM_DEVICES) serial,$(eval $(call unit_test,test-vmm-$(d),tests/un
 $(foreach d,$(VMM_DEVICES),$(eval $(call fuzz_target,fuzz-virtio-$(d),tests/fuzz/fuzz-virtio-$(d).c,vmm base,-lcjson)))
 $(eval $(call fuzz_target,fuzz-serial,tests/fuzz/fuzz-serial.c,vmm base,-lcjson))
 # The machine itself.
-$(foreach t,kernel mmio bus cpuid stats,$(eval $(call unit_test,test-vmm-$(t),tests/unit/test-vmm-$(t).c,vmm base,-lcjson)))
+$(foreach t,kernel mmio bus cpuid stats ram,$(eval $(call unit_test,test-vmm-$(t),tests/unit/test-vmm-$(t).c,vmm base,-lcjson)))
 $(foreach t,kernel mmio,$(eval $(call fuzz_target,fuzz-vmm-$(t),tests/fuzz/fuzz-vmm-$(t).c,vmm base,-lcjson)))

@@ -16,11 +16,12 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define MIB ((uint64_t)1048576)
+#define MIB       ((uint64_t)1048576)
+#define HUGE_PAGE (2 * MIB)
 
 static int check_config(const struct ram_config *c, struct error *err)
 {
-	uint64_t unit = c->huge_pages ? 2 * MIB : MIB;
+	uint64_t unit = c->huge_pages ? HUGE_PAGE : MIB;
 
 	if (c->size >= RAM_MIN && c->size <= RAM_MAX && c->size % unit == 0)
 		return 0;
@@ -42,7 +43,7 @@ static int make_file(const struct ram_config *c, struct error *err)
 	return steal_fd(&fd);
 }
 
-static void *map_all(const struct ram_config *c, int fd)
+static void *map_file(const struct ram_config *c, int fd)
 {
 	/* Huge pages are reserved now: a guest that comes to one that is not there is lost. */
 	int flags = c->huge_pages ? 0 : MAP_NORESERVE;
@@ -51,6 +52,36 @@ static void *map_all(const struct ram_config *c, int fd)
 	if (fd < 0 && c->huge_pages)
 		flags |= MAP_HUGETLB;
 	return mmap(NULL, c->size, PROT_READ | PROT_WRITE, flags, fd, 0);
+}
+
+/* Begins on a huge page, as guest-physical addresses do: KVM then maps huge pages as such. Each is
+ * one fault instead of 512, of which a guest's start has thousands. */
+static void *map_private(const struct ram_config *c)
+{
+	uint64_t room = c->size + HUGE_PAGE, skip;
+	uint8_t *p = mmap(NULL, room, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return p;
+	skip = -(uintptr_t)p & (HUGE_PAGE - 1);
+	if (skip)
+		munmap(p, skip);
+	munmap(p + skip + c->size, HUGE_PAGE - skip);
+	/* A kernel without them has small ones. */
+	madvise(p + skip, c->size, MADV_HUGEPAGE);
+	return p + skip;
+}
+
+bool ram_makes_huge_pages(uint8_t *untouched)
+{
+	/* Resident, although nobody has touched it: it came with its neighbour. */
+	uint8_t *neighbour = (uint8_t *)((uintptr_t)untouched & ~(LAYOUT_PAGE - 1));
+	unsigned char resident = 0;
+
+	*(volatile uint8_t *)untouched = 0;
+	neighbour = (uint8_t *)((uintptr_t)neighbour ^ LAYOUT_PAGE);
+	return mincore(neighbour, LAYOUT_PAGE, &resident) == 0 && (resident & 1);
 }
 
 /* One mapping is two regions when it does not fit below the gap; the first one owns it. */
@@ -76,7 +107,7 @@ int ram_map(uint8_t **out, const struct ram_config *config, int *out_fd, struct 
 
 	if (config->shared && (fd = make_file(config, err)) < 0)
 		return fd;
-	host = map_all(config, fd);
+	host = fd < 0 && !config->huge_pages ? map_private(config) : map_file(config, fd);
 	if (host == MAP_FAILED)
 		return error_errno(err, errno, "mapping %" PRIu64 " MiB of guest memory%s",
 		                   config->size / MIB,

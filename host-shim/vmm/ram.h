@@ -3,7 +3,8 @@
  * ram: the memory of a guest, allocated in one piece and laid round the gap below 4 GiB.
  *
  * Shared memory is a memfd that other processes (vhost-user) can map; private memory belongs to
- * this process alone. Either can be made of huge pages and touched beforehand.
+ * this process alone. Either can be made of huge pages (hugetlbfs) and touched beforehand. Other
+ * private memory has transparent huge pages where the kernel has them to give.
  */
 #pragma once
 
@@ -30,3 +31,7 @@ int ram_map(uint8_t **host, const struct ram_config *config, int *fd, struct err
  * caller's now, or -1 for private memory. -EINVAL: size; -ENOMEM: not that much. */
 int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *fd,
                  struct error *err);
+
+/* Whether memory comes in huge pages, transparent ones as well: touches a byte, which is zero
+ * afterwards, of private memory where nothing else was touched within 4 KiB to either side. */
+bool ram_makes_huge_pages(uint8_t *untouched);

@@ -9,6 +9,7 @@
 
 #include "host-shim/vmm/boot/tell.h"
 #include "host-shim/vmm/layout.h"
+#include "host-shim/vmm/ram.h"
 
 unsigned int memory_map(const struct guest_memory *m, struct memory_map_entry *out)
 {
@@ -70,14 +71,20 @@ static int place(const struct guest_memory *m, const struct load_file *f, bool m
 static int place_kernel(const struct guest_memory *m, const struct load_config *c,
                         const struct kernel_image *k, struct error *err)
 {
-	if (!guest_memory_ptr(m, k->begin, k->end - k->begin, GUEST_WRITE))
+	uint8_t *at = guest_memory_ptr(m, k->begin, k->end - k->begin, GUEST_WRITE);
+	bool map;
+
+	if (!at)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "does not fit into the guest's memory (it needs %" PRIu64
 		                      " MiB to start): give it more",
 		                      (k->end + (1u << 20) - 1) >> 20);
+	/* Linux writes to most pages of its code at its start (alternatives, return thunks): mapped
+	 * pages would be copied one by one, each with two faults. */
+	map = c->map && !ram_makes_huge_pages(at);
 	for (unsigned int i = 0; i < k->n_segments; i++) {
 		const struct kernel_segment *s = &k->segments[i];
-		int r = place(m, &c->kernel, c->map, s->gpa, s->offset, s->file_size, err);
+		int r = place(m, &c->kernel, map, s->gpa, s->offset, s->file_size, err);
 
 		if (r < 0)
 			return r;

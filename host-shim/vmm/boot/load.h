@@ -24,7 +24,8 @@ struct load_config {
 	const char *cmdline;             /* NULL: "" */
 	uint64_t rsdp; /* guest-physical address of ACPI's root pointer, 0: none */
 	bool map;      /* map whole pages of the files privately over the memory instead of copying:
-	                * not for memory that other processes share, nor for huge pages */
+	                * not for memory that other processes share, nor for hugetlbfs. A kernel is
+	                * copied all the same into memory that comes in huge pages */
 };
 
 /* How the first processor starts: struct kernel_image tells the mode. */
