@@ -110,6 +110,22 @@ refused() {
 	refused 2 '--net user' --net user
 	refused 2 '--cpu x86-64-v2' --cpu x86-64-v2
 	refused 2 'built-in monitor' --vmm qemu
+	refused 2 '--memory-max' --memory-max 256M
+	refused 2 '--balloon' --balloon
+	refused 2 '--share' --share /tmp:tag
+	refused 2 '--slots' --slots 4
+	refused 2 '--console' --console hvc0
+}
+
+@test "kihon run: what a clone cannot be" {
+	run timeout 20 "$KIHON" run --template t --append quiet registry.example/x
+	[ "$status" -eq 2 ] && [[ "$output" == *--append*template* ]] && one_line
+	run timeout 20 "$KIHON" run --template t registry.example/x
+	[ "$status" -eq 125 ] && [[ "$output" == *"template t"*"no room for a network"*"again"* ]] && one_line
+	run timeout 20 "$KIHON" run --template nowhere registry.example/x
+	[ "$status" -eq 125 ] && [[ "$output" == *"template nowhere"* ]] && one_line
+	run "$KIHON" run --help
+	[[ "$output" == *--template* ]]
 }
 
 @test "templates that are none, or of something else" {

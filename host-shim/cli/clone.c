@@ -15,6 +15,25 @@ static int refuse(struct error *err, const char *what)
 	                      "%s does not go with --template: the guest is the template's", what);
 }
 
+/* Devices are the template's, and its memory is a private mapping of a file. */
+static int take_devices(const struct guest_devices *d, struct error *err)
+{
+	const struct {
+		const char *option;
+		bool given;
+	} all[] = {
+	    {"--memory-max", d->memory_max > 0}, {"--balloon", d->balloon},
+	    {"--huge-pages", d->huge_pages},     {"--prefault", d->prefault},
+	    {"--share", d->shares.n > 0},        {"--slots", d->slots != GUEST_SLOTS_DEFAULT},
+	    {"--console", d->console},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].given)
+			return refuse(err, all[i].option);
+	return 0;
+}
+
 /* Options that have a value whether they were given or not: their default is no contradiction. */
 static int take_sizes(const struct vm_template *t, struct guest_options *o, struct error *err)
 {
@@ -38,8 +57,10 @@ static int take_sizes(const struct vm_template *t, struct guest_options *o, stru
 static int take_options(const struct vm_template *t, bool own_net, struct guest_options *o,
                         struct error *err)
 {
-	if (o->append)
-		return refuse(err, "--append");
+	int r = o->append ? refuse(err, "--append") : take_devices(&o->devices, err);
+
+	if (r < 0)
+		return r;
 	if (o->vmm && strcmp(o->vmm, "builtin") != 0)
 		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
 		                      "--template is for the built-in monitor: --vmm builtin");
@@ -49,10 +70,6 @@ static int take_options(const struct vm_template *t, bool own_net, struct guest_
 	if (!own_net && o->net && strcmp(o->net, t->net) != 0)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--net %s: the template's guest has %s", o->net, t->net);
-	if (own_net && t->slots < HYPERVISOR_SLOTS)
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "has no room for a network and a disk of the clone's: make "
-		                      "the template again");
 	o->vmm = "builtin";
 	o->cpu = t->cpu;
 	o->net = own_net ? o->net : t->net;
@@ -77,6 +94,10 @@ int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_opti
 	s->from = &c->files;
 	s->slots = c->t.slots;
 	r = template_check_image(&c->t, s->image_dir, err);
+	if (r == 0 && own_net && c->t.slots < HYPERVISOR_SLOTS)
+		r = error_set_kind(err, ERROR_INPUT, EINVAL,
+		                   "it has no room for a network and a disk of the clone's: make "
+		                   "the template again");
 	return r < 0 ? error_prefix(err, r, "template %s", dir) : 0;
 }
 
