@@ -5,17 +5,28 @@
 
 #include "host-shim/vmm/vm_parts.h"
 
+/* Doorbells of the queues that the device has. An empty slot has none: each takes KVM time. */
+static int connect_queues(struct vm *vm, const struct virtio_mmio *m,
+                          const struct acpi_device *slot, const struct virtio_device *dev, bool on,
+                          struct error *err)
+{
+	unsigned int n = dev ? dev->ops->n_queues : 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = kvm_set_ioeventfd(&vm->kvm, virtio_mmio_kick_fd(m, i),
+		                      slot->base + VIRTIO_MMIO_QUEUE_NOTIFY, i, on, err);
+	return r;
+}
+
 static int connect_slot(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
-                        unsigned int n_queues, struct error *err)
+                        const struct virtio_device *dev, struct error *err)
 {
 	int r = bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m, err);
 
 	if (r == 0)
 		r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
-	for (unsigned int i = 0; i < n_queues && r == 0; i++)
-		r = kvm_set_ioeventfd(&vm->kvm, virtio_mmio_kick_fd(m, i),
-		                      slot->base + VIRTIO_MMIO_QUEUE_NOTIFY, i, true, err);
-	return r;
+	return r < 0 ? r : connect_queues(vm, m, slot, dev, true, err);
 }
 
 /* dev NULL: any will fit. */
@@ -36,7 +47,7 @@ static int add_slot(struct vm *vm, struct virtio_device *dev, struct error *err)
 	if (r == 0 && dev)
 		r = virtio_mmio_plug(m, dev, err);
 	if (r == 0)
-		r = connect_slot(vm, m, &slot, dev ? dev->ops->n_queues : VIRTIO_QUEUES_MAX, err);
+		r = connect_slot(vm, m, &slot, dev, err);
 	/* Once on the bus it must stay as long as the machine. */
 	if (r < 0)
 		return r;
@@ -99,6 +110,26 @@ int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint6
 	return r;
 }
 
+/* Nobody reads or writes the region when this returns, nor has a place in it. */
+static void leave_memory(struct vm *vm, const struct guest_region *region)
+{
+	for (unsigned int i = 0; i < vm->n_devices; i++) {
+		struct virtio_device *dev = virtio_mmio_device(vm->mmio[i]);
+
+		if (!dev)
+			continue;
+		virtio_device_pause(dev);
+		virtio_device_lose_memory(dev, region->host, region->size);
+	}
+}
+
+static void resume_devices(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		if (virtio_mmio_device(vm->mmio[i]))
+			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+}
+
 int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 {
 	for (unsigned int i = 0; i < vm->memory.n && is_booted(vm); i++) {
@@ -108,9 +139,11 @@ int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 		/* What was there at boot has no slot of its own noted. */
 		if (region->gpa != gpa || region->slot == 0)
 			continue;
+		leave_memory(vm, region);
 		r = kvm_remove_region(&vm->kvm, region, err);
 		if (r == 0)
 			guest_memory_remove(&vm->memory, gpa);
+		resume_devices(vm);
 		return r;
 	}
 	return error_set(err, ENOENT, "no memory was added at 0x%" PRIx64 " after boot", gpa);
@@ -118,21 +151,40 @@ int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 
 /* ---- while it runs */
 
+/* dev NULL: it is emptied. */
+static int fill_slot(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
+                     struct virtio_device *dev, struct error *err)
+{
+	struct virtio_device *old = virtio_mmio_device(m);
+	int r = virtio_mmio_plug(m, dev, err);
+
+	if (r == 0 && old)
+		connect_queues(vm, m, slot, old, false, NULL);
+	if (r == 0)
+		r = connect_queues(vm, m, slot, dev, true, err);
+	if (r < 0 && dev && virtio_mmio_device(m) == dev) {
+		connect_queues(vm, m, slot, dev, false, NULL);
+		virtio_mmio_plug(m, NULL, NULL);
+	}
+	return r;
+}
+
 /* Registers are read on processors' threads: none runs while a slot changes. */
 static int change_slot(struct vm *vm, unsigned int slot, struct virtio_device *dev, bool force,
                        struct error *err)
 {
+	struct virtio_mmio *m = vm->mmio[slot];
 	bool running = vm->state == VM_RUNNING;
 	int r;
 
 	if (running)
 		vcpus_pause(&vm->vcpus);
-	if (!dev && !force && virtio_mmio_in_use(vm->mmio[slot]))
+	if (!dev && !force && virtio_mmio_in_use(m))
 		r = error_set(err, EBUSY,
 		              "the guest uses the device in slot %u: it has to let go of it first",
 		              slot);
 	else
-		r = virtio_mmio_plug(vm->mmio[slot], dev, err);
+		r = fill_slot(vm, m, &vm->slots[slot], dev, err);
 	if (running)
 		vcpus_resume(&vm->vcpus);
 	return r;
