@@ -152,7 +152,8 @@ static ssize_t receive(int s, struct control_request *req, int *fd)
 	struct msghdr msg = {.msg_iov = &iov,
 	                     .msg_iovlen = 1,
 	                     .msg_control = &control,
-	                     .msg_controllen = sizeof(control)};
+	                     /* No room for a second one: the kernel closes it. */
+	                     .msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n = recvmsg(s, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 

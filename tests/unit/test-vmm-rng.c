@@ -46,6 +46,34 @@ TEST(s5_4_6_2_a_long_request_gets_less)
 	vbench_stop(&b);
 }
 
+/* A descriptor table in an image that is taken out of the machine. */
+TEST(memory_that_goes_takes_the_rings_in_it_along)
+{
+	struct vbench_part p[] = {{NULL, 8, true, 0}};
+	struct virtqueue_layout l;
+	uint8_t *image = calloc(1, 65536);
+
+	start(0);
+	check(image && guest_memory_add(&b.memory, 1ull << 32, 65536, image, true, &err) == 0);
+	l = driver_layout(&b.ring[0], b.features);
+	l.desc = 1ull << 32;
+	check_ok(virtqueue_start(&b.dev->queues[0], &b.memory, &l, &err), &err);
+	virtio_device_pause(b.dev);
+	virtio_device_lose_memory(b.dev, image + 65536, 4096); /* another's */
+	check(!b.needs_reset);
+	virtio_device_lose_memory(b.dev, image, 65536);
+	guest_memory_remove(&b.memory, 1ull << 32);
+	free(image);
+	virtio_device_resume(b.dev);
+	check(b.needs_reset);
+	check_int(vbench_request(&b, 0, p, 1), -1);
+	virtio_device_reset(b.dev);
+	vbench_start(&b, 64, ~0ull);
+	p[0].gpa = 0;
+	check_int(vbench_request(&b, 0, p, 1), 8);
+	vbench_stop(&b);
+}
+
 TEST(s2_1_2_nothing_to_write_to_needs_reset)
 {
 	struct vbench_part p[] = {{"x", 1, false, 0}};

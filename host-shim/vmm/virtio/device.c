@@ -116,6 +116,31 @@ void virtio_device_broken(struct virtio_device *dev, const char *why)
 		dev->transport.needs_reset(dev->transport.data, why);
 }
 
+/* Each part of a ring lies in one region. */
+static bool lies_in(const struct virtqueue *q, const uint8_t *host, uint64_t size)
+{
+	const uint8_t *parts[] = {q->desc, q->avail, q->used};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i] >= host && (uint64_t)(parts[i] - host) < size)
+			return true;
+	return false;
+}
+
+void virtio_device_lose_memory(struct virtio_device *dev, const uint8_t *host, uint64_t size)
+{
+	bool lost = false;
+
+	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++) {
+		if (!lies_in(&dev->queues[i], host, size))
+			continue;
+		virtqueue_stop(&dev->queues[i]);
+		lost = true;
+	}
+	if (lost)
+		virtio_device_broken(dev, "a queue lay in memory that was taken away");
+}
+
 /* Until the queue is empty; true when `budget` ended first. */
 static bool drain_some(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
                        unsigned int *budget, virtio_take_fn take, bool *stop)

@@ -121,6 +121,10 @@ void virtio_device_reset(struct virtio_device *dev);
 void virtio_device_pause(struct virtio_device *dev);
 void virtio_device_resume(struct virtio_device *dev);
 
+/* The memory from `host` on is about to go: a paused device whose rings lie in it, as hostile
+ * guests have them, stops and needs a reset. */
+void virtio_device_lose_memory(struct virtio_device *dev, const uint8_t *host, uint64_t size);
+
 /* A paused device's own state; -ENOTSUP with the reason. */
 int virtio_device_save(struct virtio_device *dev, struct buffer *to, struct error *err);
 /* Into a new device of the same settings; the transport then starts its queues and activates it.
