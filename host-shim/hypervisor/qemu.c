@@ -235,7 +235,9 @@ static void qemu_ended(struct loop_source *src, int fd, uint32_t events, void *d
 		return;
 	}
 	if (word)
-		text = str_printf("QEMU: %s", word);
+		/* Of a kernel it says what is wrong, not which it is. */
+		text = str_printf(strstr(word, "kernel") ? "QEMU: %s (%s)" : "QEMU: %s", word,
+		                  q->hv.config.kernel);
 	else if (WIFSIGNALED(status))
 		text = str_printf("QEMU was killed by signal %d (%s)", WTERMSIG(status),
 		                  strsignal(WTERMSIG(status)));
