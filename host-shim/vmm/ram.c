@@ -68,8 +68,9 @@ static void *map_private(const struct ram_config *c)
 	if (skip)
 		munmap(p, skip);
 	munmap(p + skip + c->size, HUGE_PAGE - skip);
-	/* A kernel without them has small ones. */
-	madvise(p + skip, c->size, MADV_HUGEPAGE);
+	/* A kernel without them has small ones. Of the first a start takes only a few pages. */
+	if (c->size > HUGE_PAGE)
+		madvise(p + skip + HUGE_PAGE, c->size - HUGE_PAGE, MADV_HUGEPAGE);
 	return p + skip;
 }
 
