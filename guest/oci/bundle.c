@@ -17,7 +17,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 
-static int keep_config(const char *id, const struct buffer *text, struct error *err)
+int bundle_keep_config(const char *id, const struct buffer *text, struct error *err)
 {
 	_cleanup_free_ char *path = store_path(id, "config.json");
 	_cleanup_close_ int fd = -1;
@@ -45,10 +45,9 @@ int bundle_stand_in_process(struct oci_spec *spec, struct error *err)
 	return 0;
 }
 
-int bundle_load(const char *dir, const char *config, const char *id, char **bundle,
+int bundle_load(const char *dir, const char *config, struct buffer *text, char **bundle,
                 struct oci_spec **spec, struct error *err)
 {
-	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
 	_cleanup_free_ char *absolute = realpath(dir, NULL), *path = NULL;
 	int r;
 
@@ -57,15 +56,13 @@ int bundle_load(const char *dir, const char *config, const char *id, char **bund
 	path = config ? strdup(config) : str_printf("%s/config.json", absolute);
 	if (!path)
 		return error_set(err, ENOMEM, "no memory");
-	r = fs_read_file(AT_FDCWD, path, OCI_SPEC_MAX_JSON, &text, err);
+	r = fs_read_file(AT_FDCWD, path, OCI_SPEC_MAX_JSON, text, err);
 	if (r == 0)
-		r = oci_spec_parse(buffer_cstr(&text), text.size, spec, err);
+		r = oci_spec_parse(buffer_cstr(text), text->size, spec, err);
 	if (r < 0)
 		return r;
 	if (!(*spec)->process)
 		r = bundle_stand_in_process(*spec, err);
-	if (r == 0)
-		r = keep_config(id, &text, err);
 	*bundle = steal_ptr(&absolute);
 	return r;
 }
@@ -123,6 +120,7 @@ int bundle_set_cgroup(struct oci_spec *spec, const char *id, struct container_op
 		opts->no_cgroup = true;
 		return 0;
 	}
+	opts->cgroup_optional = !runtime()->real_root;
 	if (runtime()->cgroups != CGROUP_SYSTEMD)
 		return 0;
 	made = str_empty(path) ? str_printf("/system.slice/kihon-%s.scope", id)

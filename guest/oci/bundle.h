@@ -3,13 +3,16 @@
 #pragma once
 
 #include "guest/agent/container/container.h"
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/oci/runtime_spec.h"
 
-/* Reads DIR/config.json (or `config`, another file) and keeps a copy of it in the record of
- * `id`. *bundle is the folder's absolute path, fresh memory. */
-int bundle_load(const char *dir, const char *config, const char *id, char **bundle,
+/* Reads DIR/config.json (or `config`, another file), whose text goes to *text. *bundle is the
+ * folder's absolute path, fresh memory. */
+int bundle_load(const char *dir, const char *config, struct buffer *text, char **bundle,
                 struct oci_spec **spec, struct error *err);
+/* A copy of that text for the record of `id`. */
+int bundle_keep_config(const char *id, const struct buffer *text, struct error *err);
 
 /* A process for a specification without one (config.md, "Process": required when start is called,
  * not before): `absent`, so that it is created and not started. */

@@ -99,6 +99,7 @@ struct creation {
 	const char *id;
 	char *bundle;
 	struct oci_spec *spec;
+	struct buffer text; /* of config.json */
 	struct container *c;
 	bool foreground;
 	int console; /* -1: handed over, or none */
@@ -108,6 +109,7 @@ static void creation_free(struct creation *x)
 {
 	container_free(x->c);
 	oci_spec_free(x->spec);
+	buffer_free(&x->text);
 	free(x->bundle);
 	close_fd(&x->console);
 }
@@ -167,8 +169,9 @@ static int make(struct creation *x, struct error *err)
 	                              .preserve_fds = x->d->preserve_fds,
 	                              .allow_shared_mounts = true,
 	                              .no_pivot = x->d->no_pivot,
-	                              .no_new_keyring = x->d->no_new_keyring};
-	int r = bundle_load(x->d->bundle, x->d->config, x->id, &x->bundle, &x->spec, err);
+	                              .no_new_keyring = x->d->no_new_keyring,
+	                              .compile_filter = true};
+	int r = bundle_load(x->d->bundle, x->d->config, &x->text, &x->bundle, &x->spec, err);
 
 	if (r == 0)
 		r = check_terminal(x, err);
@@ -183,12 +186,17 @@ static int make(struct creation *x, struct error *err)
 	if (!socket_path)
 		return error_set(err, ENOMEM, "no memory");
 	r = container_create(&opts, x->spec, &x->c, err);
+	/* The container sets itself up meanwhile. */
+	if (r == 0)
+		r = bundle_keep_config(x->id, &x->text, err);
+	if (r == 0)
+		r = store_save(x->id, x->bundle, x->spec, x->c, err);
 	if (r == 0)
 		r = container_process_wait_ready(container_init(x->c), -1, err);
 	if (r == 0)
 		r = take_console(x, err);
 	if (r == 0)
-		r = store_save(x->id, x->bundle, x->spec, x->c, err);
+		r = store_publish(x->id, err);
 	if (r == 0)
 		r = bundle_write_pid(x->d->pid_file, container_process_pid(container_init(x->c)),
 		                     err);

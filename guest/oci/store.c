@@ -20,8 +20,10 @@
 #include "lib/base/fs.h"
 #include "lib/base/json.h"
 
-#define RECORD_MAX (1u << 20)
-#define ID_MAX     1024
+#define RECORD_MAX  (1u << 20)
+#define ID_MAX      1024
+#define RECORD      "record.json"
+#define RECORD_PART "record.json.part" /* while the container is made */
 
 int store_check_id(const char *id, struct error *err)
 {
@@ -69,7 +71,7 @@ int store_new(const char *id, struct error *err)
 
 void store_remove(const char *id)
 {
-	static const char *const files[] = {"record.json", "config.json", "start.sock", "filter"};
+	static const char *const files[] = {RECORD, "config.json", "start.sock", "filter"};
 	struct error err = ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -88,26 +90,33 @@ void store_remove(const char *id)
 
 /* ---- saving ---- */
 
+static int write_part(const char *part, const void *data, size_t size, mode_t mode,
+                      struct error *err)
+{
+	_cleanup_close_ int fd =
+	    openat(AT_FDCWD, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, errno, "making %s", part);
+	r = fs_write_all(fd, data, size);
+	return r < 0 ? error_errno(err, -r, "writing %s", part) : 0;
+}
+
 int store_write_file(const char *path, const void *data, size_t size, mode_t mode,
                      struct error *err)
 {
 	_cleanup_free_ char *part = str_printf("%s.part", path);
-	_cleanup_close_ int fd = -1;
 	int r;
 
 	if (!part)
 		return error_set(err, ENOMEM, "no memory");
-	fd = openat(AT_FDCWD, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return error_errno(err, errno, "making %s", part);
-	r = fs_write_all(fd, data, size);
+	r = write_part(part, data, size, mode, err);
 	if (r == 0 && rename(part, path) < 0)
-		r = -errno;
-	if (r < 0) {
+		r = error_errno(err, errno, "writing %s", path);
+	if (r < 0)
 		unlink(part);
-		return error_errno(err, -r, "writing %s", path);
-	}
-	return 0;
+	return r;
 }
 
 static int save_filter(const char *id, int filter, struct error *err)
@@ -161,7 +170,7 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
                struct error *err)
 {
 	_cleanup_buffer_ struct buffer j = BUFFER_INIT;
-	_cleanup_free_ char *path = store_path(id, "record.json");
+	_cleanup_free_ char *path = store_path(id, RECORD_PART);
 	pid_t pid = container_process_pid(container_init(c));
 	char stamp[40], fraction[16];
 	struct timespec now;
@@ -195,7 +204,16 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 	buffer_str(&j, "}\n");
 	if (!path || j.failed)
 		return error_set(err, ENOMEM, "no memory");
-	return store_write_file(path, j.data, j.size, 0600, err);
+	return write_part(path, j.data, j.size, 0600, err);
+}
+
+int store_publish(const char *id, struct error *err)
+{
+	_cleanup_free_ char *part = store_path(id, RECORD_PART), *path = store_path(id, RECORD);
+
+	if (!part || !path)
+		return error_set(err, ENOMEM, "no memory");
+	return rename(part, path) < 0 ? error_errno(err, errno, "writing %s", path) : 0;
 }
 
 /* ---- loading ---- */
@@ -253,7 +271,7 @@ int store_load(const char *id, struct store_record *out, struct error *err)
 	memset(out, 0, sizeof(*out));
 	if (r < 0)
 		return r;
-	path = store_path(id, "record.json");
+	path = store_path(id, RECORD);
 	if (!path)
 		return error_set(err, ENOMEM, "no memory");
 	r = fs_read_file(AT_FDCWD, path, RECORD_MAX, &text, err);

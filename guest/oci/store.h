@@ -42,9 +42,11 @@ char *store_path(const char *id, const char *file);
  * forced to disk: containers do not outlive the machine either. */
 int store_write_file(const char *path, const void *data, size_t size, mode_t mode,
                      struct error *err);
-/* After creation: record.json, and the filter. */
+/* While the container is made: all of its record, which does not count before store_publish(). */
 int store_save(const char *id, const char *bundle, const struct oci_spec *spec, struct container *c,
                struct error *err);
+/* Once it is created. */
+int store_publish(const char *id, struct error *err);
 /* -ENOENT: no such container. */
 int store_load(const char *id, struct store_record *out, struct error *err);
 void store_record_free(struct store_record *r);

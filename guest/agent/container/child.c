@@ -366,7 +366,11 @@ static int prepare_filter(struct child *c, struct error *err)
 	struct child_plan *p = c->plan;
 	int r = 0;
 
-	if (p->spec && p->spec->linux_.seccomp) {
+	if (p->filter_comes) {
+		r = sync_expect(p->sync_fd, SYNC_PROGRAM, &p->filter_fd, "the runtime", err);
+		if (r < 0)
+			return r;
+	} else if (p->spec && p->spec->linux_.seccomp) {
 		r = syscall_filter_compile(p->spec->linux_.seccomp, &p->filter_fd, err);
 		if (r < 0)
 			return r;

@@ -394,6 +394,11 @@ static int destroy_with_cgroup(struct container *c, struct error *err)
 {
 	int r;
 
+	/* The usual case: nobody is left. */
+	if (c->init.exited && cgroup_remove(&c->cgroup, NULL) == 0) {
+		cgroup_close(&c->cgroup);
+		return 0;
+	}
 	r = cgroup_kill(&c->cgroup, err);
 	if (r < 0)
 		return r;

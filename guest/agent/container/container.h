@@ -60,6 +60,9 @@ struct container_opts {
 	const char *cgroup_root;
 	bool no_cgroup; /* none at all (rootless without delegation): kill through the pid namespace
 	                 */
+	/* None where the caller may not make one and the resources set no limit: what engines of
+	 * ordinary users expect. */
+	bool cgroup_optional;
 
 	/* A unix socket path to listen at for the start command, so that a later process
 	 * can start the container; NULL: only container_start() of this object can. */
@@ -68,6 +71,9 @@ struct container_opts {
 	bool no_pivot;        /* move-mount and chroot also where pivot_root would work */
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL for init */
 	bool no_new_keyring;  /* keep the caller's session keyring */
+	/* The caller may wait, and has memory to spare: container_create() compiles linux.seccomp,
+	 * while init sets itself up. Else init does it, when it is done with the rest. */
+	bool compile_filter;
 	/* Kernel parameters that no namespace of the container separates are refused, unless
 	 * the whole machine is the container's (the agent: Kata sets net.* of the VM). */
 	bool allow_global_sysctls;

@@ -25,6 +25,7 @@
 #include "guest/agent/container/spawn.h"
 #include "guest/agent/container/start_socket.h"
 #include "guest/agent/container/sync.h"
+#include "guest/agent/container/syscall_filter.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
@@ -155,6 +156,12 @@ static int make_cgroup(struct container *c, const struct container_opts *o,
 		return error_set(err, ENOMEM, "container %s: no memory", o->id);
 	r = cgroup_create(o->cgroup_root ? o->cgroup_root : root, path, spec->linux_.resources,
 	                  &c->cgroup, err);
+	if (o->cgroup_optional && (r == -EACCES || r == -EPERM || r == -EROFS) &&
+	    !cgroup_controllers_needed(spec->linux_.resources)) {
+		c->no_cgroup = true;
+		error_clear(err);
+		return 0;
+	}
 	return r < 0 ? r : cgroup_apply(&c->cgroup, spec->linux_.resources, err);
 }
 
@@ -312,6 +319,7 @@ static void fill_plan(struct making *m)
 	p->no_pivot = m->o->no_pivot;
 	p->die_with_parent = m->o->die_with_parent;
 	p->keep_keyring = m->o->no_new_keyring;
+	p->filter_comes = m->o->compile_filter && spec->linux_.seccomp;
 	plan_labels(p, m->c, spec->process);
 }
 
@@ -337,6 +345,19 @@ static int spawn_first(struct making *m, struct error *err)
 	return helper_start(&helper, &helper_pid, err);
 }
 
+static int hand_over_filter(struct container *c, const struct oci_spec *spec, struct error *err)
+{
+	int r = syscall_filter_compile(spec->linux_.seccomp, &c->filter_fd, err);
+
+	if (r < 0)
+		return r;
+	r = sync_send(c->init.sync_fd, SYNC_PROGRAM, 0, c->filter_fd);
+	/* One that has failed meanwhile is heard of by container_process_handle(). */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return error_errno(err, -r, "handing over the seccomp filter");
+	return 0;
+}
+
 static int make(struct making *m, struct error *err)
 {
 	int r = oci_spec_validate(m->spec, err);
@@ -359,13 +380,17 @@ static int make(struct making *m, struct error *err)
 	if (r == 0)
 		r = delegate_cgroup(m->c, m->spec, &m->namespaces, err);
 	if (r == 0)
-		r = filter_devices(m->c, m->spec, &m->namespaces, err);
-	if (r == 0)
 		r = make_channels(m, err);
 	if (r < 0)
 		return r;
 	fill_plan(m);
-	return spawn_first(m, err);
+	r = spawn_first(m, err);
+	/* While the child sets itself up: it waits to be started, whatever it does before. */
+	if (r == 0)
+		r = filter_devices(m->c, m->spec, &m->namespaces, err);
+	if (r == 0 && m->plan.filter_comes)
+		r = hand_over_filter(m->c, m->spec, err);
+	return r;
 }
 
 /* Nothing stays behind: the process, its cgroup, the socket. */

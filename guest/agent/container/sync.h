@@ -18,7 +18,7 @@ enum sync_type {
 	SYNC_NONE,
 	/* from the child */
 	SYNC_ERROR,     /* code, kind, text: it failed and ends */
-	SYNC_PROGRAM,   /* descriptor: the compiled seccomp program */
+	SYNC_PROGRAM,   /* descriptor: the compiled seccomp program; also to the child */
 	SYNC_CONSOLE,   /* descriptor: the pty master */
 	SYNC_READY,     /* set up; waits for SYNC_START */
 	SYNC_LISTENER,  /* descriptor: the seccomp notification listener */
