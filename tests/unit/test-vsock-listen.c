@@ -76,6 +76,45 @@ TEST(hybrid_connect_is_refused)
 	stop_listening();
 }
 
+TEST(hybrid_connect_waits_until_the_driver_knows_of_a_reset)
+{
+	struct driver_ring *r = &b.ring[VSOCK_QUEUE_EVENT];
+	uint32_t id, len;
+	char c;
+	int fd;
+
+	start_listening();
+	driver_put_desc(r, 0,
+	                (struct vq_desc){DRIVER_GPA + driver_data(r), 4, VIRTQ_DESC_F_WRITE, 0});
+	driver_offer(r, 0);
+	vsock_device_transport_reset(b.dev);
+	check_int(driver_take(r, &id, &len), 1);
+	fd = client(path, "CONNECT 1024\n");
+	check_int(read(fd, &c, 1), -1); /* not hung up on */
+	driver_offer(r, 0);
+	virtio_device_notify(b.dev, VSOCK_QUEUE_EVENT);
+	bench_turn(&b);
+	expect(VSOCK_OP_REQUEST);
+	check_int(got.dst_port, 1024);
+	close(fd);
+	stop_listening();
+}
+
+TEST(hybrid_connect_waits_for_no_reset_of_the_device)
+{
+	char c;
+	int fd;
+
+	start_listening();
+	vsock_device_transport_reset(b.dev); /* there is no buffer for it */
+	fd = client(path, "CONNECT 1024\n");
+	check_int(read(fd, &c, 1), -1);
+	virtio_device_reset(b.dev);
+	check_int(read(fd, &c, 1), 0);
+	close(fd);
+	stop_listening();
+}
+
 TEST(hybrid_ports_differ)
 {
 	uint32_t port;

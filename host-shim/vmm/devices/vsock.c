@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host-shim/vmm/devices/vsock_listen.h"
 #include "host-shim/vmm/devices/vsock_mux.h"
@@ -15,6 +16,14 @@
 #define PACKETS_A_TURN 4096
 
 #define EVENT_TRANSPORT_RESET 0
+
+/* Clients that wait for the driver to have heard of a reset; further ones are hung up on. */
+#define WAITING_MAX 8
+
+struct waiting {
+	int fd;
+	uint32_t guest_port;
+};
 
 struct vsock {
 	struct virtio_device dev;
@@ -31,6 +40,8 @@ struct vsock {
 	/* The event is out, and the driver had offered so many buffers for events by then. */
 	bool reset_unheard;
 	uint16_t events_offered;
+	struct waiting waiting[WAITING_MAX];
+	unsigned int n_waiting;
 	struct virtqueue_chain chain;
 	struct iovec payload[VIRTQUEUE_SIZE_MAX];
 };
@@ -160,6 +171,8 @@ static void run_events(struct vsock *v)
 	put_le32(event, EVENT_TRANSPORT_RESET);
 	iov_write(chain_writable(&v->chain), v->chain.n_write, 0, event, sizeof(event));
 	virtqueue_push(q, v->chain.head, sizeof(event));
+	/* Before the driver knows: it cannot have offered the buffer again yet. */
+	virtqueue_notify_beyond(q, v->events_offered);
 	virtio_device_publish(&v->dev, VSOCK_QUEUE_EVENT);
 	v->reset_unsent = false;
 }
@@ -222,15 +235,44 @@ static void activate(struct virtio_device *dev)
 	run(vsock_of(dev));
 }
 
+/* The driver closes all its streams when it handles the event, new ones as well; afterwards it
+ * offers the event's buffer again. */
+static bool is_resetting(struct vsock *v)
+{
+	if (v->reset_unheard &&
+	    virtqueue_offered(&v->dev.queues[VSOCK_QUEUE_EVENT]) != v->events_offered)
+		v->reset_unheard = false;
+	return v->reset_unsent || v->reset_unheard;
+}
+
+static void hang_up_waiting(struct vsock *v)
+{
+	for (unsigned int i = 0; i < v->n_waiting; i++)
+		close(v->waiting[i].fd);
+	v->n_waiting = 0;
+}
+
+static void open_waiting(struct vsock *v)
+{
+	if (v->n_waiting == 0 || v->dev.needs_reset || is_resetting(v))
+		return;
+	for (unsigned int i = 0; i < v->n_waiting; i++)
+		if (vsock_mux_open(v->mux, v->waiting[i].fd, v->waiting[i].guest_port, NULL) < 0)
+			close(v->waiting[i].fd);
+	v->n_waiting = 0;
+}
+
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	run(vsock_of(dev));
+	open_waiting(vsock_of(dev));
 }
 
 static void reset(struct virtio_device *dev)
 {
 	struct vsock *v = vsock_of(dev);
 
+	hang_up_waiting(v);
 	vsock_mux_reset(v->mux);
 	v->reset_unsent = v->reset_unheard = false;
 	loop_source_free(v->again);
@@ -241,6 +283,7 @@ static void vsock_free(struct virtio_device *dev)
 {
 	struct vsock *v = vsock_of(dev);
 
+	hang_up_waiting(v);
 	vsock_listener_free(v->listener);
 	vsock_mux_free(v->mux);
 	loop_source_free(v->again);
@@ -271,16 +314,6 @@ static int connect_host(void *data, uint32_t port)
 	return v->path ? vsock_connect_path(v->path, port) : -ECONNREFUSED;
 }
 
-/* The driver closes all its streams when it handles the event, new ones as well; afterwards it
- * offers the event's buffer again. */
-static bool is_resetting(struct vsock *v)
-{
-	if (v->reset_unheard &&
-	    virtqueue_offered(&v->dev.queues[VSOCK_QUEUE_EVENT]) != v->events_offered)
-		v->reset_unheard = false;
-	return v->reset_unsent || v->reset_unheard;
-}
-
 int vsock_device_open(struct virtio_device *dev, int fd, uint32_t guest_port)
 {
 	/* Before the driver is there nobody would answer: the client tries again. */
@@ -293,6 +326,11 @@ static int open_guest(void *data, int fd, uint32_t guest_port)
 {
 	struct vsock *v = data;
 
+	/* Soon: it would have to try again otherwise, and to guess when. */
+	if (v->dev.active && !v->dev.needs_reset && is_resetting(v) && v->n_waiting < WAITING_MAX) {
+		v->waiting[v->n_waiting++] = (struct waiting){fd, guest_port};
+		return 0;
+	}
 	return vsock_device_open(&v->dev, fd, guest_port);
 }
 

@@ -324,14 +324,19 @@ void virtqueue_notify_off(struct virtqueue *q)
 		store16(used_flags(q), VIRTQ_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 }
 
-bool virtqueue_notify_on(struct virtqueue *q)
+bool virtqueue_notify_beyond(struct virtqueue *q, uint16_t offered)
 {
 	if (!q->ready || q->broken || q->held)
 		return false;
 	if (q->event_idx)
-		store16(used_avail_event(q), q->next_avail, __ATOMIC_RELAXED);
+		store16(used_avail_event(q), offered, __ATOMIC_RELAXED);
 	else
 		store16(used_flags(q), 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load16(avail_idx(q), __ATOMIC_ACQUIRE) != q->next_avail;
+	return load16(avail_idx(q), __ATOMIC_ACQUIRE) != offered;
+}
+
+bool virtqueue_notify_on(struct virtqueue *q)
+{
+	return virtqueue_notify_beyond(q, q->next_avail);
 }

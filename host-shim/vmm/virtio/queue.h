@@ -108,3 +108,6 @@ bool virtqueue_publish(struct virtqueue *q);
  * chains arrived meanwhile: the caller must look again. */
 void virtqueue_notify_off(struct virtqueue *q);
 bool virtqueue_notify_on(struct virtqueue *q);
+/* The same for who leaves chains where they are: when the driver has made available more than
+ * virtqueue_offered() was then. */
+bool virtqueue_notify_beyond(struct virtqueue *q, uint16_t offered);
