@@ -163,6 +163,14 @@ static ssize_t receive(int s, struct control_request *req, int *fd)
 	return n;
 }
 
+/* Who no longer waits has told a person that it failed. */
+static bool is_there(int s)
+{
+	char none;
+
+	return recv(s, &none, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static void on_request(struct loop_source *src, int s, uint32_t events, void *data)
 {
 	static struct control_answer answer; /* larger than is good for a stack */
@@ -173,7 +181,7 @@ static void on_request(struct loop_source *src, int s, uint32_t events, void *da
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n > 0) {
+	if (n > 0 && is_there(s)) {
 		memset(&answer, 0, sizeof(answer));
 		serve(client->control, &req, (size_t)n, &fd, &answer);
 		/* Who asked may have gone. */

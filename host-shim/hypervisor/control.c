@@ -105,6 +105,9 @@ int control_ask(const char *runtime_dir, const struct control_request *request, 
 	if (r < 0)
 		return r;
 	n = recv(s, answer, sizeof(*answer), 0);
+	if (n < 0 && errno == EAGAIN)
+		return error_set(err, ETIMEDOUT, "the guest's monitor did not answer in %d s",
+		                 TIMEOUT_S);
 	if (n < 0)
 		return error_errno(err, errno, "waiting for the guest's monitor");
 	if (n != (ssize_t)sizeof(*answer))
