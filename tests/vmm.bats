@@ -31,6 +31,41 @@ machine() {
 	[[ $output == "m"* && $output == *"exit 0" ]]
 }
 
+@test "vmm: a stranger's multiboot kernel is told its words, memory and module" {
+	echo "of the module" >"$BATS_TEST_TMPDIR/module"
+	machine stranger --memory 64M --jail --cmdline "one two=3" --initrd "$BATS_TEST_TMPDIR/module"
+	[[ $output == "one two=3"*"upper 64512"*"modules 1"*"of the module"*"exit 0" ]]
+	machine stranger --memory 5G --cmdline x
+	[[ $output == *"upper 3144704"*"modules 0"*"exit 0" ]]
+	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+	run timeout 60 build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M --net none --verbose --append last=1 \
+		--kernel "$GUESTS/stranger" --initrd "$BATS_TEST_TMPDIR/module" build/image/container
+	echo "$output"
+	[[ $status == 0 && $output == *"last=1"*"of the module"* ]]
+}
+
+# QEMU loads multiboot kernels, too: the same file, told the same memory by the list.
+@test "vmm: QEMU runs the stranger's kernel as we do" {
+	command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
+	echo "of the module" >"$BATS_TEST_TMPDIR/module"
+	run timeout 60 qemu-system-x86_64 -M pc -accel tcg -m 64 -display none -nodefaults -serial stdio -append "one two=3" \
+		-kernel "$GUESTS/stranger" -initrd "$BATS_TEST_TMPDIR/module" -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null
+	echo "$output"
+	# isa-debug-exit ends with (0 << 1) | 1.
+	[[ $status == 1 && $output == *"one two=3"*"upper "*"modules 1"*"of the module"* ]]
+}
+
+# Files that lie: each is refused in one line that names it, or is a machine that comes to an end; nobody crashes, and
+# nothing hangs but a guest.
+@test "vmm: damaged kernels are refused in one line, or run" {
+	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+	local kind kernels=("$GUESTS/hello" "$GUESTS/multiboot" "$GUESTS/stranger" build/image/container/bzImage build/image/container/vmlinux)
+	for kind in "${kernels[@]}"; do
+		KERNEL=$kind python3 tests/vmm/damage.py "$BATS_TEST_TMPDIR/kernel" 14 build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M \
+			--net none --timeout 300ms --kernel "$BATS_TEST_TMPDIR/kernel" build/image/container
+	done
+}
+
 @test "vmm: a driver by the book finds the virtio-mmio device, and breaks it and nothing else" {
 	machine virtio --jail
 	[[ $output == *"virtio: fine"* && $output == *"exit 0"* ]]

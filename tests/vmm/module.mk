@@ -15,5 +15,14 @@ $(H)/test/vmm/hostile: tests/vmm/hostile.c tests/vmm/hostile_lib.c tests/vmm/hos
 		-mno-red-zone -fno-strict-aliasing -fno-tree-loop-distribute-patterns -nostdlib -static -no-pie -Wl,--build-id=none,-Ttext=0x200000,-N,--no-warn-rwx-segments \
 		-o $@ $(filter %.c,$^)
 
+# As others link multiboot kernels: 32 bits, a section of its own for the header, at 4 MiB.
+VMM_STRANGER := $(H)/test/vmm/stranger
+TEST_GUESTS += $(VMM_STRANGER)
+$(VMM_STRANGER): tests/vmm/stranger.c tests/vmm/stranger.lds
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && gcc -m32 -std=gnu17 -O1 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
+		-mno-sse -fcf-protection=none -Wall -Wextra -Werror -c -o $@.o $< && ld -m elf_i386 -static -nostdlib \
+		--no-warn-rwx-segments -z noexecstack -T tests/vmm/stranger.lds -o $@ $@.o && rm $@.o
+
 .PHONY: vmm-guests
-vmm-guests: $(VMM_GUESTS) $(H)/bin/vm-run # what tests/vmm.bats takes
+vmm-guests: $(VMM_GUESTS) $(VMM_STRANGER) $(H)/bin/vm-run # what tests/vmm.bats takes
