@@ -17,6 +17,8 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
+#define LOG_FD 512 /* or the next that is free */
+
 static struct runtime this_run;
 
 const struct runtime *runtime(void)
@@ -55,6 +57,22 @@ int runtime_fail(const struct error *err)
 	log_to_file("error", err->text);
 	dprintf(2, "kihon-oci: %s\n", err->text);
 	return 1;
+}
+
+/* Warnings go where errors go: an engine that names a file hands its container our stderr. The
+ * descriptor is above those that --preserve-fds may name. */
+static void log_begin(void)
+{
+	enum log_level level = this_run.debug ? LOG_DEBUG : LOG_WARN;
+	_cleanup_close_ int fd = -1;
+	int to = -1;
+
+	if (this_run.log) {
+		fd = open(this_run.log,
+		          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+		to = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, LOG_FD);
+	}
+	log_setup("kihon-oci", level, to < 0 ? 2 : to, this_run.log_json ? LOG_JSON : LOG_TEXT);
 }
 
 /* ---- options before the verb ---- */
@@ -156,12 +174,27 @@ static bool needs_criu(const char *verb, struct error *err)
 	return true;
 }
 
+/* Root of a user namespace is a user without rights over /run: rootless engines make themselves
+ * that before they call us. (A user's XDG_RUNTIME_DIR may also be left in root's environment, by
+ * su.) */
+static bool is_real_root(void)
+{
+	_cleanup_buffer_ struct buffer map = BUFFER_INIT;
+	unsigned long long inside, outside, n;
+
+	if (geteuid() != 0)
+		return false;
+	return fs_read_file(AT_FDCWD, "/proc/self/uid_map", 4096, &map, NULL) < 0 ||
+	       sscanf(buffer_cstr(&map), "%llu %llu %llu", &inside, &outside, &n) != 3 ||
+	       n == UINT32_MAX;
+}
+
 static const char *default_root(void)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	static char path[512];
 
-	if (geteuid() == 0 || str_empty(dir))
+	if (str_empty(dir) || this_run.real_root)
 		return "/run/kihon-oci";
 	snprintf(path, sizeof(path), "%s/kihon-oci", dir);
 	return path;
@@ -170,7 +203,8 @@ static const char *default_root(void)
 static const char details[] =
     "Options before the verb:\n"
     "  --root DIR               folder of the containers' records (/run/kihon-oci, or\n"
-    "                           $XDG_RUNTIME_DIR/kihon-oci for who is not root)\n"
+    "                           $XDG_RUNTIME_DIR/kihon-oci for who is not root or is it\n"
+    "                           in a user namespace only)\n"
     "  --log FILE               append errors to this file too\n"
     "  --log-format text|json   how (text)\n"
     "  --systemd-cgroup         linux.cgroupsPath is of the form slice:prefix:name; the\n"
@@ -195,13 +229,14 @@ int main(int argc, char **argv)
 	int taken;
 
 	self_protect(argc, argv);
+	this_run.real_root = is_real_root();
 	this_run.root = default_root();
 	taken = parse_globals(argc, argv, &err);
 	if (taken < 0) {
 		runtime_fail(&err);
 		return 2;
 	}
-	log_setup("kihon-oci", this_run.debug ? LOG_DEBUG : LOG_WARN, 2, LOG_AUTO);
+	log_begin();
 	if (needs_criu(argv[taken + 1], &err))
 		return runtime_fail(&err);
 	argv[taken] = argv[0];

@@ -14,6 +14,7 @@ struct runtime {
 	const char *log;  /* file for errors, NULL: none */
 	bool log_json;
 	bool debug;
+	bool real_root; /* not merely of a user namespace */
 	enum cgroup_manager cgroups;
 };
 

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/log.h"
 
 /* In the order of linux/capability.h: the index is the number. */
@@ -118,16 +119,20 @@ static uint64_t parse_set(const struct oci_strings *list, uint64_t known,
 	return set;
 }
 
-/* What the sets themselves make impossible (capabilities(7), "Ambient"). */
+/* What the sets themselves make impossible (capabilities(7), "Ambient"), told in one line: engines
+ * ask for a dozen such at once. */
 static void leave_out_ambient(struct capability_sets *sets, bool warn)
 {
 	uint64_t possible = sets->permitted & sets->inheritable;
+	_cleanup_buffer_ struct buffer left = BUFFER_INIT;
 
 	for (int i = 0; i < N_NAMES && warn; i++)
 		if (sets->ambient & ~possible & 1ull << i)
-			log_warn("capability %s is left out of the ambient set: it is not both "
-			         "permitted and inheritable",
-			         names[i]);
+			buffer_printf(&left, " %s", names[i]);
+	if (left.size > 0)
+		log_warn("what is not both permitted and inheritable is left out of the ambient "
+		         "set:%s",
+		         buffer_cstr(&left));
 	sets->ambient &= possible;
 }
 

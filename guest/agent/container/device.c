@@ -101,6 +101,7 @@ static int make_device(int root_fd, const struct oci_device *d, bool bind, struc
 	_cleanup_free_ char *dir = strdup(d->path);
 	_cleanup_close_ int parent = -1;
 	char *slash;
+	int r;
 
 	if (!dir)
 		return error_set(err, ENOMEM, "making the device %s: no memory", d->path);
@@ -114,7 +115,14 @@ static int make_device(int root_fd, const struct oci_device *d, bool bind, struc
 	parent = fs_mkdir_in_root(root_fd, *dir ? dir : "/", 0755);
 	if (parent < 0)
 		return error_errno(err, -parent, "making the folder of the device %s", d->path);
-	return make_node(parent, slash + 1, d, err);
+	r = make_node(parent, slash + 1, d, err);
+	/* The runtime itself may be in a user namespace, as that of an ordinary user's podman is.
+	 */
+	if (r == -EPERM && d->type[0] != 'p') {
+		error_clear(err);
+		r = bind_node(root_fd, d, err);
+	}
+	return r;
 }
 
 static int make_links(int root_fd, struct error *err)
