@@ -141,7 +141,7 @@ static void drop(struct client *client)
 	close_fd(&client->fd);
 }
 
-/* A message and the descriptor that came with it, or -1. */
+/* A message and the last descriptor that came with it, or -1. */
 static ssize_t receive(int s, struct control_request *req, int *fd)
 {
 	union {
@@ -158,8 +158,13 @@ static ssize_t receive(int s, struct control_request *req, int *fd)
 	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
 	*fd = -1;
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	for (size_t i = 0;
+	     c && c->cmsg_type == SCM_RIGHTS && CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len;
+	     i++) {
+		/* There is room for a second one, by alignment. */
+		close_fd(fd);
+		memcpy(fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
 	return n;
 }
 
