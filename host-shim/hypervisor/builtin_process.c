@@ -204,15 +204,12 @@ static int make(struct monitor *m, struct error *err)
 
 static char *make_cmdline(const struct hypervisor_config *c)
 {
-	const struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
-	                                 .root = !c->rootfs           ? NULL
-	                                         : c->root_words_pmem ? c->root_words_pmem
-	                                                              : BOOT_WORDS_ROOT_PMEM,
-	                                 .net = c->net == HYPERVISOR_NET_USER ? BOOT_WORDS_NET_USER
-	                                                                      : NULL,
-	                                 .image = c->cmdline};
+	const struct boot_launch launch = {.root = c->rootfs ? BOOT_ROOT_PMEM : BOOT_ROOT_NONE,
+	                                   .words_pmem = c->root_words_pmem,
+	                                   .net_user = c->net == HYPERVISOR_NET_USER,
+	                                   .image = c->cmdline};
 
-	return boot_words_join(&words);
+	return boot_words_launch(&launch);
 }
 
 static int boot(struct monitor *m, struct error *err)

@@ -367,14 +367,13 @@ static int digest_of(const struct guestimg *img, const char *name, char out[TEMP
 
 int template_take_image(struct vm_template *t, const char *dir, struct error *err)
 {
-	static const char confidential[] = "confidential";
 	_cleanup_guestimg_ struct guestimg *img = NULL;
 	_cleanup_free_ char *path = realpath(dir, NULL);
 	int r = path ? guestimg_load(dir, &img, err) : error_errno(err, errno, "image %s", dir);
 
 	if (r < 0)
 		return r;
-	if (img->profile && strncmp(img->profile, confidential, strlen(confidential)) == 0)
+	if (guestimg_is_confidential(img))
 		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
 		                      "%s is an image of profile %s: the memory of a confidential "
 		                      "guest cannot be saved, nor be another's",
