@@ -63,6 +63,14 @@ survives() {
 	[[ $status == 0 && $output == *"hostile: alive"* ]]
 }
 
+@test "hostile: two processors at the same registers, with interrupts for each other, and pauses" {
+	GUEST=build/host/test/vmm/crowd
+	run machine --cpus 2 --pauses 10
+	echo "$output"
+	[[ $output != *"crowd: alone"* ]] || skip "no second processor starts on this KVM"
+	[[ $status == 0 && $output == *"crowd: alive"*"vm-run: exit 0" ]]
+}
+
 @test "hostile: a console that nobody reads keeps neither the guest nor its end" {
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 4<>"$BATS_TEST_TMPDIR/pipe"
