@@ -415,7 +415,7 @@ gone() { # PID...: within a second
 	run "$KIHON" doctor --image-dir "$IMAGE"
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"ok   qemu       QEMU emulator version 99"* ]]
-	[[ "$output" == *"ok   image      $IMAGE"* ]]
+	[[ "$output" == *"ok   image      $IMAGE"* && "$output" =~ (ok|no)"   tee        ".*(sev|SEV|tdx) ]]
 	run "$KIHON" doctor --image-dir nowhere
 	[ "$status" -eq 125 ]
 	[[ "$output" == *"no   image"* ]]

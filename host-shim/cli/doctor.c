@@ -53,6 +53,25 @@ static bool check_kvm(void)
 	return true; /* slower, and no boundary, but it works */
 }
 
+static bool check_confidential(void)
+{
+	static const enum confidential_kind kinds[] = {CONFIDENTIAL_SEV, CONFIDENTIAL_SEV_SNP,
+	                                               CONFIDENTIAL_TDX};
+	_cleanup_buffer_ struct buffer found = BUFFER_INIT;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		struct confidential c = {.kind = kinds[i]};
+
+		if (confidential_check_host(&c, "", NULL) == 0)
+			buffer_printf(&found, " %s", confidential_name(&c));
+	}
+	say(found.size > 0, "tee",
+	    found.size > 0 ? buffer_cstr(&found) + 1
+	                   : "no confidential guests (--confidential): this host offers neither "
+	                     "SEV, SEV-SNP nor TDX");
+	return true; /* few have */
+}
+
 static bool check_passt(void)
 {
 	say(passt_found(), "passt",
@@ -90,6 +109,7 @@ static int run_doctor(int argc, char **argv, void *data)
 
 	good &= check_kvm();
 	good &= check_passt();
+	good &= check_confidential();
 	good &= check_runtime();
 	good &= check_image(d->image_dir);
 	return good ? 0 : EXIT_OURS;
