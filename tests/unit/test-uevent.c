@@ -9,6 +9,7 @@
 #include "guest/agent/device/device_find.h"
 #include "guest/agent/device/uevent.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 
 #define DISK                        "/devices/pci0000:00/0000:00:05.0/virtio1/block/vda"
 #define MESSAGE(action, path, rest) action "@" path "\0ACTION=" action "\0DEVPATH=" path "\0" rest
@@ -156,6 +157,54 @@ TEST(event_before_the_wait)
 	FEED(b.u, link_added);
 	wait_for(&b, &device_pci_net, "06", 60000);
 	check_int(loop_run(b.loop, NULL), 0);
+	check_int(b.out.result, 0);
+	check_str(b.out.name, "eth0");
+	teardown(&b);
+}
+
+static void make_link(const char *name, const char *mac)
+{
+	_cleanup_free_ char *folder = str_printf("%s/class/net/%s", check_tmpdir(), name);
+	_cleanup_free_ char *file = str_printf("%s/address", folder);
+	struct error err = ERROR_INIT;
+
+	check_ok(fs_mkdir_p(folder, 0700, &err), &err);
+	check_ok(fs_write_file_atomic(file, mac, strlen(mac), 0600, &err), &err);
+}
+
+static void wait_for_mac(struct bench *b, const char *mac, uint64_t ms)
+{
+	struct device_key key = {.name = ""};
+	struct error err = ERROR_INIT;
+
+	snprintf(key.name, sizeof(key.name), "%s", mac);
+	check_ok(
+	    uevents_wait(b->u, &device_mac_net, &key, sizeof(key), ms, done, &b->out, NULL, &err),
+	    &err);
+	check_int(loop_run(b->loop, NULL), 0);
+}
+
+/* A link is there, or comes, with that hardware address and no other. */
+TEST(link_by_its_hardware_address)
+{
+	struct bench b;
+
+	setup(&b);
+	make_link("lo", "00:00:00:00:00:00\n");
+	make_link("eth0", "52:54:00:12:34:5a\n");
+	wait_for_mac(&b, "52:54:00:12:34:5A", 60000);
+	check_int(b.out.result, 0);
+	check_str(b.out.name, "eth0");
+	wait_for_mac(&b, "52:54:00:12:34:5", 1);
+	check_int(b.out.result, -ETIMEDOUT);
+	wait_for_mac(&b, "52:54:00:12:34:5b", 1);
+	check_int(b.out.result, -ETIMEDOUT);
+	wait_for_mac(&b, "", 1);
+	check_int(b.out.result, -ETIMEDOUT);
+	/* The event says which to look at. */
+	make_link("eth0", "52:54:00:12:34:5b\n");
+	FEED(b.u, link_added);
+	wait_for_mac(&b, "52:54:00:12:34:5b", 60000);
 	check_int(b.out.result, 0);
 	check_str(b.out.name, "eth0");
 	teardown(&b);
