@@ -13,6 +13,7 @@
 #include "lib/measure/authenticode.h"
 #include "lib/measure/efi_boot.h"
 #include "lib/measure/linux_image.h"
+#include "lib/measure/sev.h"
 #include "lib/measure/snp.h"
 #include "lib/measure/tdx.h"
 #include "lib/measure/tpm.h"
@@ -92,15 +93,28 @@ static int snp_processors(const struct measure *m, struct snp_launch *l, struct 
 	return r;
 }
 
+/* The digest is what it is, but no guest will come that far. */
+static void warn_of_kernel(struct measure *m)
+{
+	const struct efi_boot boot = {.kernel = measure_blob(&m->in->kernel),
+	                              .initrd = measure_blob(&m->in->initrd),
+	                              .cmdline = m->in->cmdline};
+	struct error why = ERROR_INIT;
+
+	if (efi_boot_check(&boot, &why) < 0)
+		measure_report_warning(m->report,
+		                       authenticode_is_pe(&boot.kernel)
+		                           ? "the kernel or its command line will not boot"
+		                           : "the kernel has no EFI stub: the firmware will not "
+		                             "start it");
+}
+
 static int measure_snp(struct measure *m, struct error *err)
 {
 	const struct snp_kernel kernel = {measure_blob(&m->in->kernel),
 	                                  measure_blob(&m->in->initrd), m->in->cmdline};
 	uint8_t digest[SNP_DIGEST_SIZE], firmware[SNP_DIGEST_SIZE];
 	struct snp_launch l = {.firmware = measure_blob(&m->in->firmware), .kernel = &kernel};
-	const struct efi_boot boot = {
-	    .kernel = kernel.kernel, .initrd = kernel.initrd, .cmdline = kernel.cmdline};
-	struct error why = ERROR_INIT;
 	int r = snp_processors(m, &l, err);
 
 	if (r == 0 && m->o->firmware_digest) {
@@ -113,13 +127,24 @@ static int measure_snp(struct measure *m, struct error *err)
 	r = snp_measure(&l, &m->trace, digest, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", m->in->firmware.name);
-	/* The digest is what it is, but no guest will come that far. */
-	if (efi_boot_check(&boot, &why) < 0)
-		measure_report_warning(m->report,
-		                       authenticode_is_pe(&kernel.kernel)
-		                           ? "the kernel or its command line will not boot"
-		                           : "the kernel has no EFI stub: the firmware will not "
-		                             "start it");
+	warn_of_kernel(m);
+	measure_report_value(m->report, "launch_digest", digest, sizeof(digest));
+	return 0;
+}
+
+/* ---- SEV ---- */
+
+static int measure_sev(struct measure *m, struct error *err)
+{
+	const struct snp_kernel kernel = {measure_blob(&m->in->kernel),
+	                                  measure_blob(&m->in->initrd), m->in->cmdline};
+	const struct blob firmware = measure_blob(&m->in->firmware);
+	uint8_t digest[SEV_DIGEST_SIZE];
+	int r = sev_measure(&firmware, &kernel, &m->trace, digest, err);
+
+	if (r < 0)
+		return error_prefix(err, r, "%s", m->in->firmware.name);
+	warn_of_kernel(m);
 	measure_report_value(m->report, "launch_digest", digest, sizeof(digest));
 	return 0;
 }
@@ -206,6 +231,7 @@ static int measure_tpm(struct measure *m, struct error *err)
 #define SNP 1u
 #define TDX 2u
 #define TPM 4u
+#define SEV 8u
 
 static const struct tee {
 	const char *name;
@@ -216,6 +242,7 @@ static const struct tee {
     {"snp", SNP, true, measure_snp},
     {"tdx", TDX, true, measure_tdx},
     {"tpm", TPM, false, measure_tpm},
+    {"sev", SEV, true, measure_sev},
 };
 
 static const struct tee *find_tee(const char *name)
@@ -234,7 +261,7 @@ static int check_options(const struct measure_options *o, const struct tee *tee,
 		bool given;
 		unsigned int tees;
 	} table[] = {
-	    {"--firmware", o->firmware, SNP | TDX},
+	    {"--firmware", o->firmware, SNP | TDX | SEV},
 	    {"--firmware-digest", o->firmware_digest, SNP},
 	    {"--cpus", o->cpus != DEFAULT_CPUS, SNP},
 	    {"--vcpu-type", o->vcpu_type, SNP},
@@ -318,11 +345,11 @@ static int run_measure(int argc, char **argv, void *data)
 	}
 
 static const struct option options[] = {
-    ROW("tee", OPTION_ENUM, tee, "TEE", "snp|tdx|tpm",
-        "What measures the guest: AMD SEV-SNP, Intel TDX, or a TPM that OVMF finds.\n"
+    ROW("tee", OPTION_ENUM, tee, "TEE", "snp|tdx|tpm|sev",
+        "What measures the guest: AMD SEV-SNP, Intel TDX, a TPM that OVMF finds, or AMD SEV.\n"
         "Without it, only what goes into a measurement is shown."),
     ROW("firmware", OPTION_STRING, firmware, "FILE", NULL,
-        "snp, tdx: the firmware that QEMU gets as -bios."),
+        "snp, tdx, sev: the firmware that QEMU gets as -bios."),
     ROW("cpus", OPTION_U32, cpus, "N", NULL, "snp: processors of the guest (1)."),
     ROW("vcpu-type", OPTION_STRING, vcpu_type, "MODEL", NULL,
         "snp: QEMU's -cpu without its properties (" VCPU_DEFAULT ")."),
@@ -371,6 +398,7 @@ const struct verb verb_measure = {
         "\n"
         "  snp  the launch digest: firmware, digests of kernel, initrd and command line\n"
         "       (QEMU's kernel-hashes=on), first state of the processors\n"
+        "  sev  the launch digest: the same without processors, SHA-256; not of SEV-ES\n"
         "  tdx  MRTD (firmware) and RTMR[1] to RTMR[3] (kernel, command line, initrd);\n"
         "       RTMR[0] is not predicted\n"
         "  tpm  PCR 4, 5, 9 (kernel, command line, initrd) and those that stay zero\n"

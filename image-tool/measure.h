@@ -12,7 +12,7 @@
 
 /* As the options give it; NULL: not given. */
 struct measure_options {
-	const char *tee; /* "snp", "tdx", "tpm" */
+	const char *tee; /* "snp", "tdx", "tpm", "sev" */
 	const char *firmware, *firmware_digest;
 	const char *append, *cmdline, *root, *net;
 	const char *vcpu_type, *cpu_sig, *guest_features;

@@ -92,6 +92,15 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and no QEMU
 	! diff started <("$TOOL" measure erofs --tee snp --firmware sev.fd --quiet)
 }
 
+@test "sev: what the command starts is what measure predicts" {
+	local dir
+	for dir in erofs initrd; do
+		line "$dir" --confidential sev,firmware=sev.fd --append "last=1"
+		python3 "$REF" sev "$(after -bios)" "$(after -kernel)" "$(after -initrd)" "$(after -append)" >started
+		diff started <("$TOOL" measure "$dir" --tee sev --firmware sev.fd --append "last=1" --quiet)
+	done
+}
+
 @test "tdx: what the command starts is what measure predicts" {
 	local dir
 	for dir in erofs initrd; do

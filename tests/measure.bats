@@ -80,6 +80,13 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and nothing else
 		--cpus 2 --cpu-sig 0xB00F00
 }
 
+@test "sev: the digest of the second implementation" {
+	same sev sev.fd erofs/bzImage - "$(words erofs --append x)" -- erofs --tee sev --firmware sev.fd --append x
+	same sev sev.fd initrd/bzImage initrd/rootfs.initrd "$(words initrd)" -- initrd --tee sev --firmware sev.fd
+	refused 3 'no SEV metadata' erofs --tee sev --firmware tdx.fd
+	refused 2 'changes nothing with --tee sev' erofs --tee sev --firmware sev.fd --cpus 2
+}
+
 @test "snp: the firmware's digest stands for its pages" {
 	local whole start
 	tail -c 4096 sev.fd >suffix.fd

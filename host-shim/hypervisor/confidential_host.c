@@ -74,6 +74,15 @@ uint32_t confidential_cbitpos(const struct confidential *c)
 	return ebx & CBITPOS_MASK;
 }
 
+/* As `measure` does. */
+static bool has_place(const struct sev_firmware *fw)
+{
+	for (size_t i = 0; i < fw->n_sections; i++)
+		if (fw->sections[i].type == SEV_SECTION_KERNEL_HASHES)
+			return fw->has_hash_table;
+	return false;
+}
+
 static int check_firmware(const struct confidential *c, struct error *err)
 {
 	_cleanup_buffer_ struct buffer file = BUFFER_INIT;
@@ -94,7 +103,7 @@ static int check_firmware(const struct confidential *c, struct error *err)
 	                                : firmware_sev(&blob, &sev, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", c->firmware);
-	if (c->kind == CONFIDENTIAL_SEV_SNP && !c->no_hashes && !sev.has_hash_table)
+	if (c->kind == CONFIDENTIAL_SEV_SNP && !c->no_hashes && !has_place(&sev))
 		return error_set_kind(err, ERROR_INPUT, ENODATA,
 		                      "%s has no place for digests of the kernel, so that nobody "
 		                      "would vouch for it: use edk2's OvmfPkg/AmdSev, or "

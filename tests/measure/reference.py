@@ -4,6 +4,7 @@
 ABI 8.17.2, AMD APM volume 2 table B-4, TDX module base architecture 12.2, Authenticode, Linux boot.rst), not from lib/measure.
 
     reference.py snp FIRMWARE KERNEL INITRD|- CMDLINE CPUS SIGNATURE FEATURES
+    reference.py sev FIRMWARE KERNEL INITRD|- CMDLINE
     reference.py tdx FIRMWARE KERNEL INITRD|- CMDLINE        (initrd= first, header as in the file)
     reference.py tpm BANK MEMORY_MIB KERNEL INITRD|- CMDLINE (initrd= last, header as QEMU fills it in)
 
@@ -118,6 +119,11 @@ def snp(firmware, kernel, initrd, cmdline, cpus, signature, features):
     for cpu in range(cpus):
         ld.page(2, 0xfffffffff000, vmsa(reset if cpu else 0xfffffff0, signature, features))
     print("launch_digest", ld.value.hex())
+
+
+def sev(firmware, kernel, initrd, cmdline):
+    """LAUNCH_UPDATE_DATA of the firmware, then of QEMU's table, padded to 16 bytes."""
+    print("launch_digest", hashlib.sha256(firmware + hash_table(kernel, initrd, cmdline).ljust(176, b"\0")).hexdigest())
 
 
 # ---- registers
@@ -278,6 +284,8 @@ def main(argv):
     what, rest = argv[0], argv[1:]
     if what == "snp":
         snp(*map(read, rest[:3]), rest[3], int(rest[4]), int(rest[5], 16), int(rest[6], 16))
+    elif what == "sev":
+        sev(*map(read, rest[:3]), rest[3])
     elif what == "tdx":
         tdx(*map(read, rest[:3]), rest[3])
     elif what == "tpm":
