@@ -197,12 +197,14 @@ TEST(preserved_descriptors_arrive)
 	box_free(&b);
 }
 
-TEST(seccomp_filters)
+/* Compiled by the container's first process, or by its maker. */
+static void try_filter(bool by_maker)
 {
 	struct box b;
 	const char *o;
 
 	box_init(&b);
+	b.opts.compile_filter = by_maker;
 	b.linux_ = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":"
 	           "[\"SCMP_ARCH_X86_64\"],\"syscalls\":["
 	           "{\"names\":[\"mkdir\",\"mkdirat\",\"no_such_call\"],\"action\":"
@@ -218,6 +220,32 @@ TEST(seccomp_filters)
 	check(has(o, "sethostname: Operation not permitted"));
 	check(has(o, "Resource temporarily unavailable"));
 	check(has(o, "ok\nSeccomp:\t2\n"));
+	box_free(&b);
+}
+
+TEST(seccomp_filters)
+{
+	try_filter(false);
+}
+
+TEST(seccomp_filters_of_the_maker)
+{
+	try_filter(true);
+}
+
+/* What the first process says comes before a filter that nobody takes any more. */
+TEST(first_process_fails_before_its_filter)
+{
+	struct box b;
+
+	box_init(&b);
+	b.opts.compile_filter = true;
+	b.linux_ = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":"
+	           "[\"mkdir\"],\"action\":\"SCMP_ACT_ERRNO\"}]}";
+	b.mounts = ",{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/no/such/folder\","
+	           "\"options\":[\"bind\"]}";
+	check_int(box_create(&b), -ENOENT);
+	check(has(b.err.text, "/no/such/folder"));
 	box_free(&b);
 }
 
@@ -255,6 +283,7 @@ TEST(bad_seccomp_is_refused)
 		snprintf(text, sizeof(text), ",\"seccomp\":%s", bad[i][0]);
 		b.linux_ = text;
 		b.c = NULL;
+		b.opts.compile_filter = i % 2;
 		check_int(box_create(&b), -EINVAL);
 		if (!has(b.err.text, bad[i][1]))
 			check_fail(__FILE__, __LINE__, "%s", b.err.text);
@@ -346,6 +375,7 @@ TEST(further_processes)
 	int code = -1;
 
 	box_init(&b);
+	b.opts.compile_filter = true;
 	b.top = ",\"hostname\":\"exec-here\"";
 	b.script = "sleep 100";
 	b.process = ",\"capabilities\":{\"bounding\":[\"CAP_KILL\"],\"permitted\":[\"CAP_KILL\"],"

@@ -81,11 +81,13 @@ int sync_recv(int fd, struct sync_message *m, int *passed_fd, int flags)
 
 	memset(m, 0, sizeof(*m));
 	*passed_fd = -1;
+	/* ECONNRESET is told once, of a peer that ended without reading all that it was sent: what
+	 * it said itself, and the end of file, come after it. */
 	do
 		n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? 0 : -errno;
+		return -errno;
 	if (n == 0)
 		return 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
