@@ -16,13 +16,15 @@ static bool is_word(const char *a, const char *b)
 	return *a == *b || (!*a && *b == ' ');
 }
 
-static uint32_t number_behind(const char *words, uint32_t n)
+static uint32_t number_behind(const char *words, uint32_t otherwise)
 {
+	uint32_t n = 0;
+
 	while (*words && *words != ' ')
 		words++;
 	for (words += *words == ' '; *words >= '0' && *words <= '9'; words++)
-		n = (n == rounds ? 0 : n) * 10 + (uint32_t)(*words - '0');
-	return n;
+		n = n * 10 + (uint32_t)(*words - '0');
+	return n ? n : otherwise;
 }
 
 /* A block request for `size` bytes at the head `first`; three descriptors. */
