@@ -2,6 +2,7 @@
 /* Memory of guests: where it begins, and whether the kernel's own word for huge pages is ours. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "host-shim/vmm/layout.h"
 #include "host-shim/vmm/ram.h"
@@ -65,6 +66,18 @@ TEST(private_memory_comes_in_huge_pages_where_the_kernel_says_so)
 	huge = ram_makes_huge_pages(m.regions[0].host + 16 * MIB + 17);
 	check_int(m.regions[0].host[16 * MIB + 17], 0);
 	check_int(huge, huge_kib(m.regions[0].host + 16 * MIB) > 0);
+	guest_memory_clear(&m);
+}
+
+TEST(a_process_that_may_have_none_has_small_pages)
+{
+	struct guest_memory m = {0};
+
+	check_int(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+	make(&m, 32 * MIB, false);
+	check(!ram_makes_huge_pages(m.regions[0].host + 16 * MIB));
+	check(!ram_makes_huge_pages(m.regions[0].host + 18 * MIB + LAYOUT_PAGE));
+	check_int(huge_kib(m.regions[0].host + 16 * MIB), 0);
 	guest_memory_clear(&m);
 }
 
