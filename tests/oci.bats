@@ -8,9 +8,10 @@
 bats_require_minimum_version 1.5.0
 
 load oci/setup
+load oci/podman
 
 teardown_file() {
-	[ ! -e "$WORK/podman-ready" ] || podman_ rm -fa >/dev/null 2>&1 || true
+	podman_end
 	rm -rf "$WORK"
 }
 
@@ -376,31 +377,7 @@ same_as_crun() {
 	diff "$B/ours" "$B/theirs"
 }
 
-# ---- podman ----
-
-podman_() {
-	"$WORK/private" env CONTAINERS_CONF="$WORK/containers.conf" podman --root "$WORK/podman" --runroot "$WORK/podman-run" \
-		--storage-driver vfs --cgroup-manager cgroupfs --events-backend none --runtime "${RUNTIME:-kihon-oci}" "$@"
-}
-
-podman_setup() {
-	command -v podman >/dev/null || skip "no podman"
-	cat >"$WORK/containers.conf" <<-END
-	[engine]
-	runtime_supports_nocgroups = ["kihon-oci", "crun"]
-	runtime_supports_nocgroup = ["kihon-oci", "crun"]
-	[engine.runtimes]
-	kihon-oci = ["$OCI"]
-	END
-	[ -e "$WORK/podman-ready" ] || {
-		tar -C "$WORK/rootfs" -cf "$WORK/image.tar" .
-		podman_ import "$WORK/image.tar" test/busybox >/dev/null 2>&1 || skip "podman does not work here"
-		touch "$WORK/podman-ready"
-	}
-	# The limits that podman would set may be above what this machine lets root raise.
-	LIMITS=(--network none --pids-limit 0 --ulimit nofile=1024:1024 --ulimit nproc=1000:1000)
-	P=(run --rm "${LIMITS[@]}" --security-opt seccomp=unconfined)
-}
+# ---- podman: oci-peers.bats has more ----
 
 @test "podman run with it as the runtime: output, exit codes" {
 	podman_setup
