@@ -126,10 +126,10 @@ static int add_console(struct monitor *m, struct error *err)
 
 static int add_balloon(struct monitor *m, struct error *err)
 {
-	const struct balloon_config c = {.ram = vm_ram(m->vm),
-	                                 .zeros = true,
-	                                 .deflate_on_oom = true,
-	                                 .free_page_reporting = true};
+	/* Not `zeros`: below kernel and initial ramdisk there may be their files, which are what is
+	 * seen where a page went back. */
+	const struct balloon_config c = {
+	    .ram = vm_ram(m->vm), .deflate_on_oom = true, .free_page_reporting = true};
 	int r;
 
 	if (!m->config->balloon)
