@@ -215,6 +215,7 @@ setup() { box_check; }
 	inside '
 		agent_start
 		container c1 true; echo "no sandbox $?"
+		quiet CreateSandbox "sandbox_id: \"sb\" storages { driver: \"initdata\" mount_point: \"/x\" }"; echo "init-data $?"
 		: >/run/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf
 		quiet CreateSandbox "sandbox_id: \"sb\" dns: \"nameserver 192.0.2.1\" storages { driver: \"nonsense\" mount_point: \"/x\" }"; echo "bad sandbox $?"
 		quiet CreateSandbox "sandbox_id: \"sb\" dns: \"nameserver 192.0.2.2\" storages { driver: \"nonsense\" mount_point: \"/x\" }"; echo "bad sandbox $?"
@@ -236,6 +237,7 @@ setup() { box_check; }
 	has 'no sandbox 73'
 	has 'second sandbox 70'
 	[ "$(grep -c '^bad sandbox 67$' <<<"$output")" -eq 2 ]
+	has 'init-data 76'
 	has 'nameserver 192.0.2.2'
 	has 'no program 69'
 	has 'no driver 67'

@@ -127,6 +127,8 @@ static bool wants_init_data(const Grpc__CreateSandboxRequest *req)
  * boot, the host has said who the guest is, and is not asked again. */
 static int check_init_data(const struct agent *agent, struct error *err)
 {
+	if (!agent->pid1)
+		return error_set(err, ENOTSUP, "init-data: this agent has no guest of its own");
 	if (agent->policy)
 		return error_set(err, EPERM,
 		                 "init-data: a policy is in force, it can only come at boot");
