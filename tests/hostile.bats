@@ -5,7 +5,7 @@
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/.."
-	make -s vmm-guests >&2
+	make -s vmm-guests build/host/bin/kihon >&2
 }
 
 setup() {
@@ -61,6 +61,19 @@ survives() {
 	run machine --cmdline "config 500" --pauses 20
 	echo "$output"
 	[[ $status == 0 && $output == *"hostile: alive"* ]]
+}
+
+@test "hostile: what kihon gives a guest: balloon, memory that grows, console, empty slots" {
+	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+	local way rounds=20
+	[[ -z ${KIHON_FULL-} ]] || rounds=1000
+	for way in wild-balloon scribble-balloon config-balloon wild-console scribble-console config-console packets; do
+		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR run timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M \
+			--memory-max 128M --balloon --console hvc0 --slots 2 --kernel "$GUEST" --append "$way $rounds" build/image/container
+		echo "$way: $status $output"
+		[[ $status == 0 && $output == "" ]]
+		[[ ! -d $BATS_TEST_TMPDIR/kihon || -z $(ls "$BATS_TEST_TMPDIR/kihon") ]]
+	done
 }
 
 @test "hostile: two processors at the same registers, with interrupts for each other, and pauses" {

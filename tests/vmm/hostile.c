@@ -7,24 +7,42 @@
 
 static uint32_t rounds = 100; /* or the number behind the word */
 
-static bool is_word(const char *a, const char *b)
+/* Whether it is one of the words. */
+static bool is_word(const char *word, const char *words)
 {
-	while (*a && *a == *b) {
-		a++;
-		b++;
+	while (*words) {
+		const char *w = word;
+
+		while (*w && *w == *words) {
+			w++;
+			words++;
+		}
+		if (!*w && (!*words || *words == ' '))
+			return true;
+		while (*words && *words != ' ')
+			words++;
+		while (*words == ' ')
+			words++;
 	}
-	return *a == *b || (!*a && *b == ' ');
+	return false;
 }
 
-static uint32_t number_behind(const char *words, uint32_t otherwise)
+/* The last word that is a number. */
+static uint32_t number_of(const char *words, uint32_t otherwise)
 {
-	uint32_t n = 0;
+	while (*words) {
+		uint32_t n = 0;
 
-	while (*words && *words != ' ')
-		words++;
-	for (words += *words == ' '; *words >= '0' && *words <= '9'; words++)
-		n = n * 10 + (uint32_t)(*words - '0');
-	return n ? n : otherwise;
+		while (*words >= '0' && *words <= '9')
+			n = n * 10 + (uint32_t)(*words++ - '0');
+		if (n && (!*words || *words == ' '))
+			otherwise = n;
+		while (*words && *words != ' ')
+			words++;
+		while (*words == ' ')
+			words++;
+	}
+	return otherwise;
 }
 
 /* A block request for `size` bytes at the head `first`; three descriptors. */
@@ -328,41 +346,51 @@ static const struct {
     {"scribble-rng", ID_RNG, scribble},
     {"scribble-vsock", ID_VSOCK, scribble},
     {"scribble-pmem", ID_PMEM, scribble},
+    {"scribble-console", ID_CONSOLE, scribble},
+    {"scribble-balloon", ID_BALLOON, scribble},
     {"wild", ID_BLK, wild},
     {"wild-vsock", ID_VSOCK, wild},
     {"wild-pmem", ID_PMEM, wild},
     {"wild-rng", ID_RNG, wild},
+    {"wild-console", ID_CONSOLE, wild},
+    {"wild-balloon", ID_BALLOON, wild},
+    {"wild-net", ID_NET, wild},
     {"sizes", ID_BLK, sizes},
     {"resets", ID_BLK, resets},
     {"own-rings", ID_BLK, own_rings},
     {"own-rings-rng", ID_RNG, own_rings},
     {"config", ID_BLK, config},
     {"config-vsock", ID_VSOCK, config},
+    {"config-balloon", ID_BALLOON, config},
+    {"config-console", ID_CONSOLE, config},
     {"packets", ID_VSOCK, packets},
     {"entropy", ID_RNG, entropy},
-    {"interrupts", ID_BLK, interrupts},
+    {"interrupts", ID_RNG, interrupts},
     {"console", ID_RNG, console},
 };
 
 /* All of the words' ways, then a look at the devices. */
 void guest_main(const char *words)
 {
-	rounds = number_behind(words, rounds);
+	bool any = false;
+
+	rounds = number_of(words, rounds);
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		struct device *d = find_device(ways[i].id);
 
-		if (!is_word(ways[i].name, words) && !is_word("all", words))
+		if (!is_word(ways[i].name, words))
 			continue;
 		if (!d)
 			leave(97);
+		any = true;
 		start_device(d);
 		ways[i].run(d);
 		reg_write(d, REG_STATUS, 0);
-		if (!answers(ID_BLK))
+		if (find_device(ID_BLK) && !answers(ID_BLK))
 			leave((uint8_t)(1 + 2 * i));
 		if (!answers(ID_RNG))
 			leave((uint8_t)(2 + 2 * i));
 	}
-	print("hostile: alive\n");
-	leave(0);
+	print(any ? "hostile: alive\n" : "hostile: no such way\n");
+	leave(any ? 0 : 98);
 }

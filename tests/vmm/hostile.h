@@ -12,8 +12,8 @@
 
 #define DEVICES    0xd0000000ul
 #define SLOT       0x1000ul
-#define SLOTS      8
-#define QUEUES     3
+#define SLOTS      16
+#define QUEUES     4
 #define RING       64u      /* entries that the guests use */
 #define RING_BYTES 0x2000ul /* descriptors, available, used: each on a page's half or so */
 
@@ -38,7 +38,17 @@ enum {
 	REG_CONFIG = 0x100,
 };
 
-enum { ID_BLK = 2, ID_RNG = 4, ID_VSOCK = 19, ID_PMEM = 27 };
+enum {
+	ID_NET = 1,
+	ID_BLK,
+	ID_CONSOLE,
+	ID_RNG,
+	ID_BALLOON,
+	ID_VSOCK = 19,
+	ID_MEM = 24,
+	ID_FS = 26,
+	ID_PMEM
+};
 enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 enum { NEEDS_RESET = 0x40, DRIVER_OK = 0x0f };
 

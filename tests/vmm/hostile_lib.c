@@ -96,7 +96,9 @@ void reg_write(const struct device *d, unsigned int reg, uint32_t v)
 static void find_all(void)
 {
 	static const unsigned int queues[] = {
-	    [ID_BLK] = 1, [ID_RNG] = 1, [ID_VSOCK] = 3, [ID_PMEM] = 1};
+	    [ID_NET] = 2,   [ID_BLK] = 1, [ID_CONSOLE] = 2, [ID_RNG] = 1,  [ID_BALLOON] = 4,
+	    [ID_VSOCK] = 3, [ID_MEM] = 1, [ID_FS] = 2,      [ID_PMEM] = 1,
+	};
 
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		struct device *d = &devices[i];
