@@ -110,6 +110,7 @@ static const struct {
     /* disks, and guest memory that is given back or saved */
     {"pread64", DEVICES | STORAGE},
     {"preadv", DEVICES | STORAGE},
+    {"preadv2", DEVICES}, /* reads that do not wait */
     {"pwrite64", DEVICES | STORAGE},
     {"pwritev", DEVICES | STORAGE},
     {"lseek", DEVICES | STORAGE},

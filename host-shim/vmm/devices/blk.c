@@ -40,6 +40,7 @@ struct blk {
 	char serial[BLK_SERIAL_MAX + 1];
 	int writeback; /* what the driver wrote; -1: nothing */
 	unsigned int in_flight;
+	bool all_wait; /* this file has no reads that do not */
 	struct later again;
 	struct virtqueue_chain chain;
 };
@@ -61,6 +62,15 @@ static bool is_writeback(const struct blk *b)
 
 static void done(struct io_job *job);
 
+/* Two wake-ups of threads are many times the cost of a copy from the page cache. */
+static bool is_done_now(struct blk *b, struct blk_request *r)
+{
+	int n = b->all_wait ? 0 : blk_request_now(r);
+
+	b->all_wait |= n < 0;
+	return n > 0;
+}
+
 static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
                              struct virtqueue_chain *c)
 {
@@ -76,6 +86,11 @@ static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
 		virtqueue_push(&dev->queues[0], c->head, written);
 		return VIRTIO_TAKEN;
 	case BLK_WORK:
+		if (is_done_now(b, r)) {
+			virtqueue_push(&dev->queues[0], r->head, blk_request_finish(r));
+			free(r);
+			return VIRTIO_TAKEN;
+		}
 		r->job.owner = dev;
 		r->job.done = done;
 		b->in_flight++;

@@ -3,8 +3,9 @@
  * blk: the virtio block device (virtio 1.2 §5.2) on a raw file or a block device.
  *
  * One queue. Requests are checked on the loop's thread, against a copy, and carried out by
- * the pool's threads; how many are under way at once is bounded. Nothing beyond the capacity is
- * read or written, and a file that turns out shorter than it was is an I/O error of that request.
+ * the pool's threads, but for short reads of what the page cache has; how many are under way at
+ * once is bounded. Nothing beyond the capacity is read or written, and a file that turns out
+ * shorter than it was is an I/O error of that request.
  */
 #pragma once
 

@@ -63,6 +63,11 @@ enum blk_outcome {
 enum blk_outcome blk_request_parse(const struct virtqueue_chain *c, const struct blk_limits *limits,
                                    struct blk_request **out, uint32_t *written);
 
+/* A short read of what this host has in memory is carried out at once, without ever waiting for
+ * storage: 1 done, as by blk_request_work(); 0 it is for the pool; -EOPNOTSUPP so are all of this
+ * file. */
+int blk_request_now(struct blk_request *r);
+
 /* Carries it out; for the pool. */
 void blk_request_work(struct io_job *job);
 
