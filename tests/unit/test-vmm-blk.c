@@ -411,8 +411,8 @@ TEST(many_requests_all_answered)
 	stop();
 }
 
-/* What the page cache has is there when the notification has been handled, and is right; a long
- * read, and a write, are the pool's. */
+/* What the page cache has is there when the notification has been handled, and is right; a write is
+ * the pool's. */
 TEST(short_reads_of_the_page_cache_do_not_wait)
 {
 	struct vbench_part p[] = {
