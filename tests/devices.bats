@@ -157,13 +157,53 @@ one_line() {
 	[ "$status" -eq 125 ]
 	: >empty
 	mkfifo pipe
-	mkdir folder
-	for o in empty pipe folder nowhere /dev/null; do
+	for o in empty pipe nowhere /dev/null; do
 		run timeout 10 "$KIHON" volume attach "$id" --pmem --id c "$o"
 		echo "$o: $status $output"
 		[ "$status" -eq 125 ]
 		one_line
 	done
+}
+
+@test "a folder comes to a guest that runs and leaves it, and its virtiofsd with it" {
+	PATH=$PATH:/usr/libexec:/usr/lib/qemu type -P virtiofsd || skip "virtiofsd is not installed"
+	[ "$EUID" -eq 0 ] || skip "this virtiofsd may want root"
+	start_spinner --shared-memory --slots 1
+	mkdir folder
+	for o in --pmem --read-only; do
+		run "$KIHON" volume attach "$id" $o folder
+		echo "$output"
+		[ "$status" -eq 2 ]
+		one_line
+	done
+	run "$KIHON" volume attach "$id" folder
+	echo "$output"
+	[ "$status" -eq 0 ]
+	pgrep -f "virtiofsd.*$PWD/folder"
+	"$KIHON" stats "$id" | grep -q '"name":"fs"'
+	[ "$("$KIHON" volume ls "$id" | cut -d' ' -f1,2)" = "folder fs" ]
+	"$KIHON" volume detach "$id" folder
+	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/folder" >/dev/null || break; sleep 0.1; done
+	! pgrep -f "virtiofsd.*$PWD/folder"
+	"$KIHON" volume attach "$id" --id again folder 2>/dev/null
+	# One slot: refused, and nobody serves the folder for nothing.
+	mkdir other
+	run "$KIHON" volume attach "$id" other
+	[ "$status" -eq 125 ]
+	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/other" >/dev/null || break; sleep 0.1; done
+	! pgrep -f "virtiofsd.*$PWD/other"
+	[ -z "$(ls "$XDG_RUNTIME_DIR/kihon/$id" | grep share)" ]
+	kill -TERM "$pid"
+	wait "$pid" || true
+	pid=
+	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/folder" >/dev/null || break; sleep 0.1; done
+	! pgrep -f "virtiofsd.*$PWD/folder"
+	start_spinner --slots 1
+	run "$KIHON" volume attach "$id" folder
+	echo "$output"
+	[ "$status" -eq 2 ]
+	one_line
+	[[ "$output" == *--shared-memory* ]]
 }
 
 @test "sizes that a guest can and cannot have; requests that are no requests" {

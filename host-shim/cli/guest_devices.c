@@ -52,6 +52,7 @@ int guest_devices_config(const struct guest_devices *d, bool program, struct hyp
 	c->balloon = d->balloon;
 	c->huge_pages = d->huge_pages;
 	c->prefault = d->prefault;
+	c->shared_memory = d->shared_memory;
 	c->virtio_console = is_virtio_console(d);
 	c->slots_asked = d->slots != GUEST_SLOTS_DEFAULT;
 	if (c->slots_asked)

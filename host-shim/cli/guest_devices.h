@@ -12,7 +12,7 @@
 
 struct guest_devices {
 	uint64_t memory_max; /* bytes; 0: the memory stays as it is */
-	bool balloon, huge_pages, prefault;
+	bool balloon, huge_pages, prefault, shared_memory;
 	uint32_t slots; /* GUEST_SLOTS_DEFAULT: as many as such a guest is given */
 	const char *console;
 	struct strv shares; /* "DIR:TAG" */
@@ -58,6 +58,14 @@ struct guest_devices {
 	     "DIR:TAG",                                                                            \
 	     NULL,                                                                                 \
 	     "let the guest mount a folder: 'mount -t virtiofs TAG /mnt'; by virtiofsd(1)"},       \
+	    {"shared-memory",                                                                      \
+	     0,                                                                                    \
+	     OPTION_FLAG,                                                                          \
+	     offsetof(type, member.shared_memory),                                                 \
+	     NULL,                                                                                 \
+	     NULL,                                                                                 \
+	     "let 'kihon volume attach' give the guest folders, too; for the built-in\n"           \
+	     "monitor"},                                                                           \
 	    {"slots",                                                                              \
 	     0,                                                                                    \
 	     OPTION_U32,                                                                           \

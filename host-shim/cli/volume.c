@@ -17,6 +17,7 @@
 #include "host-shim/cli/agent_dial.h"
 #include "host-shim/cli/guest.h"
 #include "host-shim/hypervisor/control.h"
+#include "host-shim/hypervisor/shares.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "lib/rpc/client.h"
@@ -154,6 +155,24 @@ static int tell_attached(const char *dir, const struct control_request *attached
 	return 0;
 }
 
+static int open_what(const struct volume_data *d, const char *dir, const char *path,
+                     struct control_request *req, int *fd, struct error *err)
+{
+	struct stat st;
+	bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+
+	req->kind = folder ? CONTROL_FS : d->pmem ? CONTROL_PMEM : CONTROL_DISK;
+	req->flags = d->readonly || d->pmem ? CONTROL_READONLY : 0;
+	if (folder && req->flags)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "%s is a folder, which is neither --read-only nor --pmem",
+		                      path);
+	if (folder)
+		return share_leave(dir, path, fd, err);
+	*fd = open_file(path, req->flags & CONTROL_READONLY, err);
+	return *fd < 0 ? *fd : 0;
+}
+
 static int attach(const struct volume_data *d, const char *dir, const char *path, struct error *err)
 {
 	struct control_request req = make_request(CONTROL_ATTACH, "");
@@ -168,11 +187,9 @@ static int attach(const struct volume_data *d, const char *dir, const char *path
 	r = control_check_id(d->id ? d->id : req.id, err);
 	if (r < 0)
 		return r;
-	req.kind = d->pmem ? CONTROL_PMEM : CONTROL_DISK;
-	req.flags = d->readonly || d->pmem ? CONTROL_READONLY : 0;
-	fd = open_file(path, req.flags & CONTROL_READONLY, err);
-	if (fd < 0)
-		return fd;
+	r = open_what(d, dir, path, &req, &fd, err);
+	if (r < 0)
+		return r;
 	r = ask(dir, &req, fd, &slot, err);
 	return r < 0 ? r : tell_attached(dir, &req, slot, err);
 }
@@ -268,12 +285,14 @@ static const struct option options[] = {
 const struct verb volume_verb = {
     .name = "volume",
     .args = "attach NAME FILE | detach NAME ID | ls NAME",
-    .summary = "give a guest that runs a disk, or take it away",
+    .summary = "give a guest that runs a disk or a folder, or take it away",
     .details =
         "NAME is the id of a guest of the built-in monitor: the name of its folder below\n"
         "$XDG_RUNTIME_DIR/kihon or /run/kihon. A volume takes one of the guest's empty slots\n"
         "(--slots of 'kihon boot' and 'kihon run'). FILE is an image or a block device, which\n"
-        "is locked while it is attached (flock(2)).\n"
+        "is locked while it is attached (flock(2)); or a folder, served by virtiofsd(1), for a\n"
+        "guest that was started with --shared-memory: it is mounted there by its id, as\n"
+        "'mount -t virtiofs ID /mnt', and goes although it is mounted.\n"
         "\n"
         "attach prints the volume's id and the names that the guest's kernel gave the disk and\n"
         "its partitions. Nothing is mounted: the disk is there, as /dev/vdb, for whoever asks\n"

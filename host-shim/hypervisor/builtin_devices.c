@@ -143,25 +143,29 @@ static int region_fd(void *data, const struct guest_region *region, uint64_t *of
 	return vm_memory_fd(data, region, offset);
 }
 
-/* A file system that the process at the other end of the stream serves. */
-static int add_share(struct monitor *m, int fd, const char *tag, struct error *err)
+int builtin_fs_new(struct virtio_device **out, struct monitor *m, int fd, const char *tag,
+                   struct error *err)
 {
 	struct vhost_user_device_config c = {
 	    .fd = fd, .memory = vm_ram(m->vm), .region_fd = region_fd, .data = m->vm};
-	struct virtio_device *dev;
 	int r = vhost_user_fs_config(&c, tag, err);
 
 	if (r == 0)
-		r = vhost_user_device_new(&dev, m->loop, &c, err);
-	return r < 0 ? error_prefix(err, r, "share %s", tag) : add(m, dev, err);
+		r = vhost_user_device_new(out, m->loop, &c, err);
+	return r < 0 ? error_prefix(err, r, "share %s", tag) : 0;
 }
 
 static int add_shares(struct monitor *m, struct error *err)
 {
 	int r = 0;
 
-	for (unsigned int i = 0; i < m->config->n_shares && r == 0; i++)
-		r = add_share(m, m->fds->shares[i], m->config->shares[i].tag, err);
+	for (unsigned int i = 0; i < m->config->n_shares && r == 0; i++) {
+		struct virtio_device *dev;
+
+		r = builtin_fs_new(&dev, m, m->fds->shares[i], m->config->shares[i].tag, err);
+		if (r == 0)
+			r = add(m, dev, err);
+	}
 	return r;
 }
 

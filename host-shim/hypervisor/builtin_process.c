@@ -173,7 +173,7 @@ static int make(struct monitor *m, struct error *err)
 	    .cpus = c->cpus,
 	    .memory = c->memory,
 	    .memory_max = c->memory_max,
-	    .shared = c->n_shares > 0, /* with who serves them */
+	    .shared = builtin_memory_is_shared(c),
 	    .huge_pages = c->huge_pages,
 	    .prefault = c->prefault,
 	    .cpu = c->cpu_model,

@@ -53,3 +53,9 @@ struct builtin_fds {
 /* The configuration and the folder of vsock_path are the parent's at the time of the call. */
 int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
                           const struct builtin_fds *fds, const char *vsock_path, struct error *err);
+
+/* Whether other processes may be given the guest's memory. */
+static inline bool builtin_memory_is_shared(const struct hypervisor_config *c)
+{
+	return c->shared_memory || c->n_shares > 0;
+}

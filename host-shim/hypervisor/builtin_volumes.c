@@ -15,7 +15,7 @@ struct volume {
 	enum control_kind kind;
 	bool readonly;
 	unsigned int slot;
-	int fd;
+	int fd; /* -1: the device has it */
 	struct virtio_device *dev;
 	struct pmem_backing backing;
 	uint64_t gpa;
@@ -69,10 +69,25 @@ static int make_pmem(struct monitor *m, struct volume *v, struct error *err)
 	return r < 0 ? r : pmem_device_new(&v->dev, m->loop, m->pool, &c, err);
 }
 
+static int make_fs(struct monitor *m, struct volume *v, struct error *err)
+{
+	int r;
+
+	if (!builtin_memory_is_shared(m->config))
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "the guest's memory is not shared, as folders want it: start "
+		                      "it with --shared-memory or --share");
+	r = builtin_fs_new(&v->dev, m, v->fd, v->id, err);
+	if (r == 0)
+		v->fd = -1;
+	return r;
+}
+
 static int (*const makers[CONTROL_KINDS])(struct monitor *m, struct volume *v,
                                           struct error *err) = {
     [CONTROL_DISK] = make_disk,
     [CONTROL_PMEM] = make_pmem,
+    [CONTROL_FS] = make_fs,
 };
 
 /* What is not in a slot any more, or never was. */

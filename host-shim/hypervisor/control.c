@@ -134,7 +134,7 @@ int control_check_id(const char *id, struct error *err)
 
 const char *control_kind_name(enum control_kind kind)
 {
-	static const char *const names[CONTROL_KINDS] = {"disk", "pmem"};
+	static const char *const names[CONTROL_KINDS] = {"disk", "pmem", "fs"};
 
 	return names[kind];
 }

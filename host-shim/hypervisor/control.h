@@ -31,6 +31,7 @@ enum control_verb {
 enum control_kind {
 	CONTROL_DISK, /* a file or block device */
 	CONTROL_PMEM, /* a file, mapped read-only into the guest */
+	CONTROL_FS,   /* a vhost-user back end of a file system; `id` is its tag */
 	CONTROL_KINDS
 };
 
@@ -60,5 +61,5 @@ int control_ask(const char *runtime_dir, const struct control_request *request, 
 
 /* Letters, digits, "-", "_" and ".", 1 to CONTROL_ID_MAX. */
 int control_check_id(const char *id, struct error *err);
-/* "disk", "pmem". */
+/* "disk", "pmem", "fs". */
 const char *control_kind_name(enum control_kind kind);

@@ -73,6 +73,7 @@ static const struct {
     {"--console hvc0", MEMBER(virtio_console), HYPERVISOR_LACKS_CONSOLE, "VIRTIO_CONSOLE", false},
     {"--huge-pages", MEMBER(huge_pages), 0, NULL, false},
     {"--prefault", MEMBER(prefault), 0, NULL, false},
+    {"--shared-memory", MEMBER(shared_memory), HYPERVISOR_LACKS_FS, "VIRTIO_FS", true},
     {"--slots", MEMBER(slots_asked), 0, NULL, true},
 #undef MEMBER
 };

@@ -103,6 +103,7 @@ struct hypervisor_config {
 	uint64_t memory_max; /* what the guest's memory may grow to, bytes; 0: it does not */
 	bool balloon;        /* memory that is free in the guest goes back to this host */
 	bool huge_pages, prefault;
+	bool shared_memory;  /* folders may come while the guest runs */
 	bool virtio_console; /* the console is that device's, and nothing of the serial port's */
 	struct hypervisor_share shares[HYPERVISOR_SHARES_MAX];
 	unsigned int n_shares;

@@ -50,6 +50,15 @@ static int is_of_qemu(const char *program, struct error *err)
 	return help.size == 0 || !strstr(buffer_cstr(&help), "--shared-dir");
 }
 
+static int check_program(struct error *err)
+{
+	if (find_program())
+		return 0;
+	return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
+	                      PROGRAM ", which shares folders with a guest, is not installed "
+	                              "(Debian 12: apt-get install qemu-system-common)");
+}
+
 int shares_check(const struct hypervisor *hv, struct error *err)
 {
 	const struct hypervisor_config *c = &hv->config;
@@ -73,12 +82,7 @@ int shares_check(const struct hypervisor *hv, struct error *err)
 			return error_set_kind(err, ERROR_INPUT, ENOTDIR, "share %s is no folder",
 			                      c->shares[i].path);
 	}
-	if (c->n_shares > 0 && !find_program())
-		return error_set_kind(err, ERROR_ENVIRONMENT, ENOENT,
-		                      PROGRAM
-		                      ", which shares folders with a guest, is not installed "
-		                      "(Debian 12: apt-get install qemu-system-common)");
-	return 0;
+	return c->n_shares > 0 ? check_program(err) : 0;
 }
 
 /* ---- one process */
@@ -109,22 +113,22 @@ static int make_arguments(struct strv *a, bool of_qemu, const char *path, struct
 }
 
 /* A listening socket for it, and our connection, which waits there for it to come up. */
-static int make_sockets(const struct hypervisor_config *c, unsigned int i, int *listener,
-                        int *stream, struct error *err)
+static int make_sockets(const char *path, int *listener, int *stream, struct error *err)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 	                    client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/share%u", c->runtime_dir, i), r;
+	int r;
 
-	if (n >= (int)sizeof(at.sun_path))
+	if (strlen(path) >= sizeof(at.sun_path))
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENAMETOOLONG,
-		                      "the socket path %s/share%u is too long", c->runtime_dir, i);
+		                      "the socket path %s is too long", path);
+	strcpy(at.sun_path, path);
 	r = s < 0 || client < 0 || bind(s, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	            listen(s, 1) < 0 || connect(client, (struct sockaddr *)&at, sizeof(at)) < 0
-	        ? error_errno(err, errno, "making the socket %s", at.sun_path)
+	        ? error_errno(err, errno, "making the socket %s", path)
 	        : 0;
-	unlink(at.sun_path); /* nobody else is to connect */
+	unlink(path); /* nobody else is to connect */
 	if (r < 0)
 		return r;
 	*listener = steal_fd(&s);
@@ -132,29 +136,72 @@ static int make_sockets(const struct hypervisor_config *c, unsigned int i, int *
 	return 0;
 }
 
-static int spawn(struct share *s, const char *path, int listener, struct error *err)
+/* errors -1: nobody hears it, and it does not end with us. */
+static int spawn(const char *folder, int listener, int errors, pid_t *pid, struct error *err)
 {
 	const char *program = find_program();
 	struct process_opts o = {.path = program ? program : PROGRAM,
 	                         .n_fds = 4,
-	                         .fds = {-1, -1, -1, listener},
+	                         .fds = {-1, errors, errors, listener},
 	                         .new_group = true,
-	                         .die_with_parent = true};
+	                         .die_with_parent = errors >= 0};
 	_cleanup_strv_ struct strv args = STRV_INIT;
-	_cleanup_close_ int errors = -1;
-	int pipe_fds[2], r = is_of_qemu(o.path, err);
+	int r = is_of_qemu(o.path, err);
 
 	if (r >= 0)
-		r = make_arguments(&args, r, path, err);
+		r = make_arguments(&args, r, folder, err);
+	if (r < 0)
+		return r;
+	o.argv = args.v;
+	r = process_spawn(&o, pid, err);
+	return r < 0 ? error_prefix(err, r, "starting " PROGRAM) : 0;
+}
+
+/* The folder's name without links. */
+static int find_folder(const char *path, char **folder, struct error *err)
+{
+	*folder = realpath(path, NULL);
+	return *folder ? 0 : error_errno(err, errno, "share %s", path);
+}
+
+static int start_share(struct share *s, const struct hypervisor_config *c, unsigned int i,
+                       struct error *err)
+{
+	_cleanup_free_ char *folder = NULL, *path = str_printf("%s/share%u", c->runtime_dir, i);
+	_cleanup_close_ int listener = -1, errors = -1;
+	int pipe_fds[2], r = find_folder(c->shares[i].path, &folder, err);
+
+	if (r == 0 && !path)
+		r = error_set(err, ENOMEM, "no memory for a socket's name");
+	if (r == 0)
+		r = make_sockets(path, &listener, &s->stream, err);
 	if (r < 0)
 		return r;
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_errno(err, errno, "making a pipe");
 	s->errors = pipe_fds[0];
-	o.fds[1] = o.fds[2] = errors = pipe_fds[1];
-	o.argv = args.v;
-	r = process_spawn(&o, &s->pid, err);
-	return r < 0 ? error_prefix(err, r, "starting " PROGRAM) : 0;
+	errors = pipe_fds[1];
+	return spawn(folder, listener, errors, &s->pid, err);
+}
+
+int share_leave(const char *runtime_dir, const char *path, int *stream, struct error *err)
+{
+	_cleanup_free_ char *folder = NULL,
+	                    *socket = str_printf("%s/share-%d", runtime_dir, (int)getpid());
+	_cleanup_close_ int listener = -1;
+	pid_t pid;
+	int r =
+	    socket ? check_program(err) : error_set(err, ENOMEM, "no memory for a socket's name");
+
+	if (r == 0)
+		r = find_folder(path, &folder, err);
+	if (r == 0)
+		r = make_sockets(socket, &listener, stream, err);
+	if (r == 0)
+		r = spawn(folder, listener, -1, &pid, err);
+	if (r < 0)
+		close_fd(stream);
+	return r;
 }
 
 /* Its last line; fresh memory. */
@@ -202,15 +249,10 @@ int shares_start(struct hypervisor *hv, struct error *err)
 
 	for (unsigned int i = 0; i < c->n_shares; i++) {
 		struct share *s = &hv->shares[i];
-		_cleanup_close_ int listener = -1;
-		_cleanup_free_ char *path = realpath(c->shares[i].path, NULL);
-		int r = path ? 0 : error_errno(err, errno, "share %s", c->shares[i].path);
+		int r;
 
 		*s = (struct share){.hv = hv, .stream = -1, .errors = -1, .pidfd = -1};
-		if (r == 0)
-			r = make_sockets(c, i, &listener, &s->stream, err);
-		if (r == 0)
-			r = spawn(s, path, listener, err);
+		r = start_share(s, c, i, err);
 		if (r == 0)
 			r = child_watch(hv->loop, s->pid, on_end, s, &s->pidfd, &s->src, err);
 		hv->n_shares = i + 1;

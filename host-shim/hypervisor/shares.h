@@ -29,3 +29,7 @@ int shares_check(const struct hypervisor *hv, struct error *err);
 int shares_start(struct hypervisor *hv, struct error *err);
 /* Ends them and waits. Fine twice. */
 void shares_stop(struct hypervisor *hv);
+
+/* Serves one folder for a guest that runs: *stream is for its monitor, the caller's. The process
+ * stays behind when the caller ends, until the other end of the stream is closed. */
+int share_leave(const char *runtime_dir, const char *path, int *stream, struct error *err);
