@@ -39,17 +39,19 @@ answers() {
 	done
 }
 
-# counted KIND N: a line of the table.
+# counted KIND N: a line of the table: many KIND N, the root's share of each process summed (PSS) and the most that one
+# has of it, what a guest's two processes wrote themselves (anonymous memory), PSS of everything; all KiB. The kernel
+# rounds each share down.
 counted() {
 	sleep 2
-	for pid in $(processes 'kihon-vmm|kihon-boot|kihon$'); do
+	for pid in $(processes 'kihon'); do
 		cat /proc/"$pid"/smaps
 	done | awk -v kind="$1" -v n="$2" '
 		/^[0-9a-f]+-[0-9a-f]+ / { root = /rootfs\.erofs/ }
 		/^Pss:/ { total += $2; if (root) pss += $2 }
-		/^Rss:/ { if (root) rss += $2 }
-		/^Private_/ { private += $2 }
-		END { printf "many %s %d %d %d %d %d\n", kind, n, pss, rss / n, private / n, total }'
+		/^Rss:/ { if (root && $2 > rss) rss = $2 }
+		/^Anonymous:/ { own += $2 }
+		END { printf "many %s %d %d %d %d %d\n", kind, n, pss, rss, own / n, total }'
 }
 
 end_guests() {
@@ -57,7 +59,7 @@ end_guests() {
 	wait
 }
 
-# nothing_left: no process, no file, no mount, no memory.
+# nothing_left: no process, no folder or socket, no mount.
 nothing_left() {
 	try=0
 	while [ -n "$(processes 'kihon')" ]; do
@@ -66,4 +68,6 @@ nothing_left() {
 		sleep 0.2
 	done
 	[ -z "$(ls /run/kihon | grep -v :)" ] || fail "left in /run/kihon: $(ls /run/kihon)"
+	! grep /run/kihon /proc/net/unix || fail "sockets are left"
+	! grep kihon /proc/mounts || fail "mounts are left"
 }
