@@ -96,7 +96,7 @@ static void clear(struct monitor *m, struct volume *v)
 	virtio_device_free(v->dev);
 	if (v->gpa)
 		vm_remove_memory(m->vm, v->gpa, NULL);
-	pmem_backing_unmap(&v->backing);
+	pmem_backing_retire(&v->backing);
 	close_fd(&v->fd);
 }
 
