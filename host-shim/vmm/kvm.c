@@ -146,7 +146,12 @@ int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *er
 
 int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error *err)
 {
-	return kvm_set_slot(k, r->slot, r->gpa, NULL, 0, err);
+	int ret = kvm_set_slot(k, r->slot, r->gpa, NULL, 0, err);
+
+	/* Numbers are not endless: what comes and goes again and again has the same one. */
+	if (ret == 0 && r->slot + 1 == k->slots)
+		k->slots--;
+	return ret;
 }
 
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err)
