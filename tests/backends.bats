@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # What a user can rely on whatever runs a guest: tests/backends/cases.sh with QEMU here; the same file runs with the
-# built-in monitor in the nested host (tests/nested/steps/long-backends).
+# built-in monitor in the nested host (tests/nested/steps/long-backends-*).
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/.."
