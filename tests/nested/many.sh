@@ -7,22 +7,26 @@ fail() {
 	echo "$*"
 	exit 1
 }
+# Where it is, on the console (tests/nested/run --log) of a host that may not come to the end.
+at() { echo "at: $(awk '{ print $1 }' /proc/uptime) $*" >/dev/console; }
 now() { awk '{ printf "%d", $1 * 100 }' /proc/uptime; }
 processes() { ps -o pid,comm | awk -v name="^($1)" '$2 ~ name && $1 != 1 { print $1 }'; }
 
 # begin_guests N OPTION...: starts them, all at once.
 begin_guests() {
+	at begin "$@"
 	n=$1
 	shift
 	i=0
 	while [ $i -lt "$n" ]; do
-		kihon boot --timeout 270s "$@" >log.$i 2>&1 &
+		kihon boot --timeout 2400s "$@" >"log.$n.$i" 2>&1 &
 		i=$((i + 1))
 	done
 }
 
 # answers N: until the agents of so many guests have answered Check.
 answers() {
+	at answers "$1"
 	try=0
 	until [ "$(ls -d /run/kihon/*/vsock 2>/dev/null | wc -l)" -ge "$1" ]; do
 		try=$((try + 1))
@@ -43,6 +47,7 @@ answers() {
 # has of it, what a guest's two processes wrote themselves (anonymous memory), PSS of everything; all KiB. The kernel
 # rounds each share down.
 counted() {
+	at counted "$@"
 	sleep 2
 	for pid in $(processes 'kihon'); do
 		cat /proc/"$pid"/smaps
