@@ -2,7 +2,7 @@
 /*
  * fuzz-agent-request: the first byte chooses a method, the rest is its request: decoded in bounded
  * memory, held against a policy, and, where it carries a specification, taken as far as the
- * engine's validation. The puller's JSON comes in as method 255, the trace service's methods just
+ * engine's validation. The puller's JSON comes in as method 255, those of traces and of devices just
  * below.
  */
 #include <stdio.h>
@@ -17,11 +17,13 @@
 #include "guest/agent/storage/storage_driver.h"
 #include "lib/base/json.h"
 #include "lib/rpc/proto/agent.pb-c.h"
+#include "lib/rpc/proto/device.pb-c.h"
 #include "lib/rpc/proto/trace.pb-c.h"
 #include "lib/rpc/ttrpc.h"
 
-#define IMAGE_INFO  255u
-#define FIRST_TRACE 252u
+#define IMAGE_INFO   255u
+#define FIRST_TRACE  252u
+#define FIRST_DEVICE 250u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -138,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] >= FIRST_TRACE)
 		service = &kihon__trace__descriptor;
+	else if (data[0] >= FIRST_DEVICE)
+		service = &kihon__devices__descriptor;
 	if (data[0] == IMAGE_INFO) {
 		image_info_parse((const char *)data + 1, size - 1, &arena, &info, NULL);
 	} else {

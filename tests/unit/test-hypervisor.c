@@ -164,6 +164,54 @@ TEST(unknown_machines_are_refused)
 	strv_free(&args);
 }
 
+/* Why a guest of this configuration cannot be; "" for other reasons than its devices. */
+static const char *refusal(const char *back_end, const struct hypervisor_config *c)
+{
+	static struct error err;
+	struct hypervisor_events events = {0};
+	struct hypervisor *hv = NULL;
+	struct loop *loop = NULL;
+
+	err = (struct error)ERROR_INIT;
+	check_ok(loop_new(&loop, &err), &err);
+	check(hypervisor_new(&hv, loop, back_end, c, &events, &err) < 0);
+	loop_free(loop);
+	return strstr(err.text, "/nowhere") ? "" : err.text;
+}
+
+TEST(devices_that_cannot_be_are_refused)
+{
+	static const struct template_files files = TEMPLATE_FILES_INIT;
+	const struct hypervisor_config plain = {.accel = ACCEL_KVM,
+	                                        .cpus = 1,
+	                                        .memory = 64 << 20,
+	                                        .kernel = "/nowhere/vmlinux",
+	                                        .no_vsock = true};
+	struct hypervisor_config c = plain;
+
+	check_str(refusal("builtin", &c), "");
+	c.memory_max = 128 << 20;
+	c.balloon = c.virtio_console = c.huge_pages = c.prefault = c.slots_asked = true;
+	c.slots = HYPERVISOR_SLOTS_MAX;
+	check_str(refusal("builtin", &c), "");
+	c.slots++;
+	check_str(refusal("builtin", &c), "--slots 9: at most 8");
+	c = plain;
+	c.memory_max = 128 << 20;
+	check_str(refusal("qemu", &c), "qemu has no --memory-max: use --vmm builtin");
+	c.lacks = HYPERVISOR_LACKS_MEM;
+	check(strstr(refusal("builtin", &c), "CONFIG_VIRTIO_MEM"));
+	c.lacks = HYPERVISOR_LACKS_BALLOON;
+	check_str(refusal("builtin", &c), "");
+	c.save_to = &files;
+	check_str(refusal("builtin", &c), "--memory-max does not go with a template");
+	c = plain;
+	c.from = &files;
+	check_str(refusal("builtin", &c), "");
+	c.balloon = true;
+	check_str(refusal("builtin", &c), "--balloon does not go with a template");
+}
+
 TEST(counter_speed_repeats)
 {
 	struct tsc_sample s;
