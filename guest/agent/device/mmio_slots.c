@@ -8,11 +8,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+
+/* For a disk to appear once its driver has it. */
+#define DISK_TRIES    60
+#define DISK_PAUSE_NS 50000000
 
 /* Platform devices by ACPI and by the word virtio_mmio.device=. */
 static bool is_slot(const char *name)
@@ -122,12 +127,33 @@ static int list_disks(const char *sysfs, const char *slot, struct buffer *names,
 	return names->failed ? error_set(err, ENOMEM, "no memory for names of disks") : 0;
 }
 
+/* Of a block device or persistent memory (virtio 1.2 §5): "0x0002", "0x001b". */
+static bool is_disk(const char *device)
+{
+	_cleanup_closedir_ DIR *dir = opendir(device);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		_cleanup_free_ char *file = str_printf("%s/device", e->d_name);
+		_cleanup_buffer_ struct buffer id = BUFFER_INIT;
+
+		if (!file || !str_starts(e->d_name, "virtio") ||
+		    fs_read_file(dirfd(dir), file, 16, &id, NULL) < 0)
+			continue;
+		return str_starts(buffer_cstr(&id), "0x0002") ||
+		       str_starts(buffer_cstr(&id), "0x001b");
+	}
+	return false;
+}
+
 int mmio_slots_fill(const char *sysfs, uint32_t number, struct buffer *names, struct error *err)
 {
 	_cleanup_free_ char *slot = find_slot(sysfs, number);
 	_cleanup_free_ char *bind = str_printf("%s/bus/platform/drivers/virtio-mmio/bind", sysfs);
 	_cleanup_free_ char *device =
 	    str_printf("%s/bus/platform/devices/%s", sysfs, slot ? slot : "");
+	const struct timespec pause = {.tv_nsec = DISK_PAUSE_NS};
+	int r;
 
 	if (!slot)
 		return no_slot(number, err);
@@ -136,7 +162,13 @@ int mmio_slots_fill(const char *sysfs, uint32_t number, struct buffer *names, st
 	if (!has_driver(AT_FDCWD, device) && fs_write_string(AT_FDCWD, bind, slot, NULL) < 0)
 		return error_set(err, ENOENT, "slot %u is empty, or its device has no driver here",
 		                 number);
-	return list_disks(sysfs, slot, names, err);
+	r = list_disks(sysfs, slot, names, err);
+	/* The kernel makes that of persistent memory a little later. */
+	for (int i = 0; i < DISK_TRIES && r == 0 && names->size == 0 && is_disk(device); i++) {
+		nanosleep(&pause, NULL);
+		r = list_disks(sysfs, slot, names, err);
+	}
+	return r;
 }
 
 /* Exclusive opening is what mounting is, too (open(2), O_EXCL of a block device). */
