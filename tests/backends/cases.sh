@@ -95,7 +95,8 @@ nobody() {
 case_status() { guest 7 status && silent; }
 case_killed() { guest 137 killed && silent; }
 case_output() { guest 0 output && silent && seq 1 40000 | cmp - out || fail "not what it printed"; }
-case_words() { guest 0 "words  two  blanks" && [ "$(cat out)" = "words  two  blanks" ] || fail "other words"; }
+# A kernel without ACPI is told of its devices by further words.
+case_words() { guest 0 "words  two  blanks" && grep -q "^words  two  blanks\( virtio_mmio.*\)\?$" out || fail "other words"; }
 case_no_program() { guest 127 x --append kihon.exec=/nowhere; }
 
 # ---- a machine's size
@@ -126,7 +127,7 @@ case_net_user() {
 case_off() { guest 125 off --kernel "$files/acpi" && one_line 'without the exit status' last-words; }
 case_reset() { guest 125 reset && one_line 'without the exit status' last-words; }
 case_panic() { guest 125 x --append init=/nowhere && one_line 'kernel panicked: '; }
-case_timeout() { guest 125 wait --timeout 10s && one_line 'did not end in time' ready; }
+case_timeout() { guest 125 wait --timeout 6s && one_line 'did not end in time' ready; }
 case_interrupt() { for s in INT:130 TERM:143; do start wait && kill -"${s%:*}" $pid && ends "${s#*:}" && silent && nobody; done; }
 case_monitor_killed() {
 	start wait
