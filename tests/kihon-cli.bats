@@ -206,7 +206,7 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 	printf "exit 42\n" >&$fd'
 	run "$KIHON" boot "$IMAGE"
 	[ "$status" -eq 42 ]
-	grep -qx 'virtserialport,chardev=exit,name=kihon.exit' args
+	grep -qx 'virtserialport,chardev=exit,nr=1,name=kihon.exit' args
 	local bad
 	for bad in 'exit 256' 'exit -1' 'exit' 'exit x' 'leave 3'; do
 		fake_qemu "
