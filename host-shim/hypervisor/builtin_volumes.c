@@ -94,9 +94,9 @@ static int (*const makers[CONTROL_KINDS])(struct monitor *m, struct volume *v,
 static void clear(struct monitor *m, struct volume *v)
 {
 	virtio_device_free(v->dev);
-	if (v->gpa)
-		vm_remove_memory(m->vm, v->gpa, NULL);
-	pmem_backing_retire(&v->backing);
+	/* Memory that KVM does not let go of stays. */
+	if (!v->gpa || vm_remove_memory(m->vm, v->gpa, NULL) == 0)
+		pmem_backing_unmap(&v->backing);
 	close_fd(&v->fd);
 }
 

@@ -200,24 +200,6 @@ TEST(range_must_be_aligned)
 	vbench_stop(&b);
 }
 
-TEST(backing_that_has_retired_reads_as_zeros)
-{
-	struct pmem_backing p = {0};
-	int fd = file_of(SIZE);
-	const uint8_t *at;
-
-	check_int(pwrite(fd, "words", 5, 4096), 5);
-	check_ok(pmem_backing_map(&p, fd, true, &err), &err);
-	at = p.host;
-	check_int(at[4096], 'w');
-	pmem_backing_retire(&p);
-	check(p.host == NULL);
-	check_int(at[4096], 0);
-	check_int(at[SIZE - 1], 0);
-	munmap((void *)at, SIZE);
-	close(fd);
-}
-
 TEST(backing_is_the_file_and_zeros)
 {
 	int fd = file_of((3 << 20) + 5);

@@ -258,12 +258,3 @@ void pmem_backing_unmap(struct pmem_backing *b)
 		munmap(b->host, b->size);
 	b->host = NULL;
 }
-
-void pmem_backing_retire(struct pmem_backing *b)
-{
-	if (b->host &&
-	    mmap(b->host, b->size, PROT_READ,
-	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return; /* then it stays as it is */
-	b->host = NULL;
-}

@@ -32,9 +32,6 @@ struct pmem_backing {
  * whoever touches what is gone gets SIGBUS. */
 int pmem_backing_map(struct pmem_backing *b, int fd, bool readonly, struct error *err);
 void pmem_backing_unmap(struct pmem_backing *b);
-/* Lets go of the file of a range that a guest had while it ran: rings and requests of other devices
- * may still point there, and read zeros. The addresses stay taken. */
-void pmem_backing_retire(struct pmem_backing *b);
 
 struct pmem_config {
 	uint64_t gpa, size; /* of the range; multiples of PMEM_ALIGN */
