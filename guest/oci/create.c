@@ -170,7 +170,7 @@ static int make(struct creation *x, struct error *err)
 	                              .allow_shared_mounts = true,
 	                              .no_pivot = x->d->no_pivot,
 	                              .no_new_keyring = x->d->no_new_keyring,
-	                              .compile_filter = true};
+	                              .caller_waits = true};
 	int r = bundle_load(x->d->bundle, x->d->config, &x->text, &x->bundle, &x->spec, err);
 
 	if (r == 0)

@@ -204,7 +204,7 @@ static void try_filter(bool by_maker)
 	const char *o;
 
 	box_init(&b);
-	b.opts.compile_filter = by_maker;
+	b.opts.caller_waits = by_maker;
 	b.linux_ = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":"
 	           "[\"SCMP_ARCH_X86_64\"],\"syscalls\":["
 	           "{\"names\":[\"mkdir\",\"mkdirat\",\"no_such_call\"],\"action\":"
@@ -239,7 +239,7 @@ TEST(first_process_fails_before_its_filter)
 	struct box b;
 
 	box_init(&b);
-	b.opts.compile_filter = true;
+	b.opts.caller_waits = true;
 	b.linux_ = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":"
 	           "[\"mkdir\"],\"action\":\"SCMP_ACT_ERRNO\"}]}";
 	b.mounts = ",{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/no/such/folder\","
@@ -283,7 +283,7 @@ TEST(bad_seccomp_is_refused)
 		snprintf(text, sizeof(text), ",\"seccomp\":%s", bad[i][0]);
 		b.linux_ = text;
 		b.c = NULL;
-		b.opts.compile_filter = i % 2;
+		b.opts.caller_waits = i % 2;
 		check_int(box_create(&b), -EINVAL);
 		if (!has(b.err.text, bad[i][1]))
 			check_fail(__FILE__, __LINE__, "%s", b.err.text);
@@ -375,7 +375,7 @@ TEST(further_processes)
 	int code = -1;
 
 	box_init(&b);
-	b.opts.compile_filter = true;
+	b.opts.caller_waits = true;
 	b.top = ",\"hostname\":\"exec-here\"";
 	b.script = "sleep 100";
 	b.process = ",\"capabilities\":{\"bounding\":[\"CAP_KILL\"],\"permitted\":[\"CAP_KILL\"],"

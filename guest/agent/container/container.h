@@ -71,9 +71,10 @@ struct container_opts {
 	bool no_pivot;        /* move-mount and chroot also where pivot_root would work */
 	bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL for init */
 	bool no_new_keyring;  /* keep the caller's session keyring */
-	/* The caller may wait, and has memory to spare: container_create() compiles linux.seccomp,
-	 * while init sets itself up. Else init does it, when it is done with the rest. */
-	bool compile_filter;
+	/* The caller may wait, and has memory to spare: container_create() makes both filters while
+	 * init sets itself up, and on an error waits for init's end, which storage may delay. Else
+	 * it forks init last, which compiles linux.seccomp when it is done with the rest. */
+	bool caller_waits;
 	/* Kernel parameters that no namespace of the container separates are refused, unless
 	 * the whole machine is the container's (the agent: Kata sets net.* of the VM). */
 	bool allow_global_sysctls;

@@ -319,7 +319,7 @@ static void fill_plan(struct making *m)
 	p->no_pivot = m->o->no_pivot;
 	p->die_with_parent = m->o->die_with_parent;
 	p->keep_keyring = m->o->no_new_keyring;
-	p->filter_comes = m->o->compile_filter && spec->linux_.seccomp;
+	p->filter_comes = m->o->caller_waits && spec->linux_.seccomp;
 	plan_labels(p, m->c, spec->process);
 }
 
@@ -358,6 +358,14 @@ static int hand_over_filter(struct container *c, const struct oci_spec *spec, st
 	return 0;
 }
 
+/* While the child sets itself up: the program is not started before this is done. */
+static int make_filters(struct making *m, struct error *err)
+{
+	int r = filter_devices(m->c, m->spec, &m->namespaces, err);
+
+	return r == 0 && m->plan.filter_comes ? hand_over_filter(m->c, m->spec, err) : r;
+}
+
 static int make(struct making *m, struct error *err)
 {
 	int r = oci_spec_validate(m->spec, err);
@@ -379,18 +387,15 @@ static int make(struct making *m, struct error *err)
 		r = make_cgroup(m->c, m->o, m->spec, err);
 	if (r == 0)
 		r = delegate_cgroup(m->c, m->spec, &m->namespaces, err);
+	if (r == 0 && !m->o->caller_waits)
+		r = filter_devices(m->c, m->spec, &m->namespaces, err);
 	if (r == 0)
 		r = make_channels(m, err);
 	if (r < 0)
 		return r;
 	fill_plan(m);
 	r = spawn_first(m, err);
-	/* While the child sets itself up: it waits to be started, whatever it does before. */
-	if (r == 0)
-		r = filter_devices(m->c, m->spec, &m->namespaces, err);
-	if (r == 0 && m->plan.filter_comes)
-		r = hand_over_filter(m->c, m->spec, err);
-	return r;
+	return r == 0 && m->o->caller_waits ? make_filters(m, err) : r;
 }
 
 /* Nothing stays behind: the process, its cgroup, the socket. */
