@@ -18,6 +18,9 @@
 /* The line that a failure to come up ends with. */
 #define TAIL_LINES 3
 
+/* For a kernel that has just booted to do what it put off: each clone would do it again. */
+#define SETTLE_MS 2000
+
 struct template_data {
 	struct guest_options guest;
 	const char *output;
@@ -27,7 +30,8 @@ struct making {
 	struct loop *loop;
 	struct guest *guest;
 	struct hello *hello;
-	bool verbose, saved;
+	struct loop_source *settle;
+	bool verbose, clone, saved;
 	int status; /* what kihon returns */
 };
 
@@ -77,6 +81,17 @@ static void on_console(void *data, const uint8_t *bytes, size_t size)
 		fs_write_all(STDERR_FILENO, bytes, size);
 }
 
+static void save(struct loop_source *src, void *data)
+{
+	struct making *m = data;
+	struct error err = ERROR_INIT;
+
+	loop_source_free(m->settle);
+	m->settle = NULL;
+	if (hypervisor_save(guest_hypervisor(m->guest), &err) < 0)
+		fail(m, "%s", err.text);
+}
+
 /* The connection is closed by now. */
 static void on_hello(void *data, int result, const char *why)
 {
@@ -86,7 +101,7 @@ static void on_hello(void *data, int result, const char *why)
 	if (result < 0)
 		fail(m, "the guest's agent: %s; its console: %s", why,
 		     hypervisor_console_tail(guest_hypervisor(m->guest), TAIL_LINES));
-	else if (hypervisor_save(guest_hypervisor(m->guest), &err) < 0)
+	else if (loop_add_timer(m->loop, m->clone ? 0 : SETTLE_MS, save, m, &m->settle, &err) < 0)
 		fail(m, "%s", err.text);
 }
 
@@ -98,6 +113,7 @@ static int run_guest(struct making *m, const struct guest_options *o,
 	int r = loop_new(&m->loop, err);
 
 	m->saved = false;
+	m->clone = setup->from;
 	if (r == 0)
 		r = guest_new(&m->guest, m->loop, o, setup, &events, err);
 	if (r == 0)
@@ -110,6 +126,8 @@ static int run_guest(struct making *m, const struct guest_options *o,
 
 static void release_guest(struct making *m)
 {
+	loop_source_free(m->settle);
+	m->settle = NULL;
 	hello_free(m->hello);
 	guest_free(m->guest);
 	loop_free(m->loop);

@@ -44,5 +44,6 @@ int snapshot_load_vcpu(struct snapshot *s, const struct snapshot_kvm *k, unsigne
 int snapshot_save_machine(struct snapshot_writer *w, int vm, bool pit, struct error *err);
 int snapshot_load_machine(struct snapshot *s, int vm, bool pit, struct error *err);
 
-/* Has KVM map memory that is mapped here for the guest, too. A kernel that cannot is no error. */
+/* Has KVM map what snapshot_pages_populate() copied for the guest, too. A kernel that cannot is no
+ * error. */
 void snapshot_prefault(int vcpu, const struct snapshot_range *ranges, size_t n);

@@ -10,8 +10,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/fs.h"
 
-#ifndef MADV_POPULATE_READ /* Linux 5.14 */
-#define MADV_POPULATE_READ  22
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -63,21 +62,30 @@ static void record_page(struct recording *r, uint64_t gpa, uint64_t entry)
 	r->open.size += PAGE;
 }
 
+/* Entries of pagemap from `done` bytes on: at most CHUNK. Returns how many. */
+static int get_entries(const struct guest_region *region, uint64_t done, int pagemap,
+                       uint64_t entries[CHUNK], struct error *err)
+{
+	uint64_t left = (region->size - done) / PAGE;
+	size_t n = (size_t)(left < CHUNK ? left : CHUNK);
+	uint64_t at = ((uintptr_t)region->host + done) / PAGE * sizeof(uint64_t);
+	int e = fs_pread_all(pagemap, entries, n * sizeof(entries[0]), at);
+
+	return e < 0 ? error_errno(err, -e, "looking for the pages that were touched") : (int)n;
+}
+
 static int record_region(struct recording *r, const struct guest_region *region, int pagemap,
                          struct error *err)
 {
 	uint64_t entries[CHUNK];
 
 	for (uint64_t done = 0; done < region->size; done += (uint64_t)CHUNK * PAGE) {
-		uint64_t left = (region->size - done) / PAGE;
-		size_t n = (size_t)(left < CHUNK ? left : CHUNK);
-		uint64_t at = ((uintptr_t)region->host + done) / PAGE * sizeof(uint64_t);
-		int e = fs_pread_all(pagemap, entries, n * sizeof(entries[0]), at);
+		int n = get_entries(region, done, pagemap, entries, err);
 
-		if (e < 0)
-			return error_errno(err, -e, "looking for the pages that were touched");
-		for (size_t i = 0; i < n; i++)
-			record_page(r, region->gpa + done + i * PAGE, entries[i]);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++)
+			record_page(r, region->gpa + done + (uint64_t)i * PAGE, entries[i]);
 	}
 	end_range(r);
 	return 0;
@@ -172,8 +180,72 @@ void snapshot_pages_populate(const struct guest_memory *ram, const struct snapsh
 	for (size_t i = 0; i < n; i++) {
 		void *p = guest_memory_ptr(ram, ranges[i].gpa, ranges[i].size, GUEST_READ);
 
-		if (p && madvise(p, (size_t)ranges[i].size,
-		                 ranges[i].written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) < 0)
-			madvise(p, (size_t)ranges[i].size, MADV_WILLNEED);
+		if (p)
+			madvise(p, (size_t)ranges[i].size,
+			        ranges[i].written ? MADV_POPULATE_WRITE : MADV_WILLNEED);
 	}
+}
+
+/* ---- afterwards */
+
+struct sharing {
+	const struct guest_region *region;
+	int pagemap, memory;
+	uint64_t at;                /* where the region is in the file of the memory */
+	uint64_t looked_at, shared; /* pages */
+};
+
+static bool is_copy(uint64_t entry)
+{
+	return entry & PAGEMAP_PRESENT && !(entry & PAGEMAP_FILE);
+}
+
+static int share_page(struct sharing *s, uint64_t offset, struct error *err)
+{
+	uint8_t *page = s->region->host + offset, was[PAGE];
+	int r = fs_pread_all(s->memory, was, PAGE, s->at + offset);
+
+	if (r < 0)
+		return error_errno(err, -r, "reading the snapshot's memory");
+	s->looked_at++;
+	if (memcmp(page, was, PAGE) != 0)
+		return 0;
+	if (madvise(page, PAGE, MADV_DONTNEED) < 0)
+		return error_errno(err, errno, "sharing a page");
+	s->shared++;
+	return 0;
+}
+
+static int share_region(struct sharing *s, struct error *err)
+{
+	uint64_t entries[CHUNK];
+
+	for (uint64_t done = 0; done < s->region->size; done += (uint64_t)CHUNK * PAGE) {
+		int n = get_entries(s->region, done, s->pagemap, entries, err), r = 0;
+
+		for (int i = 0; i < n && r == 0 && s->looked_at < SNAPSHOT_SHARE_MAX; i++)
+			if (is_copy(entries[i]))
+				r = share_page(s, done + (uint64_t)i * PAGE, err);
+		if (n < 0 || r < 0)
+			return n < 0 ? n : r;
+	}
+	return 0;
+}
+
+int64_t snapshot_pages_share(const struct guest_memory *ram, int pagemap, int memory,
+                             struct error *err)
+{
+	struct sharing s = {.pagemap = pagemap, .memory = memory};
+
+	for (unsigned int i = 0; i < ram->n; i++) {
+		int r;
+
+		s.region = &ram->regions[i];
+		r = share_region(&s, err);
+		if (r < 0)
+			return r;
+		/* As they are in the file, see snapshot_memory.h. */
+		s.at = (s.at + s.region->size + SNAPSHOT_BLOCK - 1) & ~(SNAPSHOT_BLOCK - 1);
+	}
+	return (int64_t)s.shared * PAGE;
 }

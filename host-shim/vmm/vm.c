@@ -330,6 +330,20 @@ static int save_vcpus(struct vm *vm, struct snapshot_writer *w, struct error *er
 	return r < 0 ? r : snapshot_save_machine(w, vm->kvm.vm, vm->config.pit, err);
 }
 
+static void pause_devices(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		if (virtio_mmio_device(vm->mmio[i]))
+			virtio_device_pause(virtio_mmio_device(vm->mmio[i]));
+}
+
+static void resume_devices(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_devices; i++)
+		if (virtio_mmio_device(vm->mmio[i]))
+			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+}
+
 int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 {
 	_cleanup_snapshot_writer_ struct snapshot_writer w = SNAPSHOT_WRITER_INIT;
@@ -341,17 +355,13 @@ int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r < 0)
 		return r;
 	save_shape(vm, &w);
-	for (unsigned int i = 0; i < vm->n_devices; i++)
-		if (virtio_mmio_device(vm->mmio[i]))
-			virtio_device_pause(virtio_mmio_device(vm->mmio[i]));
+	pause_devices(vm);
 	r = save_devices(vm, &w, err);
 	if (r == 0)
 		r = save_vcpus(vm, &w, err);
 	if (r == 0)
 		r = snapshot_memory_save(&w, &ram, memory_fd, err);
-	for (unsigned int i = 0; i < vm->n_devices; i++)
-		if (virtio_mmio_device(vm->mmio[i]))
-			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+	resume_devices(vm);
 	return r < 0 ? r : snapshot_write(&w, state_fd, err);
 }
 
@@ -450,8 +460,7 @@ static int renew_generation(struct vm *vm, struct error *err)
 	return r;
 }
 
-/* What will be touched first: mapped here, and then for the processors, without a fault for each.
- */
+/* What will be written first is mapped here and for the processors, without two faults for each. */
 static int load_pages(struct vm *vm, struct snapshot *s, struct error *err)
 {
 	_cleanup_snapshot_ struct snapshot *file = NULL;
@@ -509,6 +518,19 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	vm->state = VM_RUNNING;
 	vcpus_resume(&vm->vcpus);
 	return 0;
+}
+
+int64_t vm_share(struct vm *vm, int pagemap, int memory_fd, struct error *err)
+{
+	int64_t r = vm_pause(vm, err);
+
+	if (r < 0)
+		return r;
+	pause_devices(vm);
+	r = snapshot_pages_share(&vm->ram, pagemap, memory_fd, err);
+	resume_devices(vm);
+	vm_resume(vm, NULL);
+	return r;
 }
 
 void vm_destroy(struct vm *vm)
