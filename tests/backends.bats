@@ -48,8 +48,18 @@ well() {
 @test "qemu: kernels and images that are none" {
 	well kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut
 }
+@test "qemu: a multiboot kernel" { well multiboot; }
 @test "qemu: containers" { well run_streams run_no_program run_no_image; }
 @test "qemu: what only one back end has is said" { well stats machine cpu_model; }
+
+# Any KVM does for what needs no Linux, PVM included.
+@test "builtin: a multiboot kernel, kernels and images that are none" {
+	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
+	cd "$BATS_TEST_TMPDIR"
+	OPTIONS="--accel kvm" run sh "$FILES/cases.sh" builtin "$FILES" files
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
 
 @test "every case is looked at above" {
 	[ "$(grep -c '^ok' "$RESULT")" -eq "$(grep -oE '\bwell [a-z_ ]+' "$BATS_TEST_FILENAME" | sed 's/well//' | wc -w)" ]

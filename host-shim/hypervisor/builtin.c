@@ -46,6 +46,7 @@ static int check(struct hypervisor *hv, struct error *err)
 {
 	struct builtin *b = builtin_of(hv);
 	const struct hypervisor_config *c = &hv->config;
+	bool multiboot;
 	int r = 0;
 
 	b->pidfd = b->console = b->control = b->errors = -1;
@@ -63,7 +64,7 @@ static int check(struct hypervisor *hv, struct error *err)
 	if (r == 0)
 		r = child_check_file("kernel", c->kernel, err);
 	if (r == 0)
-		r = kernel_file_check(c->kernel, err);
+		r = kernel_file_check(c->kernel, &multiboot, err);
 	if (r == 0)
 		r = child_check_file("initrd", c->initrd, err);
 	return r < 0 ? r : child_check_file("root file system", c->rootfs, err);

@@ -11,7 +11,7 @@
 #include "host-shim/vmm/boot/kernel.h"
 #include "lib/base/cleanup.h"
 
-int kernel_file_check(const char *path, struct error *err)
+int kernel_file_check(const char *path, bool *multiboot, struct error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct error why = ERROR_INIT;
@@ -19,6 +19,8 @@ int kernel_file_check(const char *path, struct error *err)
 	struct stat st;
 	void *bytes;
 	int r;
+
+	*multiboot = false;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, errno, "cannot read the kernel %s", path);
@@ -29,6 +31,7 @@ int kernel_file_check(const char *path, struct error *err)
 		return error_errno(err, errno, "cannot read the kernel %s", path);
 	r = kernel_parse(bytes, (size_t)st.st_size, &kernel, &why);
 	munmap(bytes, (size_t)st.st_size);
+	*multiboot = r == 0 && kernel.entry == KERNEL_ENTRY_MULTIBOOT;
 	if (r == 0 || r == -ENOEXEC)
 		return 0;
 	return error_set_kind(err, why.kind, -r, "the kernel %s %s", path, why.text);

@@ -8,7 +8,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/base/error.h"
 
-/* 0, or -EINVAL (ERROR_INPUT) and one line that says what is wrong with it. */
-int kernel_file_check(const char *path, struct error *err);
+/* 0, or -EINVAL (ERROR_INPUT) and one line that says what is wrong with it. *multiboot: it is a
+ * bare-metal kernel with a multiboot header. */
+int kernel_file_check(const char *path, bool *multiboot, struct error *err);

@@ -30,6 +30,7 @@
 struct qemu {
 	struct hypervisor hv;
 	char *vsock_path;
+	bool debug_exit; /* the kernel is a bare-metal one, with a port to end by */
 	struct vsock_process vsock;
 	int vsock_pidfd;
 	struct loop_source *vsock_src;
@@ -81,7 +82,7 @@ static int check(struct hypervisor *hv, struct error *err)
 		        : child_check_file("kernel", hv->config.kernel, err);
 	/* A firmware starts that of a confidential guest: its business. */
 	if (r == 0 && !cgs)
-		r = kernel_file_check(hv->config.kernel, err);
+		r = kernel_file_check(hv->config.kernel, &q->debug_exit, err);
 	if (r == 0)
 		r = child_check_file("initrd", hv->config.initrd, err);
 	return r < 0 ? r : child_check_file("root file system", hv->config.rootfs, err);
@@ -230,6 +231,11 @@ static void qemu_ended(struct loop_source *src, int fd, uint32_t events, void *d
 	q->pid = 0;
 	drain(q);
 	word = last_error(q);
+	/* isa-debug-exit has QEMU end with (N << 1) | 1, which says nothing of its own. */
+	if (q->debug_exit && !word && WIFEXITED(status) && WEXITSTATUS(status) & 1) {
+		q->hv.exit_status = WEXITSTATUS(status) >> 1;
+		status = 0;
+	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		hypervisor_take_end(&q->hv, false, "");
 		return;
@@ -311,6 +317,7 @@ static void number(struct qemu *q, const struct ends *e, struct process_opts *o,
 	s->shares = (int)o->n_fds;
 	for (unsigned int i = 0; i < c->n_shares; i++)
 		o->fds[o->n_fds++] = q->hv.shares[i].stream;
+	s->debug_exit = q->debug_exit;
 	s->disks = (int)o->n_fds;
 	for (unsigned int i = 0; i < c->n_disks && o->n_fds < PROCESS_MAX_FDS; i++)
 		if (!c->disks[i].path)

@@ -271,6 +271,9 @@ static int add_channels(struct strv *a, const struct machine *m, const struct hy
 
 	bad |= add_pair(a, "-serial",
 	                str_printf("%s", c->virtio_console ? "null" : "chardev:console"));
+	/* As kvm-unit-tests and the built-in monitor have it. */
+	if (start->debug_exit)
+		bad |= add_pair(a, "-device", str_printf("isa-debug-exit,iobase=0xf4,iosize=4"));
 	if (start->vsock >= 0) {
 		bad |= add_pair(a, "-chardev", str_printf("socket,id=vsock,fd=%d", start->vsock));
 		bad |= add_pair(a, "-device",

@@ -13,7 +13,7 @@ shift 2
 
 group_program="status killed output words no_program verbose cpus memory wrong_cpus wrong_memory net_none net_user"
 group_ends="off reset panic timeout interrupt monitor_killed kihon_killed"
-group_files="kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut"
+group_files="multiboot kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut"
 group_only="stats machine cpu_model"
 group_run="run_streams run_no_program run_no_image"
 
@@ -137,7 +137,16 @@ case_monitor_killed() {
 case_kihon_killed() { start wait && kill -KILL $pid && ends 137 && nobody; }
 case_verbose() { guest 7 status --verbose && grep -q 'Linux version' out || fail "no kernel on the console"; }
 
-# ---- files that are wrong
+# ---- kernels that are not Linux, and files that are wrong
+
+# In the style of kvm-unit-tests: 32 bits, a module, the serial port, an end by port 0xf4.
+case_multiboot() {
+	for status in 0 7; do
+		boot $status --net none --verbose --kernel "$files/stranger" --initrd "$files/text" --append "two words status=$status" "$files/image"
+		silent
+		grep -q "two words status=$status" out && grep -q '^modules 1' out && grep -q '^this is a text' out || fail "not told what it must be"
+	done
+}
 
 case_kernel_absent() { boot 125 --kernel "$files/absent" "$files/image" && one_line "absent"; }
 case_kernel_folder() { boot 125 --kernel "$files" "$files/image" && one_line "is not a file"; }

@@ -125,7 +125,7 @@ static u32 look(u32 magic, const struct info *m)
 	if (m->mem_lower < 512 || m->mem_lower > 640 || kib == 0 || m->mem_upper != kib)
 		return 5;
 	line("modules", m->flags & 8 ? m->mods_count : 0);
-	if (!(m->flags & 8))
+	if (!(m->flags & 8) || m->mods_count == 0)
 		return 0;
 	if (mods[0].start & 0xfff || mods[0].start < 0x400000 || mods[0].end <= mods[0].start)
 		return 6;
@@ -134,10 +134,26 @@ static u32 look(u32 magic, const struct info *m)
 	return 0;
 }
 
+/* Of the word status=N; else 0. */
+static u32 wanted(const char *words)
+{
+	static const char name[] = "status=";
+	u32 matched = 0, n = 0;
+
+	for (; *words && matched < sizeof(name) - 1; words++)
+		matched = *words == name[matched] ? matched + 1 : *words == name[0];
+	for (; matched == sizeof(name) - 1 && *words >= '0' && *words <= '9'; words++)
+		n = n * 10 + (u32)(*words - '0');
+	return n;
+}
+
 __attribute__((used)) static void begin(u32 magic, const struct info *m)
 {
+	u32 status;
+
 	serial();
-	outb(0xf4, (u8)look(magic, m));
+	status = look(magic, m);
+	outb(0xf4, (u8)(status ? status : wanted((const char *)m->cmdline)));
 }
 
 __asm__(".globl _start\n"
