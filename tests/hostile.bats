@@ -76,6 +76,29 @@ survives() {
 	done
 }
 
+@test "hostile: rings in an image that is attached and detached" {
+	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+	# Descriptors: 64 bytes at 16 MiB, to be written.
+	printf '\0\0\0\1\0\0\0\0\100\0\0\0\2\0\0\0%.0s' {1..65536} >"$BATS_TEST_TMPDIR/rings"
+	timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M --slots 2 --verbose --kernel "$GUEST" \
+		--append "image-rings 15" build/image/container >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! i name status=0
+	for _ in {1..100}; do
+		name=$(ls "$BATS_TEST_TMPDIR/kihon" 2>/dev/null) && [[ -S $BATS_TEST_TMPDIR/kihon/$name/control ]] && break
+		sleep 0.1
+	done
+	for i in 1 2 3 4 5; do
+		# Nobody answers there, and so the guest is not told.
+		timeout 20 build/host/bin/kihon volume attach --pmem --id "v$i" "$name" "$BATS_TEST_TMPDIR/rings" || break
+		timeout 20 build/host/bin/kihon volume detach --force "$name" "v$i" || break
+	done
+	wait "$pid" || status=$?
+	cat "$BATS_TEST_TMPDIR/out"
+	echo "$i attached, status $status"
+	[[ $i -ge 2 && $status == 0 && $(<"$BATS_TEST_TMPDIR/out") == *"hostile: alive"* ]]
+}
+
 @test "hostile: two processors at the same registers, with interrupts for each other, and pauses" {
 	GUEST=build/host/test/vmm/crowd
 	run machine --cpus 2 --pauses 10

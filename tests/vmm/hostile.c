@@ -236,6 +236,52 @@ static void own_rings(struct device *d)
 	}
 }
 
+/* Where the image in the last slot that has one is, but the root; 0: there is none. */
+static uint64_t newest_image(void)
+{
+	for (unsigned int slot = SLOTS - 1; slot > 0; slot--) {
+		volatile uint32_t *regs = (volatile uint32_t *)(DEVICES + slot * SLOT);
+
+		if (regs[REG_MAGIC / 4] == 0x74726976 && regs[REG_ID / 4] == ID_PMEM)
+			return *(volatile uint64_t *)(regs + REG_CONFIG / 4);
+	}
+	return 0;
+}
+
+/* The descriptors lie in an image that comes and goes: each of the file's asks for entropy. */
+static void image_rings(struct device *d)
+{
+	struct queue *q = &d->queue[0];
+	unsigned int seen = 0;
+	uint64_t end = cycles() + rounds * 1000000000ull;
+
+	while (cycles() < end) {
+		uint64_t image = newest_image();
+
+		if (!image)
+			continue;
+		if (seen++ % 256 == 0)
+			print("i");
+		reg_write(d, REG_STATUS, 0);
+		reg_write(d, REG_STATUS, 3);
+		reg_write(d, REG_DRIVER_SEL, 1);
+		reg_write(d, REG_DRIVER, 1);
+		reg_write(d, REG_STATUS, 11);
+		place_queue(d, 0, RING);
+		reg_write(d, REG_READY, 0);
+		reg_write(d, REG_DESC, (uint32_t)image);
+		reg_write(d, REG_DESC + 4, (uint32_t)(image >> 32));
+		reg_write(d, REG_READY, 1);
+		reg_write(d, REG_STATUS, DRIVER_OK);
+		for (unsigned int i = 0; i < RING && !(reg_read(d, REG_STATUS) & NEEDS_RESET);
+		     i++) {
+			offer(q, (uint16_t)i);
+			notify(d, 0);
+		}
+	}
+	print(seen ? "hostile: there was an image\n" : "");
+}
+
 /* Configuration space, of every width, read and written everywhere. */
 static void config(struct device *d)
 {
@@ -359,6 +405,7 @@ static const struct {
     {"resets", ID_BLK, resets},
     {"own-rings", ID_BLK, own_rings},
     {"own-rings-rng", ID_RNG, own_rings},
+    {"image-rings", ID_RNG, image_rings},
     {"config", ID_BLK, config},
     {"config-vsock", ID_VSOCK, config},
     {"config-balloon", ID_BALLOON, config},
