@@ -117,7 +117,7 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and no QEMU
 	[ "$(after -accel)" = kvm ]
 	[[ $(after -machine) == q35,*,smm=off,memory-backend=ram,confidential-guest-support=cgs ]]
 	[[ " ${args[*]} " == *" memory-backend-memfd,id=ram,size=256M,share=on "* ]]
-	[[ " ${args[*]} " == *" sev-snp-guest,id=cgs,cbitpos=51,reduced-phys-bits=1,policy=0x30000,kernel-hashes=on,host-data=$(printf %s "$data" | xxd -r -p | base64 -w0) "* ]]
+	[[ " ${args[*]} " == *" sev-snp-guest,id=cgs,cbitpos=51,reduced-phys-bits=1,policy=0x30000,kernel-hashes=on,host-data=$(python3 -c "import base64; print(base64.b64encode(bytes.fromhex('$data')).decode())") "* ]]
 	[[ " ${args[*]} " == *" virtio-blk-pci,drive=root "* && "${args[*]}" != *pmem* ]]
 	line erofs --confidential tdx,firmware=tdx.fd,quote-socket=vsock:2:4050
 	[[ $(after -machine) == *,kernel-irqchip=split,confidential-guest-support=cgs ]]
