@@ -18,7 +18,8 @@ setup_file() {
 	init_data >"$GUEST/init-data"
 	guest_qemu -drive "if=none,id=disk,format=raw,file=$GUEST/disk" -device virtio-blk-device,drive=disk \
 		-drive "if=none,id=init,format=raw,readonly=on,file=$GUEST/init-data" -device virtio-blk-device,drive=init
-	guest_boot --append "agent.log=debug agent.log_vport=1025 agent.passfd_listener_port=1027 agent.debug_console_vport=1026"
+	# Of 512 MiB the kernel leaves out the last 128: memory that somebody may name to it later.
+	guest_boot --memory 512M --append "mem=384M agent.log=debug agent.log_vport=1025 agent.passfd_listener_port=1027 agent.debug_console_vport=1026"
 	call CreateSandbox 'sandbox_id: "sb" storages { driver: "ephemeral" source: "shm" fstype: "tmpfs" options: "mode=1777"
 		options: "size=1048576" mount_point: "/run/kata-containers/sandbox/shm" }'
 	look_begin
@@ -370,6 +371,25 @@ until_true() {
 	echo "$output"
 	has 'last words'
 	remove c1
+}
+
+@test "memory named by its address comes in, once" {
+	local before after
+	before=$(look 'awk "/MemTotal/ { print \$2 }" /proc/meminfo')
+	quiet MemHotplugByProbe 'memHotplugProbeAddr: 402653184'
+	quiet OnlineCPUMem 'wait: true nb_cpus: 1'
+	after=$(look 'awk "/MemTotal/ { print \$2 }" /proc/meminfo')
+	echo "before $before after $after"
+	[ $((after - before)) -ge 120000 ]
+	look 'cat /sys/devices/system/memory/memory3/state' | grep -q online
+	container c1 /bin/guest-look eat 400 && start c1
+	until_output c1 eaten
+	remove c1
+	run call MemHotplugByProbe 'memHotplugProbeAddr: 402653184'
+	echo "$output"
+	[ "$status" -eq 70 ] # ALREADY_EXISTS
+	run call MemHotplugByProbe 'memHotplugProbeAddr: 402657280'
+	[ "$status" -eq 67 ] # INVALID_ARGUMENT: not where a block of memory begins
 }
 
 @test "cycles leave nothing in the guest" {

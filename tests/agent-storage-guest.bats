@@ -22,6 +22,7 @@ setup_file() {
 	done
 	truncate -s 1M "$GUEST/scsi"
 	more+=(-device virtio-scsi-pci,addr=0x16 -drive "if=none,id=scsi,format=raw,file=$GUEST/scsi" -device scsi-hd,drive=scsi,scsi-id=3,lun=5)
+	more+=(-drive "if=none,id=sha512,format=raw,file=$GUEST/sha512,readonly=on" -device virtio-blk-pci,drive=sha512,addr=0x17)
 	guest_qemu "${more[@]}"
 	guest_boot --machine q35 --memory 512M && sandbox && look_begin
 }
@@ -64,11 +65,12 @@ make_disks() (
 		mkfs.erofs --quiet -Enoinline_data $a.erofs $a >/dev/null
 		cp $a.erofs $a.verity
 	done
-	cp base.erofs one && cp base.erofs plain512
+	cp base.erofs one && cp base.erofs plain512 && cp base.erofs sha512
 	tree base.verity base --data-blocks=$(($(stat -c %s base.erofs) / 4096))
 	tree mid.verity mid --data-blocks=$(($(stat -c %s mid.erofs) / 4096)) --salt=-
 	tree top.verity top --data-blocks=$(($(stat -c %s top.erofs) / 4096))
 	tree one one --data-blocks=$(($(stat -c %s base.erofs) / 4096)) --salt=0badcafe
+	tree sha512 sha512 --hash=sha512 --data-blocks=$(($(stat -c %s base.erofs) / 4096))
 	tree plain512 plain --no-superblock --data-blocks=$(($(stat -c %s base.erofs) / 512)) --data-block-size=512 --hash-block-size=1024 --salt=aa
 	truncate -s 16M disk.part
 	for a in top mid base; do
@@ -154,10 +156,11 @@ gone() {
 	gone
 }
 
-@test "a verified volume by itself: superblock, salt of the options, blocks of 512 bytes without a superblock" {
+@test "a verified volume by itself: superblock, salt of the options, SHA-512, blocks of 512 bytes without a superblock" {
 	local o
 	for o in "$(storage 12 erofs ro $(verity "$one_root" "$one_at"))" \
 		"$(storage 12 erofs $(verity "$one_root" "$one_at") X-kata.dmverity.salt=0badcafe X-kata.dmverity.algorithm=sha256)" \
+		"$(storage 17 erofs $(verity "$sha512_root" "$sha512_at"))" \
 		"$(storage 13 erofs $(verity "$plain_root" "$plain_at") X-kata.dmverity.no-superblock=true X-kata.dmverity.salt=aa X-kata.dmverity.blocksize=512 X-kata.dmverity.hashsize=1024)"; do
 		run run_all c1 -e "$o" /bin/sh -c 'cat /etc/name; echo x >/etc/x || echo read-only'
 		echo "$output"
@@ -174,7 +177,8 @@ gone() {
 	refused 'another salt' -e "$(storage 12 erofs ro $(verity "$one_root" "$one_at") X-kata.dmverity.salt=00)" /bin/sh
 	refused 'superblock is not there' -e "$(storage 12 erofs ro $(verity "$one_root" 4096))" /bin/sh
 	refused 'not within' -e "$(storage 12 erofs ro $(verity "$one_root" $((1 << 40))) X-kata.dmverity.no-superblock=true)" /bin/sh
-	refused 'does not take the table' -e "$(storage 12 erofs ro $(verity "$one_root$one_root" "$one_at") X-kata.dmverity.no-superblock=true X-kata.dmverity.algorithm=sha512)" /bin/sh
+	refused 'does not take the table' -e "$(storage 12 erofs ro $(verity "$one_root${one_root:0:32}" "$one_at") X-kata.dmverity.no-superblock=true X-kata.dmverity.algorithm=sha384)" /bin/sh
+	refused 'does not hold against its root hash' -e "$(storage 17 erofs ro $(verity "${sha512_root//[0-7]/8}" "$sha512_at"))" /bin/sh
 	refused '/bin/not-there' -e "$(part 1 "$top_root" "$top_at"; part 3 "$base_root" "$base_at")" /bin/not-there
 	refused 'has no partition 4' -e "$(part 4 "$top_root" "$top_at")" /bin/sh
 }

@@ -83,6 +83,12 @@ void rpc_set_guest_date_time(struct rpc_call *call, const ProtobufCMessage *requ
 	const Grpc__SetGuestDateTimeRequest *req = (const void *)request;
 	struct error err = ERROR_INIT;
 
+	/* A message without a time is no wish for 1970, when no certificate is valid yet. */
+	if (req->sec == 0 && req->usec == 0) {
+		rpc_call_fail(call, RPC_INVALID_ARGUMENT,
+		              "Sec and Usec are missing: there is no time to set");
+		return;
+	}
 	answer(call, clock_set(req->sec, req->usec, &err), &err);
 }
 

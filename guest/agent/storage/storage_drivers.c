@@ -14,6 +14,7 @@
 #include "guest/agent/container/mount_options.h"
 #include "guest/agent/image/pause.h"
 #include "guest/agent/sandbox.h"
+#include "guest/agent/storage/huge_pages.h"
 #include "guest/agent/storage/layer_device.h"
 #include "guest/agent/storage/mirror.h"
 #include "guest/agent/storage/storage.h"
@@ -149,36 +150,16 @@ static int apply_fsgid(const Grpc__Storage *req, struct error *err)
 	return 0;
 }
 
-/* Reserves the pages that a hugetlbfs of this size needs, and sees whether the kernel had them. */
-static int reserve_huge_pages(const Grpc__Storage *req, struct error *err)
+static int reserve_huge_pages(const Grpc__Storage *req, struct huge_pages *h, struct error *err)
 {
 	const char *page = storage_option(req->options, req->n_options, "pagesize");
 	const char *size = storage_option(req->options, req->n_options, "size");
-	uint64_t page_bytes, bytes, got;
-	struct buffer text = BUFFER_INIT;
-	char path[128], number[32];
-	int r;
+	uint64_t page_bytes, bytes;
 
-	if (!page || !size || parse_size(page, &page_bytes) < 0 || parse_size(size, &bytes) < 0 ||
-	    page_bytes == 0)
+	if (!page || !size || parse_size(page, &page_bytes) < 0 || parse_size(size, &bytes) < 0)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "hugetlbfs needs the options pagesize= and size=, in bytes");
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
-	         (unsigned long long)(page_bytes / 1024));
-	snprintf(number, sizeof(number), "%llu", (unsigned long long)(bytes / page_bytes));
-	r = fs_write_string(AT_FDCWD, path, number, err);
-	if (r == 0)
-		r = fs_read_file(AT_FDCWD, path, 64, &text, err);
-	if (r < 0) {
-		buffer_free(&text);
-		return r;
-	}
-	got = strtoull(buffer_cstr(&text), NULL, 10);
-	buffer_free(&text);
-	if (got < bytes / page_bytes)
-		return error_set(err, ENOMEM, "only %llu of %s huge pages of %llu bytes are there",
-		                 (unsigned long long)got, number, (unsigned long long)page_bytes);
-	return 0;
+	return huge_pages_reserve(h, req->mount_point, page_bytes, bytes, err);
 }
 
 /* fsgid= is for us, not for tmpfs. */
@@ -186,7 +167,9 @@ static int mount_ephemeral(const struct storage_mount_args *a, struct error *err
 {
 	const Grpc__Storage *req = a->request;
 	const char *type = *req->fstype ? req->fstype : "tmpfs";
+	bool there = storage_is_mounted(req->mount_point, type);
 	char **words = calloc(req->n_options + 1, sizeof(*words));
+	struct huge_pages pages = HUGE_PAGES_NONE;
 	size_t n = 0;
 	int r = 0;
 
@@ -195,8 +178,8 @@ static int mount_ephemeral(const struct storage_mount_args *a, struct error *err
 	for (size_t i = 0; i < req->n_options; i++)
 		if (!str_starts(req->options[i], "fsgid="))
 			words[n++] = req->options[i];
-	if (strcmp(type, "hugetlbfs") == 0)
-		r = reserve_huge_pages(req, err);
+	if (strcmp(type, "hugetlbfs") == 0 && !there)
+		r = reserve_huge_pages(req, &pages, err);
 	if (r == 0)
 		r = storage_mount(*a->source ? a->source : type, req->mount_point, type, words, n,
 		                  err);
@@ -205,8 +188,9 @@ static int mount_ephemeral(const struct storage_mount_args *a, struct error *err
 		r = apply_fsgid(req, err);
 	if (r == 0)
 		r = own_group(req, err);
-	if (r < 0)
+	if (r < 0 && !there)
 		umount2(req->mount_point, MNT_DETACH);
+	huge_pages_end(&pages, r == 0);
 	return r;
 }
 
