@@ -44,6 +44,80 @@ setup() {
 	done
 }
 
+# Each line: a case, and what a runtime overlooks of config.json that has to make it fail.
+overlooked() {
+	cat <<-'END'
+	default .process.noNewPrivileges = false
+	default .process.capabilities.bounding += ["CAP_CHOWN"]
+	default .mounts |= reverse
+	process .process.cwd = "/"
+	process_user .process.user.additionalGids = []
+	process_user .process.user.umask = null
+	process_user .process.user.gid = 0
+	process_rlimits .process.rlimits = []
+	process_rlimits_fail .process.rlimits = []
+	process_capabilities .process.capabilities = {}
+	process_oom_score_adj del(.process.oomScoreAdj)
+	process_io_priority del(.process.ioPriority)
+	process_scheduler del(.process.scheduler)
+	process_environment .process.env = []
+	root_readonly_true .root.readonly = false
+	hostname del(.hostname)
+	domainname del(.domainname)
+	mounts .mounts |= map(del(.options))
+	mounts_recursive .mounts |= map(del(.options))
+	mounts_idmap .mounts |= map(del(.uidMappings))
+	mounts_tmpcopyup .mounts |= map(del(.options))
+	linux_devices .linux.devices |= .[1:]
+	linux_devices .linux.devices |= map(del(.fileMode))
+	linux_devices .linux.devices |= map(del(.uid))
+	linux_masked_paths .linux.maskedPaths |= map(select(. != "/masked-file"))
+	linux_masked_paths .linux.maskedPaths |= map(select(. != "/masked-dir"))
+	linux_masked_paths_special .linux.maskedPaths = []
+	linux_readonly_paths .linux.readonlyPaths |= .[1:]
+	linux_seccomp del(.linux.seccomp)
+	linux_sysctl del(.linux.sysctl)
+	linux_sysctl_fail del(.linux.sysctl)
+	linux_id_mappings .linux.uidMappings[0].hostID += 1
+	linux_ns_nopath .linux.namespaces |= .[1:]
+	linux_ns_itype .linux.namespaces = [{"type": "ipc"}]
+	linux_time_offsets del(.linux.timeOffsets)
+	linux_personality del(.linux.personality)
+	linux_cgroups_devices .linux.resources.devices = [{"allow": true, "access": "rwm"}]
+	hooks del(.hooks.poststop)
+	hooks_stdin del(.hooks)
+	hooks_in_the_container del(.hooks)
+	prestart_fail del(.hooks)
+	hook_timeout .hooks |= map_values(map(del(.timeout)))
+	poststart del(.hooks)
+	poststop del(.hooks)
+	END
+}
+
+@test "each clause can fail: a runtime that overlooks it is seen" {
+	local name filter
+	cat >"$BATS_TEST_TMPDIR/overlooks" <<-'END'
+	#!/bin/bash
+	args=()
+	while (($#)); do
+		args+=("$1")
+		if [[ $1 == --bundle ]]; then
+			jq "$OVERLOOKS" "$2/config.json" >"$2/other.json" || exit 9
+			args+=("$2" --config "$2/other.json")
+			shift
+		fi
+		shift
+	done
+	exec "$OCI" "${args[@]}"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/overlooks"
+	while read -r name filter; do
+		run env OCI="$PWD/build/guest/bin/kihon-oci" OVERLOOKS="$filter" tests/oci/validation --only "$name" "$BATS_TEST_TMPDIR/overlooks"
+		[[ $output != *"ok 1 $name # skip"* ]] || continue
+		[ "$status" -eq 1 ] && [[ $output == *"not ok 1 $name"* ]] || { echo "not seen by $name: $filter"; echo "$output"; false; }
+	done < <(overlooked)
+}
+
 @test "the programs of runtime-tools" {
 	[ -n "${KIHON_RUNTIME_TOOLS-}" ] || skip "KIHON_RUNTIME_TOOLS names no built checkout (they are in no Debian package)"
 	tests/oci/validation build/guest/bin/kihon-oci crun 2>&1 >/dev/null | grep '^runtime-tools' >"$BATS_TEST_TMPDIR/table"

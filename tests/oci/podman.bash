@@ -34,6 +34,7 @@ podman_setup() {
 		touch "$WORK/podman-ready"
 	}
 	LIMITS=(--network none)
+	# shellcheck disable=SC2034 # the suites use it
 	P=(run --rm "${LIMITS[@]}" --security-opt seccomp=unconfined)
 }
 
