@@ -87,17 +87,20 @@ static int find_lacks(struct image_dir *d, const struct guestimg *img, struct er
 	    {HYPERVISOR_LACKS_FS, "VIRTIO_FS"},
 	    {HYPERVISOR_LACKS_CONSOLE, "VIRTIO_CONSOLE"},
 	};
-	_cleanup_kconfig_ struct kconfig *config = NULL;
+	enum { N = sizeof(traits) / sizeof(*traits) };
+	struct kconfig_wanted wanted[N] = {0};
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (!img->kernel.config)
 		return 0;
+	for (size_t i = 0; i < N; i++)
+		wanted[i].name = traits[i].symbol;
 	r = file_in(d, img, img->kernel.config, &path, err);
 	if (r == 0)
-		r = kconfig_load(AT_FDCWD, path, &config, err);
-	for (size_t i = 0; r == 0 && i < sizeof(traits) / sizeof(*traits); i++)
-		if (strcmp(kconfig_value(config, traits[i].symbol), "y") != 0)
+		r = kconfig_look_up(AT_FDCWD, path, wanted, N, err);
+	for (size_t i = 0; r == 0 && i < N; i++)
+		if (!wanted[i].built_in)
 			d->lacks |= traits[i].bit;
 	return r;
 }

@@ -92,28 +92,45 @@ static size_t count_lines(const char *text, size_t size)
 	return n;
 }
 
-static int read_lines(struct kconfig *config, const char *text, size_t size, const char *what,
-                      struct error *err)
+/* The text is cut up. */
+static int each_line(char *text, const char *what,
+                     void (*fn)(const struct kconfig_symbol *s, void *data), void *data,
+                     struct error *err)
 {
-	size_t number = 0, room = count_lines(text, size);
-	char *copy = arena_strndup(&config->arena, text, size), *save = copy, *line;
+	struct kconfig_symbol s = {.line = 0};
+	char *save = text, *line;
 
-	config->symbols = arena_new_array(&config->arena, room, struct kconfig_symbol);
-	if (!copy || !config->symbols)
-		return error_set(err, ENOMEM, "no memory to read %s", what);
 	while ((line = strsep(&save, "\n"))) {
-		struct kconfig_symbol *s = &config->symbols[config->n];
 		int r;
 
-		s->line = ++number;
-		r = parse_line(line, s);
+		s.line++;
+		r = parse_line(line, &s);
 		if (r < 0)
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
 			                      "%s line %zu: '%.60s' is no line of a kernel "
 			                      "configuration (CONFIG_NAME=value)",
-			                      what, number, line);
-		config->n += r == 0;
+			                      what, s.line, line);
+		if (r == 0)
+			fn(&s, data);
 	}
+	return 0;
+}
+
+static void add_symbol(const struct kconfig_symbol *s, void *data)
+{
+	struct kconfig *config = data;
+
+	config->symbols[config->n++] = *s;
+}
+
+static int check_text(const char *text, size_t size, const char *what, struct error *err)
+{
+	if (size > KCONFIG_MAX_SIZE || count_lines(text, size) > KCONFIG_MAX_SYMBOLS)
+		return error_set_kind(err, ERROR_INPUT, EFBIG,
+		                      "%s is too long for a kernel configuration", what);
+	if (memchr(text, 0, size))
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s is no kernel configuration: it holds NUL bytes", what);
 	return 0;
 }
 
@@ -121,17 +138,20 @@ int kconfig_parse(const char *text, size_t size, const char *what, struct kconfi
                   struct error *err)
 {
 	_cleanup_kconfig_ struct kconfig *config = calloc(1, sizeof(*config));
+	char *copy;
 	int r;
 
 	if (!config)
 		return error_set(err, ENOMEM, "no memory to read %s", what);
-	if (size > KCONFIG_MAX_SIZE || count_lines(text, size) > KCONFIG_MAX_SYMBOLS)
-		return error_set_kind(err, ERROR_INPUT, EFBIG,
-		                      "%s is too long for a kernel configuration", what);
-	if (memchr(text, 0, size))
-		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "%s is no kernel configuration: it holds NUL bytes", what);
-	r = read_lines(config, text, size, what, err);
+	r = check_text(text, size, what, err);
+	if (r < 0)
+		return r;
+	copy = arena_strndup(&config->arena, text, size);
+	config->symbols =
+	    arena_new_array(&config->arena, count_lines(text, size), struct kconfig_symbol);
+	if (!copy || !config->symbols)
+		return error_set(err, ENOMEM, "no memory to read %s", what);
+	r = each_line(copy, what, add_symbol, config, err);
 	if (r < 0)
 		return r;
 	settle(config);
@@ -145,6 +165,33 @@ int kconfig_load(int dirfd, const char *path, struct kconfig **out, struct error
 	int r = fs_read_file(dirfd, path, KCONFIG_MAX_SIZE, &text, err);
 
 	return r < 0 ? r : kconfig_parse(buffer_cstr(&text), text.size, path, out, err);
+}
+
+struct looking {
+	struct kconfig_wanted *wanted;
+	size_t n;
+};
+
+/* The last line of a name counts. */
+static void look_at(const struct kconfig_symbol *s, void *data)
+{
+	const struct looking *l = data;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->wanted[i].name, s->name) == 0)
+			l->wanted[i].built_in = strcmp(s->value, "y") == 0;
+}
+
+int kconfig_look_up(int dirfd, const char *path, struct kconfig_wanted *wanted, size_t n,
+                    struct error *err)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	struct looking l = {wanted, n};
+	int r = fs_read_file(dirfd, path, KCONFIG_MAX_SIZE, &text, err);
+
+	if (r == 0)
+		r = check_text(buffer_cstr(&text), text.size, path, err);
+	return r < 0 ? r : each_line((char *)text.data, path, look_at, &l, err);
 }
 
 void kconfig_free(struct kconfig *config)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/arena.h"
@@ -37,6 +38,14 @@ int kconfig_load(int dirfd, const char *path, struct kconfig **out, struct error
 void kconfig_free(struct kconfig *config);
 DEFINE_CLEANUP(struct kconfig, kconfig, kconfig_free)
 #define _cleanup_kconfig_ _cleanup_(cleanup_kconfig)
+
+/* Which of these symbols are built in ("y"): for who asks for a few and wants no table. */
+struct kconfig_wanted {
+	const char *name; /* without CONFIG_ */
+	bool built_in;    /* out */
+};
+int kconfig_look_up(int dirfd, const char *path, struct kconfig_wanted *wanted, size_t n,
+                    struct error *err);
 
 /* With or without CONFIG_; "n" when it is not set. */
 const char *kconfig_value(const struct kconfig *config, const char *name);

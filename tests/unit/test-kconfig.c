@@ -2,7 +2,10 @@
 /* Tests of lib/guestimg/kconfig: configurations as Kconfig writes them, compared, and bad lines. */
 #include "lib/guestimg/kconfig.h"
 
+#include <fcntl.h>
+
 #include "lib/base/bytes.h"
+#include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "tests/unit/check.h"
 
@@ -83,6 +86,37 @@ TEST(other_lines_are_refused_with_their_number)
 		check_int(err.kind, ERROR_INPUT);
 		check(str_starts(err.text, "a.config line 2:"));
 	}
+}
+
+static int look_up(const char *text, size_t size, struct kconfig_wanted *wanted, size_t n,
+                   struct error *err)
+{
+	_cleanup_free_ char *path = str_printf("%s/kernel.config", check_tmpdir());
+
+	check_ok(fs_write_file_atomic(path, text, size, 0600, err), err);
+	return kconfig_look_up(AT_FDCWD, path, wanted, n, err);
+}
+
+TEST(a_few_symbols_are_looked_up)
+{
+	struct kconfig_wanted w[] = {{"NET", false},      {"MODULES", true}, {"A", true},
+	                             {"NR_CPUS", true},   {"NOTHING", true}, {"TWICE", false},
+	                             {"TAKEN_BACK", true}};
+	_cleanup_free_ char *text =
+	    str_printf("%sCONFIG_TWICE=m\nCONFIG_TWICE=y\nCONFIG_TAKEN_BACK=y\n"
+	               "# CONFIG_TAKEN_BACK is not set\n",
+	               sample);
+	struct error err = ERROR_INIT;
+
+	w[4].built_in = false;
+	check_ok(look_up(text, strlen(text), w, sizeof(w) / sizeof(w[0]), &err), &err);
+	check(w[0].built_in && w[5].built_in);
+	check(!w[1].built_in && !w[2].built_in && !w[3].built_in && !w[4].built_in);
+	check(!w[6].built_in);
+	check_int(look_up("CONFIG_NET=y\nnonsense\n", 22, w, 1, &err), -EINVAL);
+	check(strstr(err.text, "line 2: 'nonsense'"));
+	check_int(look_up("CONFIG_NET=y\0\n", 14, w, 1, &err), -EINVAL);
+	check_int(kconfig_look_up(AT_FDCWD, "/nowhere/kernel.config", w, 1, &err), -ENOENT);
 }
 
 TEST(bytes_that_are_no_text_are_refused)
