@@ -54,8 +54,7 @@ static void *map_file(const struct ram_config *c, int fd)
 	return mmap(NULL, c->size, PROT_READ | PROT_WRITE, flags, fd, 0);
 }
 
-/* Begins on a huge page, as guest-physical addresses do: KVM then maps huge pages as such. Each is
- * one fault instead of 512, of which a guest's start has thousands. */
+/* Begins on a huge page, as guest-physical addresses do: KVM then maps huge pages as such. */
 static void *map_private(const struct ram_config *c)
 {
 	uint64_t room = c->size + HUGE_PAGE, skip;
@@ -68,21 +67,22 @@ static void *map_private(const struct ram_config *c)
 	if (skip)
 		munmap(p, skip);
 	munmap(p + skip + c->size, HUGE_PAGE - skip);
-	/* A kernel without them has small ones. Of the first a start takes only a few pages. */
-	if (c->size > HUGE_PAGE)
-		madvise(p + skip + HUGE_PAGE, c->size - HUGE_PAGE, MADV_HUGEPAGE);
 	return p + skip;
 }
 
-bool ram_makes_huge_pages(uint8_t *untouched)
+bool ram_ask_huge_pages(uint8_t *at, uint64_t size)
 {
-	/* Resident, although nobody has touched it: it came with its neighbour. */
-	uint8_t *neighbour = (uint8_t *)((uintptr_t)untouched & ~(LAYOUT_PAGE - 1));
+	uint8_t *first = at + (-(uintptr_t)at & (HUGE_PAGE - 1));
 	unsigned char resident = 0;
 
-	*(volatile uint8_t *)untouched = 0;
-	neighbour = (uint8_t *)((uintptr_t)neighbour ^ LAYOUT_PAGE);
-	return mincore(neighbour, LAYOUT_PAGE, &resident) == 0 && (resident & 1);
+	if (size < (uint64_t)(first - at) + HUGE_PAGE)
+		return false;
+	size = (size - (uint64_t)(first - at)) & ~(HUGE_PAGE - 1);
+	if (madvise(first, size, MADV_HUGEPAGE) < 0)
+		return false;
+	/* Resident, although nobody has touched it: it came with its neighbour. */
+	*(volatile uint8_t *)first = 0;
+	return mincore(first + LAYOUT_PAGE, LAYOUT_PAGE, &resident) == 0 && (resident & 1);
 }
 
 /* One mapping is two regions when it does not fit below the gap; the first one owns it. */

@@ -3,8 +3,7 @@
  * ram: the memory of a guest, allocated in one piece and laid round the gap below 4 GiB.
  *
  * Shared memory is a memfd that other processes (vhost-user) can map; private memory belongs to
- * this process alone. Either can be made of huge pages (hugetlbfs) and touched beforehand. Other
- * private memory has transparent huge pages where the kernel has them to give.
+ * this process alone. Either can be made of huge pages (hugetlbfs) and touched beforehand.
  */
 #pragma once
 
@@ -32,6 +31,6 @@ int ram_map(uint8_t **host, const struct ram_config *config, int *fd, struct err
 int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *fd,
                  struct error *err);
 
-/* Whether memory comes in huge pages, transparent ones as well: touches a byte, which is zero
- * afterwards, of private memory where nothing else was touched within 4 KiB to either side. */
-bool ram_makes_huge_pages(uint8_t *untouched);
+/* Asks for transparent huge pages in private memory that nobody has touched, as far as whole ones
+ * lie in it; it still reads as zeros. False: there will be none, and nothing has changed. */
+bool ram_ask_huge_pages(uint8_t *at, uint64_t size);

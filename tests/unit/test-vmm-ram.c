@@ -57,15 +57,35 @@ TEST(begins_on_a_huge_page_and_ends_where_it_should)
 	}
 }
 
-TEST(private_memory_comes_in_huge_pages_where_the_kernel_says_so)
+TEST(huge_pages_come_where_the_kernel_says_so_and_there_alone)
 {
 	struct guest_memory m = {0};
+	uint8_t *host;
 	bool huge;
 
 	make(&m, 32 * MIB, false);
-	huge = ram_makes_huge_pages(m.regions[0].host + 16 * MIB + 17);
-	check_int(m.regions[0].host[16 * MIB + 17], 0);
-	check_int(huge, huge_kib(m.regions[0].host + 16 * MIB) > 0);
+	host = m.regions[0].host;
+	/* From 7 to 13: whole ones from 8 to 12. */
+	huge = ram_ask_huge_pages(host + 7 * MIB, 6 * MIB);
+	for (uint64_t i = 0; i < 32; i++) {
+		check_int(host[i * MIB], 0);
+		host[i * MIB] = 1;
+	}
+	check_int(huge, huge_kib(host + 8 * MIB) > 0);
+	check(huge_kib(host + 8 * MIB) <= 4096);
+	check_int(huge_kib(host + 12 * MIB), 0);
+	check_int(huge_kib(host + 7 * MIB), 0);
+	guest_memory_clear(&m);
+}
+
+TEST(less_than_a_huge_page_has_none)
+{
+	struct guest_memory m = {0};
+
+	make(&m, 16 * MIB, false);
+	check(!ram_ask_huge_pages(m.regions[0].host + 3 * MIB, 2 * MIB));
+	check(!ram_ask_huge_pages(m.regions[0].host + 4 * MIB, 2 * MIB - 1));
+	check(!ram_ask_huge_pages(m.regions[0].host + 5 * MIB, LAYOUT_PAGE));
 	guest_memory_clear(&m);
 }
 
@@ -75,8 +95,7 @@ TEST(a_process_that_may_have_none_has_small_pages)
 
 	check_int(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
 	make(&m, 32 * MIB, false);
-	check(!ram_makes_huge_pages(m.regions[0].host + 16 * MIB));
-	check(!ram_makes_huge_pages(m.regions[0].host + 18 * MIB + LAYOUT_PAGE));
+	check(!ram_ask_huge_pages(m.regions[0].host + 16 * MIB, 8 * MIB));
 	check_int(huge_kib(m.regions[0].host + 16 * MIB), 0);
 	guest_memory_clear(&m);
 }

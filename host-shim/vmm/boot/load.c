@@ -80,8 +80,8 @@ static int place_kernel(const struct guest_memory *m, const struct load_config *
 		                      " MiB to start): give it more",
 		                      (k->end + (1u << 20) - 1) >> 20);
 	/* Linux writes to most pages of its code at its start (alternatives, return thunks): mapped
-	 * pages would be copied one by one, each with two faults. */
-	map = c->map && !ram_makes_huge_pages(at);
+	 * pages would be copied one by one, with two faults each. */
+	map = c->map && !ram_ask_huge_pages(at, k->end - k->begin);
 	for (unsigned int i = 0; i < k->n_segments; i++) {
 		const struct kernel_segment *s = &k->segments[i];
 		int r = place(m, &c->kernel, map, s->gpa, s->offset, s->file_size, err);

@@ -25,7 +25,7 @@ struct load_config {
 	uint64_t rsdp; /* guest-physical address of ACPI's root pointer, 0: none */
 	bool map;      /* map whole pages of the files privately over the memory instead of copying:
 	                * not for memory that other processes share, nor for hugetlbfs. A kernel is
-	                * copied all the same into memory that comes in huge pages */
+	                * copied all the same where the host gives it transparent huge pages */
 };
 
 /* How the first processor starts: struct kernel_image tells the mode. */
