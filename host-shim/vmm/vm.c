@@ -207,7 +207,7 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 	_cleanup_(unmap_file) struct load_file kernel = {0};
 	_cleanup_(unmap_file) struct load_file initrd = {0};
 	_cleanup_free_ char *cmdline = make_cmdline(vm, boot->cmdline);
-	struct load_config c = {.cmdline = cmdline};
+	struct load_config c = {.cmdline = cmdline, .name = boot->kernel_name};
 	struct error why = ERROR_INIT;
 	struct load_entry entry;
 	int r = cmdline ? 0 : error_set(err, ENOMEM, "no memory for the command line");

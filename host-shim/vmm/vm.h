@@ -71,7 +71,7 @@ struct vm_events {
  * lives, for their pages are mapped. */
 struct vm_boot {
 	int kernel_fd, initrd_fd; /* initrd_fd -1: none */
-	const char *kernel_name;  /* for error lines */
+	const char *kernel_name;  /* for error lines, and for multiboot kernels */
 	const char *cmdline;      /* NULL: none */
 };
 

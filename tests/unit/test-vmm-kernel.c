@@ -372,6 +372,12 @@ TEST(multiboot_is_told_of_its_memory)
 	check_str((char *)at(&l, get_le32(info + 16)), "one two");
 	check_int(get_le32(info + 44), 4 * 24);
 	done(&l);
+	/* As GRUB and QEMU: the kernel's own name is the first word; the host's folders are not. */
+	set_up(&l, FILE_SIZE);
+	l.config.name = "/some/where/kernel.flat";
+	check_ok(load_kernel(&l.memory, &l.config, &l.entry, &l.err), &l.err);
+	check_str((char *)at(&l, get_le32(at(&l, l.entry.rbx) + 16)), "kernel.flat one two");
+	done(&l);
 }
 
 TEST(what_does_not_fit_is_refused)

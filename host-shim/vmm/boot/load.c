@@ -112,9 +112,10 @@ static int place_initrd(const struct guest_memory *m, const struct load_config *
 	return place(m, &c->initrd, c->map, t->initrd, 0, size, err);
 }
 
-static int place_cmdline(const struct tell *t, struct error *err)
+static int place_cmdline(const struct tell *t, const char *name, struct error *err)
 {
-	uint64_t size = strlen(t->cmdline), max = t->kernel->cmdline_max;
+	size_t head = name ? strlen(name) + 1 : 0;
+	uint64_t size = head + strlen(t->cmdline), max = t->kernel->cmdline_max;
 	uint8_t *to;
 
 	if (max > LAYOUT_CMDLINE_MAX - 1)
@@ -124,9 +125,24 @@ static int place_cmdline(const struct tell *t, struct error *err)
 		    err, ERROR_INPUT, EINVAL,
 		    "takes a command line of at most %" PRIu64 " bytes, not %" PRIu64, max, size);
 	to = guest_memory_ptr(t->memory, LAYOUT_CMDLINE, size + 1, GUEST_WRITE);
-	if (to)
-		memcpy(to, t->cmdline, size + 1);
-	return to ? 0 : error_set(err, EINVAL, "has no memory for its command line");
+	if (!to)
+		return error_set(err, EINVAL, "has no memory for its command line");
+	if (head) {
+		memcpy(to, name, head - 1);
+		to[head - 1] = ' ';
+	}
+	memcpy(to + head, t->cmdline, size - head + 1);
+	return 0;
+}
+
+/* The first word of its command line; NULL: none. */
+static const char *first_word(const struct load_config *c, const struct kernel_image *k)
+{
+	const char *slash = c->name ? strrchr(c->name, '/') : NULL;
+
+	if (k->entry != KERNEL_ENTRY_MULTIBOOT)
+		return NULL;
+	return slash ? slash + 1 : c->name;
 }
 
 /* Who tells, and the register that holds the address. */
@@ -154,7 +170,7 @@ int load_kernel(const struct guest_memory *m, const struct load_config *c, struc
 	if (r == 0)
 		r = place_initrd(m, c, &k, &t, err);
 	if (r == 0)
-		r = place_cmdline(&t, err);
+		r = place_cmdline(&t, first_word(c, &k), err);
 	if (r < 0)
 		return r;
 	told = entries[k.entry].tell(&t);

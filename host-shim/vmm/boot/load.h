@@ -22,10 +22,12 @@ struct load_file {
 struct load_config {
 	struct load_file kernel, initrd; /* initrd.size 0: none */
 	const char *cmdline;             /* NULL: "" */
-	uint64_t rsdp; /* guest-physical address of ACPI's root pointer, 0: none */
-	bool map;      /* map whole pages of the files privately over the memory instead of copying:
-	                * not for memory that other processes share, nor for hugetlbfs. A kernel is
-	                * copied all the same where the host gives it transparent huge pages */
+	const char *name; /* of the kernel's file: a multiboot kernel's first word, as boot loaders
+	                   * have it, without folders; NULL: none */
+	uint64_t rsdp;    /* guest-physical address of ACPI's root pointer, 0: none */
+	bool map; /* map whole pages of the files privately over the memory instead of copying:
+	           * not for memory that other processes share, nor for hugetlbfs. A kernel is
+	           * copied all the same where the host gives it transparent huge pages */
 };
 
 /* How the first processor starts: struct kernel_image tells the mode. */
