@@ -183,8 +183,8 @@ static void disks(int fd, uint32_t n)
 		        us ? (unsigned long long)n * 1000000 / us : 0);
 	}
 	for (int writing = 0; writing < 2; writing++) {
-		uint64_t us =
-		    (in_order(writing ? rw : ro, writing), in_order(writing ? rw : ro, writing));
+		uint64_t first = in_order(writing ? rw : ro, writing); /* pages are made */
+		uint64_t us = first ? in_order(writing ? rw : ro, writing) : 0;
 
 		dprintf(fd, "blk-%s %llu\n", writing ? "write" : "read",
 		        us ? (REGION / 1024) * 1000000ull / us : 0);

@@ -43,8 +43,8 @@ struct net_backend_ops {
 	void (*free)(struct net_backend *b);
 };
 
-/* A descriptor of that tap interface, as net_tap_new() wants it; without a persistent one of the name
- * there is a new one (needs CAP_NET_ADMIN) until it is closed. */
+/* A descriptor of that tap interface, as net_tap_new() wants it; without a persistent one of the
+ * name there is a new one (needs CAP_NET_ADMIN) until it is closed. */
 int net_tap_open(const char *name, struct error *err);
 /* A tap interface, opened with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR. */
 int net_tap_new(struct net_backend **out, int fd, struct error *err);
