@@ -13,6 +13,7 @@ $(eval $(call fuzz_target,fuzz-cgroup,tests/fuzz/fuzz-cgroup.c,$(AGENT_LIBS),-ls
 $(eval $(call unit_test,test-agent-policy,tests/unit/test-agent-policy.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-agent-stream,tests/unit/test-agent-stream.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-mirror,tests/unit/test-mirror.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
+$(eval $(call unit_test,test-agent-config,tests/unit/test-agent-config.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-pause,tests/unit/test-pause.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-container-spec,tests/unit/test-container-spec.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-layers,tests/unit/test-layers.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
