@@ -2,6 +2,7 @@
 /* test-jail: each thing that the jail takes away is refused inside, and what its threads need
  * works. */
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -179,6 +181,20 @@ static void try_pwrite(void)
 		_exit(3);
 }
 
+static void try_read_now(void)
+{
+	char c;
+	struct iovec v = {&c, 0};
+
+	if (preadv2(0, &v, 1, 0, RWF_NOWAIT) > 0)
+		_exit(3);
+}
+
+static void try_tap(void)
+{
+	ioctl(-1, TUNSETOFFLOAD, 0);
+}
+
 static void try_epoll(void)
 {
 	struct epoll_event e;
@@ -242,6 +258,8 @@ static const struct {
     {"an event loop", try_epoll, D | V},
     {"timers and events", try_timer, D | V},
     {"writing to a disk", try_pwrite, D | S},
+    {"reading without waiting", try_read_now, D},
+    {"offloads of a tap interface", try_tap, D},
     {"KVM_RUN", try_run, C | D},
     {"KVM_GET_SREGS", try_get_sregs, D},
     {"KVM_IRQFD", try_irqfd, D},
