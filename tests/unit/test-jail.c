@@ -2,6 +2,7 @@
 /* test-jail: each thing that the jail takes away is refused inside, and what its threads need
  * works. */
 #include <fcntl.h>
+#include <linux/fs.h> /* RWF_NOWAIT, not in sys/uio.h of musl */
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <netinet/in.h>
@@ -186,7 +187,7 @@ static void try_read_now(void)
 	char c;
 	struct iovec v = {&c, 0};
 
-	if (preadv2(0, &v, 1, 0, RWF_NOWAIT) > 0)
+	if (syscall(SYS_preadv2, 0, &v, 1, 0, 0, RWF_NOWAIT) > 0)
 		_exit(3);
 }
 

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h> /* not in fcntl.h of musl */
+#include <linux/fs.h>     /* RWF_NOWAIT, not in sys/uio.h of musl */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host-shim/vmm/devices/blk.h"
@@ -273,7 +275,9 @@ int blk_request_now(struct blk_request *r)
 		size += r->iov[i].iov_len;
 	if (size > NOW_MAX)
 		return 0;
-	n = preadv2(r->fd, r->iov, (int)r->n_iov, (off_t)r->offset, RWF_NOWAIT);
+	/* Not in musl 1.2.3. The offset comes in halves. */
+	n = syscall(SYS_preadv2, r->fd, r->iov, r->n_iov, (long)r->offset, (long)(r->offset >> 32),
+	            RWF_NOWAIT);
 	if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
 		return -EOPNOTSUPP;
 	/* The pool reads what came in part once more. */
