@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
@@ -108,6 +109,32 @@ TEST(one_slot_is_filled_and_cleared_by_its_number)
 	check_int(mmio_slots_clear(root, "/nowhere", 11, &err), 0); /* it has no driver */
 	written(DRIVER "/unbind", "LNRO0005:0a");
 	check_int(mmio_slots_clear(root, "/nowhere", 12, &err), -ENOENT);
+	remove_sysfs();
+}
+
+/* Of persistent memory the disk is there only after the driver is. */
+TEST(a_disk_that_appears_later_is_waited_for)
+{
+	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+	pid_t pid;
+
+	make_sysfs();
+	folder(DEVICES "/LNRO0005:0c/virtio5");
+	folder("devices/platform/LNRO0005:0c/virtio5/ndbus1/region1/namespace1.0/block/pmem1");
+	check_int(fs_write_file_atomic(at(DEVICES "/LNRO0005:0c/virtio5/device"), "0x001b\n", 7,
+	                               0444, &err),
+	          0);
+	pid = fork();
+	if (pid == 0) {
+		usleep(300000);
+		_exit(symlink("../../devices/platform/LNRO0005:0c/virtio5/ndbus1/region1/"
+		              "namespace1.0/block/pmem1",
+		              at("class/block/pmem1")) < 0);
+	}
+	check_int(mmio_slots_fill(root, 12, &names, &err), 0);
+	check_str(buffer_cstr(&names), "pmem1\n");
+	check_int(waitpid(pid, NULL, 0), pid);
 	remove_sysfs();
 }
 
