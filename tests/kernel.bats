@@ -114,6 +114,16 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 	! grep -qE '^CONFIG_(NET|PCI|ACPI)=' "$BATS_TEST_TMPDIR/unikernel/kernel.config"
 }
 
+@test "the fragments in no profile: every symbol takes beside those of container" {
+	run build_kernel --configure-only --kernel-config "$ROOT/kernel-config/fragments/xfs.config" --kernel-config "$ROOT/kernel-config/fragments/vfio.config" \
+		-o "$BATS_TEST_TMPDIR/both"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	grep -qx CONFIG_XFS_FS=y "$BATS_TEST_TMPDIR/both/kernel.config"
+	grep -qx CONFIG_VFIO_IOMMU_TYPE1=y "$BATS_TEST_TMPDIR/both/kernel.config"
+	! grep -qE '^CONFIG_(XFS_FS|VFIO)=' "$KERNEL/kernel.config" || false
+}
+
 @test "from the cache: no compiler is run, no network is needed" {
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/make"
