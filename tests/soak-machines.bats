@@ -8,8 +8,8 @@
 	cd "$BATS_TEST_DIRNAME/.."
 	command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is missing"
 	make -s nested >&2
-	: >"$BATS_TEST_TMPDIR/every-one-boots"
-	run tests/nested/run --only long-fifty --memory 3072 --timeout 3200 --add "$BATS_TEST_TMPDIR/every-one-boots"
+	: >"$BATS_TEST_TMPDIR/soak"
+	run tests/nested/run --only long-fifty --memory 3072 --timeout 3200 --add "$BATS_TEST_TMPDIR/soak"
 	sed 's/^/# /' <<<"$output" >&3
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"ok 1 long-fifty"*"nothing is left"* ]]
