@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
@@ -24,11 +25,27 @@ struct table {
 	char *field[FIELDS];
 };
 
+/* To open a device node does something already (a watchdog's). */
+static int is_ordinary(int root_fd, const char *path)
+{
+	_cleanup_close_ int fd = fs_open_in_root(root_fd, path, O_PATH, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
 static int table_open(struct table *t, int root_fd, const char *path)
 {
-	int fd = fs_open_in_root(root_fd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0), r;
+	int r = is_ordinary(root_fd, path), fd;
 
 	memset(t, 0, sizeof(*t));
+	if (r < 0)
+		return r;
+	fd = fs_open_in_root(root_fd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd;
 	r = fs_read_fd(fd, FILE_MAX, &t->text);
