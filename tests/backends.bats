@@ -53,10 +53,10 @@ well() {
 @test "qemu: what only one back end has is said" { well stats machine cpu_model; }
 
 # Any KVM does for what needs no Linux, PVM included.
-@test "builtin: a multiboot kernel, kernels and images that are none" {
+@test "builtin: ends, a multiboot kernel, kernels and images that are none" {
 	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
 	cd "$BATS_TEST_TMPDIR"
-	OPTIONS="--accel kvm" run sh "$FILES/cases.sh" builtin "$FILES" files
+	BARE=1 OPTIONS="--accel kvm" run sh "$FILES/cases.sh" builtin "$FILES" files timeout interrupt monitor_killed kihon_killed wrong_cpus wrong_memory
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

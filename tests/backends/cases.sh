@@ -5,7 +5,8 @@
 #
 #	cases.sh BACK-END FILES [NAME|GROUP...]
 #
-# FILES is a folder of tests/nested/make-backends. Prints TAP. $KIHON: the program; $OPTIONS: more options of `kihon boot`
+# FILES is a folder of tests/nested/make-backends. Prints TAP. $BARE: guests that only wait are a bare-metal kernel, for a
+# KVM that is too slow for Linux. $KIHON: the program; $OPTIONS: more options of `kihon boot`
 # and `run`; $REGISTRY, $CA: of a registry with busybox:1, as guests see it, for the cases of `run`.
 : "${KIHON:=kihon}"
 vmm=$1 files=$2
@@ -48,15 +49,15 @@ one_line() {
 }
 silent() { [ ! -s said ] || fail "something on standard error"; }
 
-# start DO OPTION...: in the background, until it is ready: $pid.
+# start: a guest that waits, in the background, until it is ready: $pid.
 start() {
-	do=$1
-	shift
+	set --
+	[ -z "$BARE" ] || set -- --verbose --kernel "$files/spin"
 	# shellcheck disable=SC2086
-	"$KIHON" boot --vmm "$vmm" $OPTIONS --timeout 120s --net none --memory 96M --append "do=$do" "$@" "$files/image" >out 2>err </dev/null &
+	"$KIHON" boot --vmm "$vmm" $OPTIONS --timeout 120s --net none --memory 96M --append "do=wait" "$@" "$files/image" >out 2>err </dev/null &
 	pid=$!
 	tries=0
-	until grep -q '^ready' out; do
+	until grep -q '^ready\|^spin' out; do
 		tries=$((tries + 1))
 		[ $tries -lt 480 ] && kill -0 $pid 2>/dev/null || { kill -KILL $pid 2>/dev/null; got=none; fail "it did not come up"; }
 		sleep 0.25
@@ -127,14 +128,16 @@ case_net_user() {
 case_off() { guest 125 off --kernel "$files/acpi" && one_line 'without the exit status' last-words; }
 case_reset() { guest 125 reset && one_line 'without the exit status' last-words; }
 case_panic() { guest 125 x --append init=/nowhere && one_line 'kernel panicked: '; }
-case_timeout() { guest 125 wait --timeout 6s && one_line 'did not end in time' ready; }
-case_interrupt() { for s in INT:130 TERM:143; do start wait && kill -"${s%:*}" $pid && ends "${s#*:}" && silent && nobody; done; }
+case_timeout() {
+	guest 125 wait --timeout 6s ${BARE:+--kernel "$files/spin"} && one_line 'did not end in time' ready
+}
+case_interrupt() { for s in INT:130 TERM:143; do start && kill -"${s%:*}" $pid && ends "${s#*:}" && silent && nobody; done; }
 case_monitor_killed() {
-	start wait
+	start
 	kill -KILL "$(monitor)" || fail "there is no monitor"
 	ends 125 && one_line 'killed by signal 9' ready && nobody
 }
-case_kihon_killed() { start wait && kill -KILL $pid && ends 137 && nobody; }
+case_kihon_killed() { start && kill -KILL $pid && ends 137 && nobody; }
 case_verbose() { guest 7 status --verbose && grep -q 'Linux version' out || fail "no kernel on the console"; }
 
 # ---- kernels that are not Linux, and files that are wrong
