@@ -21,9 +21,9 @@ struct monitor {
 	struct pmem_backing root;
 	struct virtio_device *vsock, *balloon; /* NULL: none */
 	bool restored; /* from a template: devices go into its empty slots */
-	struct loop_source *stats, *control, *share;
+	struct loop_source *stats, *control;
 	int smaps;   /* -1: this host has none */
-	int pagemap; /* of a clone, or -1 */
+	int pagemap; /* of a clone that is recorded, or -1 */
 	uint64_t started_ns;
 	int exit_status; /* what the exit port was told, or -1 */
 };

@@ -22,7 +22,6 @@
 
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
-#define SHARE_AFTER_MS  1000
 
 /* ---- the word to start */
 
@@ -157,17 +156,6 @@ static void on_control(struct loop_source *src, int fd, uint32_t events, void *d
 	}
 }
 
-/* By then a clone that only waits for work has answered; what it had to write to do so may be what
- * it was again. It need not succeed. */
-static void on_share(struct loop_source *src, void *data)
-{
-	struct monitor *m = data;
-
-	loop_source_free(m->share);
-	m->share = NULL;
-	vm_share(m->vm, m->pagemap, m->config->from->memory, NULL);
-}
-
 static int enter_vcpu(void *data)
 {
 	return jail_thread(JAIL_THREAD_VCPU, NULL);
@@ -239,8 +227,6 @@ static int boot(struct monitor *m, struct error *err)
 		        : vm_boot(m->vm, &b, err);
 	if (r == 0 && m->config->from)
 		r = builtin_devices_plug(m, err);
-	if (r == 0 && m->pagemap >= 0 && !is_recorded(m->config))
-		r = loop_add_timer(m->loop, SHARE_AFTER_MS, on_share, m, &m->share, err);
 	if (r == 0 && !m->config->no_jail)
 		r = jail_thread(JAIL_THREAD_DEVICES, err);
 	return r < 0 ? r : loop_run(m->loop, err);
@@ -278,7 +264,7 @@ int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
 	process_reset_signals();
 	m.started_ns = loop_now_ms() * 1000000;
 	m.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-	m.pagemap = config->from ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+	m.pagemap = is_recorded(config) ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 	signal(SIGPIPE, SIG_IGN);
 	r = run(&m, &jail, &failure);
 	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)

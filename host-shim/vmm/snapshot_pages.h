@@ -18,7 +18,6 @@
 #include "lib/base/error.h"
 
 #define SNAPSHOT_RANGES_MAX 32768u
-#define SNAPSHOT_SHARE_MAX  4096u /* pages */
 
 struct snapshot_range {
 	uint64_t gpa, size; /* whole pages */
@@ -41,10 +40,3 @@ int snapshot_pages_parse(struct snapshot *s, const uint8_t id[SNAPSHOT_ID_SIZE],
  * error. */
 void snapshot_pages_populate(const struct guest_memory *ram, const struct snapshot_range *ranges,
                              size_t n);
-
-/* Gives back copies of pages that hold what the snapshot's memory (snapshot_memory.h) does: they
- * were written and have become again what they were. Nobody may write to `ram` meanwhile. It looks
- * at SNAPSHOT_SHARE_MAX copies: a machine that has more is at work, and is not to be held up.
- * Returns the bytes, or a negative errno value. */
-int64_t snapshot_pages_share(const struct guest_memory *ram, int pagemap, int memory,
-                             struct error *err);

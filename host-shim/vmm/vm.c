@@ -520,19 +520,6 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	return 0;
 }
 
-int64_t vm_share(struct vm *vm, int pagemap, int memory_fd, struct error *err)
-{
-	int64_t r = vm_pause(vm, err);
-
-	if (r < 0)
-		return r;
-	pause_devices(vm);
-	r = snapshot_pages_share(&vm->ram, pagemap, memory_fd, err);
-	resume_devices(vm);
-	vm_resume(vm, NULL);
-	return r;
-}
-
 void vm_destroy(struct vm *vm)
 {
 	if (!vm)
