@@ -41,7 +41,7 @@ static int read_inside(const struct folder *f, const char *name, size_t max, str
 
 	if (f->fd < 0)
 		return 1;
-	fd = fs_open_in_root(f->fd, name, O_RDONLY, 0);
+	fd = fs_open_in_root(f->fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd == -ENOENT)
 		return 1;
 	r = fd < 0 ? fd : fs_read_fd(fd, max, out);

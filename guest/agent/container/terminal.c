@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -17,13 +19,29 @@
 #define TIOCGPTPEER 0x5441
 #endif
 
+/* An image may have any device there, and to open one does something already: looked at first. */
+static int open_multiplexer(int root_fd, const char *path)
+{
+	_cleanup_close_ int node = fs_open_in_root(root_fd, path, O_PATH, 0);
+	struct stat st;
+
+	if (node < 0)
+		return node;
+	if (fstat(node, &st) < 0)
+		return -errno;
+	/* Documentation/admin-guide/devices.txt */
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+		return -ENOTTY;
+	return fs_open_in_root(root_fd, path, O_RDWR | O_NOCTTY, 0);
+}
+
 static int open_master(int root_fd)
 {
 	/* Only the multiplexer of a devpts instance makes terminals of the container. */
-	int fd = fs_open_in_root(root_fd, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0);
+	int fd = open_multiplexer(root_fd, "/dev/pts/ptmx");
 
 	if (fd == -ENOENT || fd == -EACCES)
-		fd = fs_open_in_root(root_fd, "/dev/ptmx", O_RDWR | O_NOCTTY, 0);
+		fd = open_multiplexer(root_fd, "/dev/ptmx");
 	return fd;
 }
 
