@@ -3,7 +3,9 @@
 MEMORY=64M
 COLD="--vmm builtin --net none --memory $MEMORY /guests/container"
 fail() {
-	tail -n 3 log* err 2>/dev/null
+	for log in log* err; do
+		[ ! -s "$log" ] || tail -n 3 "$log"
+	done
 	echo "$*"
 	exit 1
 }
