@@ -2,8 +2,8 @@
 /*
  * fuzz-agent-request: the first byte chooses a method, the rest is its request: decoded in bounded
  * memory, held against a policy, and, where it carries a specification, taken as far as the
- * engine's validation. The puller's JSON comes in as method 255, those of traces and of devices just
- * below.
+ * engine's validation. The puller's JSON comes in as method 255, those of traces and of devices
+ * just below.
  */
 #include <stdio.h>
 #include <stdlib.h>

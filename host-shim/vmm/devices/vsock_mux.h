@@ -69,4 +69,3 @@ bool vsock_mux_next(struct vsock_mux *mux, struct vsock_header *header, const st
  * taken. When the guest accepts, "OK <host port>\n" is written to fd; when it refuses,
  * fd is closed. -EMFILE: too many streams; fd is the caller's then. */
 int vsock_mux_open(struct vsock_mux *mux, int fd, uint32_t guest_port, struct error *err);
-
