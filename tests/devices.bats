@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Devices that are asked for: a real virtiofsd, a balloon and a virtio console with a Linux under QEMU; volumes, sizes and
-# counters with a bare-metal guest of the built-in monitor. Linux there: tests/nested/steps/{share,volume,resize}.
+# counters with a bare-metal guest of the built-in monitor. Linux there: tests/nested/steps/{long-share,volume,long-resize}.
 
 setup_file() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
