@@ -67,7 +67,7 @@ survives() {
 	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
 	local way rounds=20
 	[[ -z ${KIHON_FULL-} ]] || rounds=1000
-	for way in wild-balloon scribble-balloon config-balloon wild-console scribble-console config-console packets; do
+	for way in wild-mem plug wild-balloon scribble-balloon config-balloon wild-console scribble-console config-console packets; do
 		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR run timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M \
 			--memory-max 128M --balloon --console hvc0 --slots 2 --kernel "$GUEST" --append "$way $rounds" build/image/container
 		echo "$way: $status $output"

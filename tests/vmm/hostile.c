@@ -308,6 +308,28 @@ static void config(struct device *d)
 	}
 }
 
+/* Memory is plugged and unplugged at random (5.15.6): more than is offered, what is not there. */
+static void plug(struct device *d)
+{
+	const volatile uint64_t *region = (const volatile uint64_t *)(d->regs + REG_CONFIG);
+	uint64_t block = region[0], start = region[2];
+	struct queue *q = &d->queue[0];
+
+	for (unsigned int i = 0; i < rounds * 4; i++) {
+		uint64_t *request = (uint64_t *)buffers;
+
+		request[0] = random64() % 5;
+		request[1] = i % 16 ? start + random64() % 40 * block : wild_address();
+		request[2] = random64() % (i % 8 ? 40 : 0x10000);
+		set_desc(q, 0, request, 24, NEXT);
+		set_desc(q, 1, buffers + 64, 10, WRITE);
+		offer(q, 0);
+		notify(d, 0);
+		spin(100);
+		start_again(d);
+	}
+}
+
 /* Packets of every kind to everybody, and no buffer for an answer. */
 static void packets(struct device *d)
 {
@@ -401,6 +423,8 @@ static const struct {
     {"wild-console", ID_CONSOLE, wild},
     {"wild-balloon", ID_BALLOON, wild},
     {"wild-net", ID_NET, wild},
+    {"wild-mem", ID_MEM, wild},
+    {"plug", ID_MEM, plug},
     {"sizes", ID_BLK, sizes},
     {"resets", ID_BLK, resets},
     {"own-rings", ID_BLK, own_rings},
