@@ -41,7 +41,7 @@ policy() {
 init_data() {
 	policy '{"ExecProcessRequest": [{"name": "as root only", "where": {"process/User/UID": 0}}]}' | python3 -c '
 import gzip, json, sys
-z = gzip.compress(("version = \"0.1.0\"\nalgorithm = \"sha256\"\n[data]\n\"policy.json\" = %s\n" % json.dumps(sys.stdin.read())).encode())
+z = gzip.compress(("version = \"0.1.0\"\nalgorithm = \"sha256\"\n[data]\n\"agent-policy.json\" = %s\n" % json.dumps(sys.stdin.read())).encode())
 sys.stdout.buffer.write(b"initdata" + len(z).to_bytes(8, "little") + z + bytes(4096 - (16 + len(z)) % 4096))'
 }
 

@@ -111,7 +111,7 @@ one_line() {
 
 @test "arguments that are no file where a file is meant" {
 	local o
-	for o in --ca --authfile --policy; do
+	for o in --ca --authfile --policy --agent-policy; do
 		one_line 125 "" "'$KIHON' run $o / busybox true"
 		one_line 125 "nowhere" "'$KIHON' run $o nowhere busybox true"
 		one_line 125 "" "'$KIHON' run $o /dev/zero busybox true"

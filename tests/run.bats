@@ -182,7 +182,14 @@ wicked_registry() {
 	kihon_run --policy policy.json "$IMAGE" true
 	[ "$status" -eq 125 ]
 	[ "$(wc -l <<<"$stderr")" -eq 1 ]
-	[[ "$stderr" == *polic* ]]
+	[[ "$stderr" == *"the image policy rejects it"* ]]
+	printf '{"default":[{"type":"reject"}],"transports":{"docker":{"10.0.2.2:%s":[{"type":"insecureAcceptAnything"}]}}}' "$REGISTRY_PORT" >policy.json
+	kihon_run --policy policy.json "$IMAGE" true
+	[ "$status" -eq 0 ]
+	echo '{"schema":1,"allow":{}}' >agent.json
+	kihon_run --agent-policy agent.json "$IMAGE" true
+	[ "$status" -eq 125 ]
+	[[ "$stderr" == *CreateSandbox* ]]
 }
 
 # start COMMAND...: in the background, until the container has written to its output; $pid.

@@ -519,6 +519,8 @@ static const struct option options[] = {
      "registry credentials, as in containers-auth.json(5)"},
     {"policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.policy), "FILE", NULL,
      "which images the guest may run, as in containers-policy.json(5)"},
+    {"agent-policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.agent_policy), "FILE",
+     NULL, "what the guest's agent may be asked: JSON, docs/agent.md"},
     GUEST_OPTION_ROWS(struct run_data, guest),
     GUEST_DEVICE_ROWS(struct run_data, guest.devices),
     CLONE_OPTION_ROW(struct run_data, template),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secrets: certificate authority, credentials and policy for the guest, on an
+ * secrets: certificate authority, credentials and policies for the guest, on an
  * init-data disk (lib/image/initdata.h) that has no name on this host. Never on a
  * command line, never in a log.
  */
@@ -10,9 +10,11 @@
 #include "lib/base/error.h"
 
 struct secrets_options {
-	const char *ca;       /* PEM file; NULL: none */
-	const char *authfile; /* auth.json; NULL: none */
-	const char *policy;   /* policy.json; NULL: none */
+	/* Files; NULL: none. */
+	const char *ca;           /* PEM */
+	const char *authfile;     /* containers-auth.json(5) */
+	const char *policy;       /* containers-policy.json(5) */
+	const char *agent_policy; /* what the agent may be asked */
 };
 
 /* 0: *fd is the disk, to be closed by the caller; 1: no file was named, *fd is -1. */

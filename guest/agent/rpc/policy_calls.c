@@ -63,7 +63,7 @@ static int take_file(struct agent *agent, const char *path)
 void agent_load_policy(struct agent *agent)
 {
 	/* What init-data says goes before the image's; a Rego policy there is one, too. */
-	if (take_file(agent, IMAGE_CONFIG_DIR "/policy.json") == 1 &&
+	if (take_file(agent, IMAGE_CONFIG_DIR "/agent-policy.json") == 1 &&
 	    take_file(agent, IMAGE_CONFIG_DIR "/policy.rego") == 1)
 		take_file(agent, agent->config.policy_file);
 }
