@@ -104,6 +104,26 @@ one_line() {
 	[ "$(wc -l <<<"$output")" -eq 1 ]
 }
 
+@test "a guest has a control group of its own, gone with it" {
+	local own at first
+	start_spinner
+	first=$id
+	own=$(sed -n 's/^0:://p' /proc/$$/cgroup)
+	at=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)$own
+	mkdir "$at/may-be-made" 2>/dev/null || skip "no group of cgroup v2 may be made here"
+	rmdir "$at/may-be-made"
+	[ "$(pgrep -P $pid | while read -r p; do sed -n 's/^0:://p' "/proc/$p/cgroup"; done | sort -u)" = "${own%/}/kihon-$id" ]
+	kill -9 $pid
+	wait $pid || true
+	# The next one takes away what it left.
+	start_spinner
+	[ -e "$at/kihon-$id" ]
+	[ ! -e "$at/kihon-$first" ]
+	kill -TERM $pid
+	wait $pid || true
+	[ ! -e "$at/kihon-$id" ]
+}
+
 @test "volumes come to a guest that runs and leave it" {
 	start_spinner --slots 2
 	truncate -s 4M one two three

@@ -204,6 +204,10 @@ containerd_setup() {
 	address = "$WORK/containerd.sock"
 	[ttrpc]
 	address = "$WORK/containerd.sock.ttrpc"
+	# Its garbage collector may take an index that has no name yet.
+	[plugins."io.containerd.gc.v1.scheduler"]
+	startup_delay = "1h"
+	schedule_delay = "1h"
 	END
 	"$WORK/private" containerd -c "$WORK/containerd.toml" >"$WORK/containerd.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$WORK/containerd.pid"
@@ -212,10 +216,7 @@ containerd_setup() {
 		ctr_ version >/dev/null 2>&1 && break
 		sleep 0.1
 	done
-	for ((i = 0; i < 3; i++)); do # its garbage collector may take an index that has no name yet
-		ctr_ images import --snapshotter native --index-name localhost/test/busybox:latest "$WORK/oci.tar" >/dev/null && return
-	done
-	return 1
+	ctr_ images import --snapshotter native --index-name localhost/test/busybox:latest "$WORK/oci.tar" >/dev/null
 }
 
 # Without a share of the processors, for which a host may lack the controller; ctr leaves standard input open.

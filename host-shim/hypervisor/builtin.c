@@ -13,6 +13,7 @@
 #include "host-shim/hypervisor/builtin_process.h"
 #include "host-shim/hypervisor/child.h"
 #include "host-shim/hypervisor/control.h"
+#include "host-shim/hypervisor/group.h"
 #include "host-shim/hypervisor/kernel_file.h"
 #include "host-shim/hypervisor/passt.h"
 #include "host-shim/vmm/devices/vsock_listen.h"
@@ -22,10 +23,11 @@
 
 #define ERRORS_KEPT ERROR_TEXT_MAX
 #define DRAIN_MAX   (4u << 20)
+#define THREADS_MAX 64u /* beside the processors': storage, devices, and room */
 
 struct builtin {
 	struct hypervisor hv;
-	char *vsock_path, *stats_path, *requests_path;
+	char *vsock_path, *stats_path, *requests_path, *group;
 	pid_t pid;
 	int pidfd, console, control, errors; /* our ends */
 	struct loop_source *pid_src, *console_src;
@@ -211,8 +213,11 @@ static int prepare(struct hypervisor *hv, struct error *err)
 	hand_shares(b, &f);
 	if (r == 0)
 		r = builtin_process_start(&b->pid, &hv->config, &f, b->vsock_path, err);
-	if (r == 0)
+	if (r == 0) {
+		b->group = group_make(strrchr(hv->config.runtime_dir, '/') + 1, b->pid,
+		                      hv->config.cpus + THREADS_MAX);
 		r = child_watch(hv->loop, b->pid, process_ended, hv, &b->pidfd, &b->pid_src, err);
+	}
 	if (r == 0)
 		r = loop_add_fd(hv->loop, b->console, EPOLLIN, on_console, hv, &b->console_src,
 		                err);
@@ -384,6 +389,7 @@ static void release(struct hypervisor *hv)
 
 	child_drop(&b->pid_src, &b->pidfd);
 	child_kill(&b->pid);
+	group_remove(b->group);
 	child_drop(&b->passt_src, &b->passt_pidfd);
 	passt_stop(&b->passt);
 	child_drop(&b->console_src, &b->console);
