@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "host-shim/hypervisor/hypervisor.h"
+#include "lib/image/initdata.h"
 
 /* Bytes; twice what the kernel's generator takes. */
 #define SEED_SIZE 64
@@ -17,9 +18,8 @@
 #define GATEWAY    "10.0.2.2"
 #define NAMESERVER "nameserver 10.0.2.3"
 
-/* The agent's driver for init-data that was not there at boot. */
-#define INITDATA_DRIVER "initdata"
-#define INITDATA_DIR    "/run/confidential-containers/initdata"
+/* Where the agent keeps init-data that was not there at boot. */
+#define INITDATA_DIR "/run/confidential-containers/initdata"
 
 /* An initialised message in the arena. */
 #define NEW(a, type, init)                                                                         \

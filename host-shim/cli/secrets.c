@@ -67,7 +67,7 @@ static int build(const struct secrets_options *o, struct buffer *disk, struct er
 	    {o->ca, "cdh.toml", "--ca", ca_table},
 	    {o->authfile, "auth.json", "--authfile", read_named},
 	    {o->policy, "policy.json", "--policy", read_named},
-	    {o->agent_policy, "agent-policy.json", "--agent-policy", read_named},
+	    {o->agent_policy, INITDATA_AGENT_POLICY, "--agent-policy", read_named},
 	};
 	__attribute__((cleanup(forget_all))) struct contents c = {0};
 	struct initdata_entry entries[FILES_MAX];

@@ -152,7 +152,6 @@ static ssize_t receive(int s, struct control_request *req, int *fd)
 	struct msghdr msg = {.msg_iov = &iov,
 	                     .msg_iovlen = 1,
 	                     .msg_control = &control,
-	                     /* No room for a second one: the kernel closes it. */
 	                     .msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n = recvmsg(s, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
@@ -161,7 +160,7 @@ static ssize_t receive(int s, struct control_request *req, int *fd)
 	for (size_t i = 0;
 	     c && c->cmsg_type == SCM_RIGHTS && CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len;
 	     i++) {
-		/* There is room for a second one, by alignment. */
+		/* The kernel closes what there is no room for, and we any but the last. */
 		close_fd(fd);
 		memcpy(fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 	}

@@ -29,6 +29,11 @@
 #define INITDATA_MAX_ENTRIES 64
 #define INITDATA_MAX_KEY     128
 
+/* The storage driver by which CreateSandbox says that such a disk came while the guest ran. */
+#define INITDATA_DRIVER "initdata"
+/* Its file with the allow-list of the agent's requests; "policy.json" is the image policy. */
+#define INITDATA_AGENT_POLICY "agent-policy.json"
+
 /* One file for the guest, e.g. "cdh.toml", "auth.json", "policy.json". */
 struct initdata_entry {
 	const char *key;

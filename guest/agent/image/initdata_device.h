@@ -17,7 +17,3 @@ int initdata_load(struct sandbox *s, initdata_done_fn done, void *data, struct e
 /* The same later, for a disk that came into a virtio-mmio slot while the guest ran, as a clone of a
  * template gets it: result -ENOENT when there is none. */
 int initdata_load_plugged(struct sandbox *s, initdata_done_fn done, void *data, struct error *err);
-
-/* In CreateSandbox: the first storage, when it has this driver, asks for initdata_load_plugged().
- */
-#define INITDATA_DRIVER "initdata"

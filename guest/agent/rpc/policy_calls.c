@@ -9,6 +9,7 @@
 #include "guest/agent/rpc/handlers.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/image/initdata.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
 int agent_gate(const char *service, const char *method, const ProtobufCMessage *request, void *data,
@@ -63,7 +64,7 @@ static int take_file(struct agent *agent, const char *path)
 void agent_load_policy(struct agent *agent)
 {
 	/* What init-data says goes before the image's; a Rego policy there is one, too. */
-	if (take_file(agent, IMAGE_CONFIG_DIR "/agent-policy.json") == 1 &&
+	if (take_file(agent, IMAGE_CONFIG_DIR "/" INITDATA_AGENT_POLICY) == 1 &&
 	    take_file(agent, IMAGE_CONFIG_DIR "/policy.rego") == 1)
 		take_file(agent, agent->config.policy_file);
 }

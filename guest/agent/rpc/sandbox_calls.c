@@ -16,6 +16,7 @@
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/image/initdata.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
 #define SETUP_MS   30000u
