@@ -18,7 +18,7 @@
 #define DEVICES "bus/platform/devices"
 #define DRIVER  "bus/platform/drivers/virtio-mmio"
 
-static char root[64];
+static char root[64], dev[80];
 
 static char *at(const char *name)
 {
@@ -40,12 +40,14 @@ static void make_sysfs(void)
 	                                      DEVICES "/serial8250",
 	                                      DRIVER,
 	                                      "class/block",
+	                                      "dev/vda",
 	                                      "devices/platform/LNRO0005:0a/virtio3/block/vda",
 	                                      "devices/pci0000:00/block/sda"};
 	int fd;
 
 	strcpy(root, "/tmp/kihon-slots-XXXXXX");
 	check(mkdtemp(root) != NULL);
+	snprintf(dev, sizeof(dev), "%s/dev", root);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		folder(folders[i]);
 	check_int(symlink("../drivers/virtio-mmio", at(DEVICES "/LNRO0005:00/driver")), 0);
@@ -93,18 +95,17 @@ TEST(one_slot_is_filled_and_cleared_by_its_number)
 	struct error err = ERROR_INIT;
 
 	make_sysfs();
-	folder("dev");
 	/* It has a driver already: its disks are told. */
-	check_int(mmio_slots_fill(root, 10, &names, &err), 0);
+	check_int(mmio_slots_fill(root, dev, 10, &names, &err), 0);
 	check_str(buffer_cstr(&names), "vda\n");
 	written(DRIVER "/bind", "");
 	buffer_clear(&names);
 	folder(DEVICES "/LNRO0005:0b");
-	check_int(mmio_slots_fill(root, 11, &names, &err), 0);
+	check_int(mmio_slots_fill(root, dev, 11, &names, &err), 0);
 	check_int(names.size, 0);
 	written(DRIVER "/bind", "LNRO0005:0b");
-	check_int(mmio_slots_fill(root, 12, &names, &err), -ENOENT);
-	check_int(mmio_slots_clear(root, at("dev"), 10, &err), 0);
+	check_int(mmio_slots_fill(root, dev, 12, &names, &err), -ENOENT);
+	check_int(mmio_slots_clear(root, dev, 10, &err), 0);
 	written(DRIVER "/unbind", "LNRO0005:0a");
 	check_int(mmio_slots_clear(root, "/nowhere", 11, &err), 0); /* it has no driver */
 	written(DRIVER "/unbind", "LNRO0005:0a");
@@ -112,7 +113,7 @@ TEST(one_slot_is_filled_and_cleared_by_its_number)
 	remove_sysfs();
 }
 
-/* Of persistent memory the disk is there only after the driver is. */
+/* Of persistent memory the disk is there only after the driver is, and its node after that. */
 TEST(a_disk_that_appears_later_is_waited_for)
 {
 	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
@@ -128,12 +129,16 @@ TEST(a_disk_that_appears_later_is_waited_for)
 	pid = fork();
 	if (pid == 0) {
 		usleep(300000);
-		_exit(symlink("../../devices/platform/LNRO0005:0c/virtio5/ndbus1/region1/"
-		              "namespace1.0/block/pmem1",
-		              at("class/block/pmem1")) < 0);
+		if (symlink("../../devices/platform/LNRO0005:0c/virtio5/ndbus1/region1/"
+		            "namespace1.0/block/pmem1",
+		            at("class/block/pmem1")) < 0)
+			_exit(1);
+		usleep(300000);
+		_exit(mkdir(at("dev/pmem1"), 0700) < 0);
 	}
-	check_int(mmio_slots_fill(root, 12, &names, &err), 0);
+	check_int(mmio_slots_fill(root, dev, 12, &names, &err), 0);
 	check_str(buffer_cstr(&names), "pmem1\n");
+	check_int(access(at("dev/pmem1"), F_OK), 0);
 	check_int(waitpid(pid, NULL, 0), pid);
 	remove_sysfs();
 }

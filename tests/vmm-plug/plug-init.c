@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guest/agent/device/disk_ready.h"
 #include "guest/agent/device/mmio_slots.h"
 #include "lib/base/cleanup.h"
 
@@ -33,13 +34,15 @@ static bool find_disk(char name[64])
 }
 
 /* What the disk says: a line of text at its very beginning. */
-static bool read_disk(const char *name, char text[TEXT])
+static bool read_disk(const char *name, char text[TEXT], struct error *err)
 {
 	char path[128];
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/dev/%.63s", name);
+	if (disk_ready(path, err) < 0)
+		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, TEXT - 1);
 	if (n < 0)
@@ -55,7 +58,7 @@ static int release(const char *name, struct error *err)
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		_cleanup_buffer_ struct buffer names = BUFFER_INIT;
 
-		if (mmio_slots_fill("/sys", slot, &names, err) == 0 && names.size > 0 &&
+		if (mmio_slots_fill("/sys", "/dev", slot, &names, err) == 0 && names.size > 0 &&
 		    strncmp(buffer_cstr(&names), name, strlen(name)) == 0)
 			return mmio_slots_clear("/sys", "/dev", slot, err);
 	}
@@ -72,7 +75,7 @@ static bool one_disk(void)
 		usleep(LOOK_US);
 		found += mmio_slots_probe("/sys", &err) > 0;
 	}
-	if (found != 1 || !read_disk(name, text)) {
+	if (found != 1 || !read_disk(name, text, &err)) {
 		printf("plug failed: %d slots got a driver, disk \"%s\"; %s\n", found, name,
 		       err.text);
 		return false;

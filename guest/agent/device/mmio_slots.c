@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest/agent/device/disk_ready.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
@@ -146,7 +147,24 @@ static bool is_disk(const char *device)
 	return false;
 }
 
-int mmio_slots_fill(const char *sysfs, uint32_t number, struct buffer *names, struct error *err)
+/* "vda\nvdb\n" below `dev`. */
+static int wait_ready(const char *dev, const struct buffer *names, struct error *err)
+{
+	_cleanup_free_ char *list = strdup(names->size > 0 ? buffer_cstr(names) : "");
+	char *save = NULL;
+	int r = list ? 0 : error_set(err, ENOMEM, "no memory for names of disks");
+
+	for (char *n = list ? strtok_r(list, "\n", &save) : NULL; n && r == 0;
+	     n = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *path = str_printf("%s/%s", dev, n);
+
+		r = path ? disk_ready(path, err) : error_set(err, ENOMEM, "no memory for a name");
+	}
+	return r;
+}
+
+int mmio_slots_fill(const char *sysfs, const char *dev, uint32_t number, struct buffer *names,
+                    struct error *err)
 {
 	_cleanup_free_ char *slot = find_slot(sysfs, number);
 	_cleanup_free_ char *bind = str_printf("%s/bus/platform/drivers/virtio-mmio/bind", sysfs);
@@ -168,7 +186,7 @@ int mmio_slots_fill(const char *sysfs, uint32_t number, struct buffer *names, st
 		nanosleep(&pause, NULL);
 		r = list_disks(sysfs, slot, names, err);
 	}
-	return r;
+	return r < 0 ? r : wait_ready(dev, names, err);
 }
 
 /* Exclusive opening is what mounting is, too (open(2), O_EXCL of a block device). */

@@ -23,9 +23,11 @@ bool mmio_slots_empty(const char *sysfs);
 int mmio_slots_probe(const char *sysfs, struct error *err);
 
 /* Looks at one slot again, counted from 0 in the machine's order. *names: the disks in it, a line
- * each ("vdb\n"). -ENOENT: no such slot, or it is empty. Waits as mmio_slots_probe() does. */
-int mmio_slots_fill(const char *sysfs, uint32_t slot, struct buffer *names, struct error *err);
+ * each ("vdb\n"), which can be opened below `dev` ("/dev") by now. -ENOENT: no such slot, or it is
+ * empty. Waits as mmio_slots_probe() does. */
+int mmio_slots_fill(const char *sysfs, const char *dev, uint32_t slot, struct buffer *names,
+                    struct error *err);
 
-/* Takes the driver off a slot, by its number; fine when it has none. `dev` is "/dev". -EBUSY: a
+/* Takes the driver off a slot, by its number; fine when it has none. -EBUSY: a
  * disk in it is mounted, or claimed otherwise; -ENOENT: no such slot. */
 int mmio_slots_clear(const char *sysfs, const char *dev, uint32_t slot, struct error *err);

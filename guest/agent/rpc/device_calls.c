@@ -17,7 +17,7 @@ static int fill_slot(const ProtobufCMessage *request, void *out, struct error *e
 {
 	const Kihon__ProbeDevicesRequest *req = (const void *)request;
 	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
-	int r = mmio_slots_fill("/sys", req->slot, &names, err);
+	int r = mmio_slots_fill("/sys", "/dev", req->slot, &names, err);
 
 	if (r == 0 && names.size >= HELPER_OUT_MAX)
 		r = error_set(err, E2BIG, "slot %u: too many disks", req->slot);

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "guest/agent/device/disk_ready.h"
 #include "guest/agent/image/image_root.h"
 #include "guest/agent/storage/layer_group.h"
 #include "guest/agent/storage/storage_driver.h"
@@ -227,6 +228,17 @@ static void on_image(int result, struct image_root *root, const struct error *er
 	on_mounted(result, NULL, err, job);
 }
 
+/* What was found in sysfs may not be open to us yet. */
+static int wait_disks(const struct storage_job *job, struct error *err)
+{
+	int r = *job->source ? disk_ready(job->source, err) : 0;
+
+	for (size_t i = 0; job->group && i < job->group->n && r == 0; i++)
+		if (*job->group->layers[i].source)
+			r = disk_ready(job->group->layers[i].source, err);
+	return r;
+}
+
 static int mount_in_helper(void *data, void *out, struct error *err)
 {
 	struct storage_job *job = data;
@@ -236,7 +248,10 @@ static int mount_in_helper(void *data, void *out, struct error *err)
 	    .container_id = job->container_id,
 	    .number = job->number,
 	};
+	int r = wait_disks(job, err);
 
+	if (r < 0)
+		return r;
 	if (job->group)
 		return layer_group_mount(job->group, err);
 	return job->driver->mount(&args, err);
