@@ -23,6 +23,7 @@
 #include "lib/base/log.h"
 #include "marks.h"
 #include "mounts.h"
+#include "started.h"
 
 #define OOM_SCORE    "/proc/self/oom_score_adj"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -149,6 +150,7 @@ int init_setup(struct cmdline *cmdline, struct error *err)
 		return error_set(err, EPERM, "set up the guest: this is not pid 1");
 	umask(022);
 	r = mounts_setup(err);
+	(void)started_tell_host("/sys");
 	/* The console may only be there now that /dev is; errors above wait until it is. */
 	console_setup();
 	if (r < 0)

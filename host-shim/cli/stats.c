@@ -97,8 +97,11 @@ static void put_scalars(struct buffer *b, const cJSON *root, const char *guest)
 /* From the process's start, of what has happened. */
 static void put_times(struct buffer *b, const cJSON *root, const char *guest)
 {
-	static const char *const stages[][2] = {
-	    {"created_ns", "created"}, {"run_ns", "run"}, {"agent_ns", "agent"}};
+	static const char *const stages[][2] = {{"created_ns", "created"},
+	                                        {"run_ns", "run"},
+	                                        {"kernel_ns", "kernel"},
+	                                        {"init_ns", "init"},
+	                                        {"agent_ns", "agent"}};
 
 	buffer_str(b, "# HELP kihon_vm_boot_seconds Time from the start of the process to a stage "
 	              "of the boot.\n# TYPE kihon_vm_boot_seconds gauge\n");
@@ -219,8 +222,9 @@ const struct verb stats_verb = {
         "NAME is the id of a guest: the name of its folder below $XDG_RUNTIME_DIR/kihon or\n"
         "/run/kihon. Only the built-in monitor counts: exits by reason, doorbells and interrupts\n"
         "of every queue, memory (resident, private, shared, the monitor's own), and when it\n"
-        "started, ran its first instruction, and heard the guest's agent: nanoseconds of the\n"
-        "host's monotonic clock, 0 for what has not happened.\n",
+        "started, made the machine, ran its first instruction, saw the guest's kernel use a\n"
+        "device, heard of its process 1 and of its agent: nanoseconds of the host's monotonic\n"
+        "clock, 0 for what has not happened.\n",
     .options = options,
     .min_args = 1,
     .max_args = 1,

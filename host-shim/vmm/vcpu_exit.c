@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/loop.h"
+
 static void exit_mmio(struct vcpu *v)
 {
 	struct kvm_run *run = v->run;
@@ -91,6 +93,16 @@ static const struct {
     [KVM_EXIT_INTERNAL_ERROR] = {"internal-error", exit_internal_error},
 };
 
+/* The kernel has come to look for its machine. */
+static void note_first(struct vcpus *all)
+{
+	uint64_t none = 0;
+
+	if (!__atomic_load_n(&all->first_ns, __ATOMIC_RELAXED))
+		__atomic_compare_exchange_n(&all->first_ns, &none, loop_now_ns(), false,
+		                            __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 const char *vcpu_exit_name(unsigned int reason)
 {
 	return reason < VCPU_EXITS ? reasons[reason].name : NULL;
@@ -116,5 +128,7 @@ void vcpu_exit(struct vcpu *v, int error)
 	}
 	/* Statistics read it on another thread. */
 	__atomic_store_n(&v->exits[reason], v->exits[reason] + 1, __ATOMIC_RELAXED);
+	if (reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO)
+		note_first(v->all);
 	reasons[reason].handle(v);
 }

@@ -57,7 +57,8 @@ struct vcpus {
 	void *event_data;
 
 	pthread_t device_thread;
-	int wake_fd; /* calls or events wait for the device thread */
+	uint64_t first_ns; /* when the first of them used a port or device; any thread */
+	int wake_fd;       /* calls or events wait for the device thread */
 	struct loop_source *wake;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;

@@ -512,6 +512,7 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r < 0)
 		return r;
 	vm->run_ns = loop_now_ns();
+	vm->restored = true;
 	r = vcpus_start(&vm->vcpus, err);
 	if (r < 0)
 		return r;

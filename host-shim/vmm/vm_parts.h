@@ -42,6 +42,7 @@ struct vm {
 	bool spare[VM_DEVICES_MAX]; /* made by vm_add_slots() */
 	unsigned int n_devices;
 	uint64_t created_ns, run_ns;
+	bool restored; /* its kernel began elsewhere */
 };
 
 /* -EINVAL, and a line that names the state that the machine is in and `what` it cannot be. */

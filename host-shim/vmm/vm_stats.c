@@ -128,6 +128,12 @@ static void count_device(const struct virtio_mmio *m, struct vm_device_stats *d)
 	}
 }
 
+static void earliest(uint64_t *at, uint64_t ns)
+{
+	if (ns && (!*at || ns < *at))
+		*at = ns;
+}
+
 static void count_balloon(const struct virtio_device *dev, struct vm_stats *out)
 {
 	if (!dev || dev->ops->id != VIRTIO_ID_BALLOON)
@@ -143,6 +149,7 @@ void vm_stats(const struct vm *vm, struct vm_stats *out)
 	    .started_ns = vm->config.started_ns ? vm->config.started_ns : vm->created_ns,
 	    .created_ns = vm->created_ns,
 	    .run_ns = vm->run_ns,
+	    .kernel_ns = vm->restored ? 0 : __atomic_load_n(&vm->vcpus.first_ns, __ATOMIC_RELAXED),
 	    .now_ns = loop_now_ns(),
 	    .cpus = vm->config.cpus,
 	    .memory_size = vm_memory_size(vm),
@@ -156,8 +163,10 @@ void vm_stats(const struct vm *vm, struct vm_stats *out)
 		out->devices[i].slot = i;
 		count_device(vm->mmio[i], &out->devices[i]);
 		count_balloon(dev, out);
-		if (dev && dev->answered_ns && (!out->agent_ns || dev->answered_ns < out->agent_ns))
-			out->agent_ns = dev->answered_ns;
+		if (dev)
+			earliest(&out->agent_ns, dev->answered_ns);
+		if (!vm->restored)
+			earliest(&out->init_ns, virtio_mmio_asked_ns(vm->mmio[i]));
 	}
 }
 
@@ -220,8 +229,10 @@ void vm_stats_json(const struct vm_stats *s, struct buffer *b)
 {
 	buffer_printf(b,
 	              "{\"started_ns\":%" PRIu64 ",\"created_ns\":%" PRIu64 ",\"run_ns\":%" PRIu64
-	              ",\"agent_ns\":%" PRIu64 ",\"now_ns\":%" PRIu64 ",\"cpus\":%u,",
-	              s->started_ns, s->created_ns, s->run_ns, s->agent_ns, s->now_ns, s->cpus);
+	              ",\"kernel_ns\":%" PRIu64 ",\"init_ns\":%" PRIu64 ",\"agent_ns\":%" PRIu64
+	              ",\"now_ns\":%" PRIu64 ",\"cpus\":%u,",
+	              s->started_ns, s->created_ns, s->run_ns, s->kernel_ns, s->init_ns,
+	              s->agent_ns, s->now_ns, s->cpus);
 	put_memory(b, s);
 	buffer_str(b, ",");
 	put_exits(b, s);

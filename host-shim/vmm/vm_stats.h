@@ -48,8 +48,11 @@ struct vm_stats {
 	uint64_t started_ns; /* the process, as vm_config.started_ns says, or created_ns */
 	uint64_t created_ns; /* vm_create() was called */
 	uint64_t run_ns;     /* the processors were started: just before the first KVM_RUN */
-	uint64_t agent_ns;   /* a program in the guest first answered through a vsock */
-	uint64_t now_ns;     /* when the numbers were taken */
+	/* The guest's kernel first used a port or a device; process 1 of the guest ran, by its own
+	 * word (guest/init/started.h). 0 for both in a machine that was restored. */
+	uint64_t kernel_ns, init_ns;
+	uint64_t agent_ns; /* a program in the guest first answered through a vsock */
+	uint64_t now_ns;   /* when the numbers were taken */
 	uint32_t cpus;
 	uint64_t memory_size; /* bytes of RAM the guest was given, and has plugged */
 	uint64_t balloon;     /* of these in its balloon, as it says */

@@ -441,4 +441,34 @@ TEST(s3_1_1_queues_after_driver_ok)
 	stop();
 }
 
+/* Linux asks for the status of a device that works once at most, after its driver's probe. */
+TEST(who_asks_twice_for_the_status_of_a_device_that_works_is_noted_once)
+{
+	uint64_t first;
+
+	start(true);
+	negotiate();
+	get(0x70);
+	get(0x70);
+	get(0x70);
+	check_int(virtio_mmio_asked_ns(m), 0); /* it does not work yet */
+	set(0x70, 15);
+	get(0x70);
+	get(0x60);
+	check_int(virtio_mmio_asked_ns(m), 0);
+	set(0x70, 0);
+	bring_up();
+	get(0x70);
+	check_int(virtio_mmio_asked_ns(m), 0); /* a reset is a new beginning */
+	get(0x70);
+	first = virtio_mmio_asked_ns(m);
+	check(first > 0 && first <= loop_now_ns());
+	get(0x70);
+	set(0x70, 15);
+	get(0x70);
+	get(0x70);
+	check(virtio_mmio_asked_ns(m) == first);
+	stop();
+}
+
 TEST_MAIN()

@@ -219,8 +219,17 @@ static uint32_t read_isr(struct virtio_mmio *m)
 	return __atomic_load_n(&m->isr, __ATOMIC_SEQ_CST);
 }
 
+/* Linux looks at most once at a device that works: after its driver has probed it. Twice is a
+ * program, by /sys/bus/virtio/devices/virtioN/status. */
+static void note_look(struct virtio_mmio *m)
+{
+	if (m->status & STATUS_DRIVER_OK && m->looks < 2 && ++m->looks == 2 && !m->asked_ns)
+		__atomic_store_n(&m->asked_ns, loop_now_ns(), __ATOMIC_RELAXED);
+}
+
 static uint32_t read_status(struct virtio_mmio *m)
 {
+	note_look(m);
 	return m->status | (__atomic_load_n(&m->broken, __ATOMIC_SEQ_CST) ? STATUS_NEEDS_RESET : 0);
 }
 
@@ -307,6 +316,7 @@ static void write_status(struct virtio_mmio *m, uint32_t v)
 	struct request r = {.m = m};
 	uint32_t new = v &STATUS_KNOWN & ~m->status;
 
+	m->looks = 0;
 	if (v == 0) {
 		run(m, do_reset, &r);
 		clear_registers(m);
@@ -439,6 +449,7 @@ int virtio_mmio_plug(struct virtio_mmio *m, struct virtio_device *dev, struct er
 		m->dev->transport = (struct virtio_transport){0};
 	}
 	clear_registers(m);
+	m->looks = 0;
 	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		m->queues[i].notifications = m->queues[i].interrupts = 0;
 	m->dev = dev;
@@ -501,6 +512,11 @@ int virtio_mmio_irq_fd(const struct virtio_mmio *m)
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m)
 {
 	return m->dev;
+}
+
+uint64_t virtio_mmio_asked_ns(const struct virtio_mmio *m)
+{
+	return __atomic_load_n(&m->asked_ns, __ATOMIC_RELAXED);
 }
 
 bool virtio_mmio_in_use(const struct virtio_mmio *m)

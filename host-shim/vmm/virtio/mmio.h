@@ -54,6 +54,9 @@ int virtio_mmio_irq_fd(const struct virtio_mmio *m);
 struct virtio_device *virtio_mmio_device(const struct virtio_mmio *m);
 /* Whether a driver has the device (§2.1, DRIVER). While no processor runs. */
 bool virtio_mmio_in_use(const struct virtio_mmio *m);
+/* When a program in the guest first asked for the status of the device while it works, which is how
+ * process 1 says that it runs (guest/init/started.h); loop_now_ns(), 0: none has. Any thread. */
+uint64_t virtio_mmio_asked_ns(const struct virtio_mmio *m);
 /* How often the queue's doorbell was answered, and its interrupt raised, since the device came. */
 void virtio_mmio_counters(const struct virtio_mmio *m, unsigned int queue, uint64_t *notifications,
                           uint64_t *interrupts);

@@ -28,6 +28,8 @@ struct virtio_mmio {
 	struct virtio_device *dev; /* NULL: a placeholder */
 	pthread_mutex_t lock;      /* of what follows */
 	uint32_t device_sel, driver_sel, queue_sel, status;
+	uint32_t looks;    /* at the status since it was written last, while the device works */
+	uint64_t asked_ns; /* read without the lock, too */
 	uint64_t driver_features;
 	struct mmio_queue queues[VIRTIO_QUEUES_MAX];
 	int irq_fd;
