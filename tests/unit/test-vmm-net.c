@@ -319,6 +319,28 @@ TEST(s5_1_6_4_1_mergeable_buffers)
 	stop();
 }
 
+/* A driver that adds buffers notifies when their count passes avail_event: of those that are there
+ * already, but too few for the frame, it has notified. */
+TEST(s2_7_10_frame_that_waits_asks_for_more_buffers_than_there_are)
+{
+	uint8_t *avail_event;
+	uint64_t gpa[4];
+
+	start_stream(~0ull);
+	offer_rx(3, 1000, gpa);
+	write_stream(3000, frame, 3000);
+	vbench_turn(&b, 10);
+	avail_event = driver_used(&b.ring[NET_QUEUE_RX]) + 4 + 8 * b.size;
+	check_int(get_le16(avail_event), 3);
+	/* Nor are those tried again and again until then. */
+	memset(vbench_host(&b, gpa[0]), 0xee, 1000);
+	vbench_turn(&b, 10);
+	check_int(vbench_host(&b, gpa[0])[500], 0xee);
+	offer_rx(1, 1000, gpa + 3);
+	check(vbench_used(&b, NET_QUEUE_RX));
+	stop();
+}
+
 TEST(frame_that_never_fits_is_lost)
 {
 	uint64_t gpa[64];

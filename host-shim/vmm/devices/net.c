@@ -207,13 +207,15 @@ static enum delivered take_buffers(struct net *n, struct delivery *d)
 	return DELIVERED;
 }
 
-static enum delivered deliver(struct net *n)
+/* *offered: with NO_BUFFER, the driver's count of buffers when there were too few. */
+static enum delivered deliver(struct net *n, uint16_t *offered)
 {
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
 	struct delivery d = {.n = 0};
 	enum delivered r = take_buffers(n, &d);
 	uint8_t count[2];
 
+	*offered = q->next_avail;
 	if (r != DELIVERED) {
 		while (r != RX_BROKEN && d.n-- > 0)
 			virtqueue_unpop(q);
@@ -248,15 +250,16 @@ static void run_rx(struct net *n)
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
 	enum delivered r = DELIVERED;
 	bool any = false;
+	uint16_t offered;
 	unsigned int i;
 
 	virtqueue_notify_off(q);
 	for (i = 0; i < FRAMES_A_TURN && r != RX_BROKEN && n->up && next_frame(n); i++) {
-		r = deliver(n);
+		r = deliver(n, &offered);
 		any |= r == DELIVERED;
 		n->rx_full = r == NO_BUFFER;
-		/* No buffer: ask to be told of one, unless one came just now. */
-		if (n->rx_full && !virtqueue_notify_on(q))
+		/* Too few buffers: ask to be told of more than these, unless more came just now. */
+		if (n->rx_full && !virtqueue_notify_beyond(q, offered))
 			break;
 	}
 	if (any && r != RX_BROKEN)
