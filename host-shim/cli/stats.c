@@ -77,6 +77,8 @@ static const struct {
      "RAM that is in the guest's balloon."},
     {"memory", "given_back_bytes", "kihon_vm_memory_given_back_bytes_total", "counter",
      "Memory that the guest's balloon gave back to the host, reported pages included."},
+    {"memory", "taken_back_bytes", "kihon_vm_memory_taken_back_bytes_total", "counter",
+     "Memory that the guest took from its balloon because it had no other."},
 };
 
 static void put_scalars(struct buffer *b, const cJSON *root, const char *guest)

@@ -62,6 +62,9 @@ struct vm_end {
 
 struct vm_events {
 	void (*panicked)(void *data); /* the guest's kernel says so; may be NULL */
+	/* The guest has taken memory back that its balloon was to keep, for want of any other
+	 * (balloon.h); may be NULL. */
+	void (*out_of_memory)(void *data);
 	/* Once; the processors stand still. vm_destroy() may not be called from here. */
 	void (*ended)(void *data, const struct vm_end *end);
 	void *data;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "host-shim/vmm/devices/balloon.h"
 #include "host-shim/vmm/vm_parts.h"
 
 /* Doorbells of the queues that the device has. An empty slot has none: each takes KVM time. */
@@ -59,6 +60,8 @@ static int add_slot(struct vm *vm, struct virtio_device *dev, struct error *err)
 
 int vm_add_device(struct vm *vm, struct virtio_device *dev, struct error *err)
 {
+	if (dev->ops->id == VIRTIO_ID_BALLOON && vm->events.out_of_memory)
+		balloon_device_on_out_of_memory(dev, vm->events.out_of_memory, vm->events.data);
 	return add_slot(vm, dev, err);
 }
 

@@ -141,6 +141,7 @@ static void count_balloon(const struct virtio_device *dev, struct vm_stats *out)
 	out->has_balloon = true;
 	out->balloon = balloon_device_actual(dev);
 	out->discarded = balloon_device_discarded(dev);
+	out->taken_back = balloon_device_taken_back(dev);
 }
 
 void vm_stats(const struct vm *vm, struct vm_stats *out)
@@ -220,8 +221,10 @@ static void put_memory(struct buffer *b, const struct vm_stats *s)
 		              s->memory.resident, s->memory.private_bytes, s->memory.shared,
 		              s->memory.monitor_private);
 	if (s->has_balloon)
-		buffer_printf(b, ",\"balloon_bytes\":%" PRIu64 ",\"given_back_bytes\":%" PRIu64,
-		              s->balloon, s->discarded);
+		buffer_printf(b,
+		              ",\"balloon_bytes\":%" PRIu64 ",\"given_back_bytes\":%" PRIu64
+		              ",\"taken_back_bytes\":%" PRIu64,
+		              s->balloon, s->discarded, s->taken_back);
 	buffer_str(b, "}");
 }
 

@@ -57,6 +57,7 @@ struct vm_stats {
 	uint64_t memory_size; /* bytes of RAM the guest was given, and has plugged */
 	uint64_t balloon;     /* of these in its balloon, as it says */
 	uint64_t discarded;   /* bytes that its balloon gave back so far, reported pages included */
+	uint64_t taken_back;  /* bytes that the guest took from it for want of other memory */
 	bool has_balloon;
 	struct vm_memory_stats memory;
 	uint64_t exits[VM_STATS_EXITS]; /* returns of KVM_RUN, by KVM_EXIT_* */

@@ -299,7 +299,7 @@ static int make(struct running *r, struct error *err)
 	                      .kvm_fd = r->kvm,
 	                      .console_fd = STDOUT_FILENO,
 	                      .enter_vcpu = r->a->jail ? enter_vcpu : NULL};
-	struct vm_events events = {panicked, ended, r};
+	struct vm_events events = {.panicked = panicked, .ended = ended, .data = r};
 	int e;
 
 	e = loop_new(&r->loop, err);

@@ -179,6 +179,72 @@ TEST(s5_5_4_configuration)
 	stop();
 }
 
+static void say_actual(uint32_t pages)
+{
+	uint8_t le[4];
+
+	put_le32(le, pages);
+	virtio_device_config_write(b.dev, 4, le, 4);
+}
+
+static void count(void *data)
+{
+	++*(int *)data;
+}
+
+/* §5.5.6: with DEFLATE_ON_OOM a guest may take more than the host has given back. */
+TEST(s5_5_6_a_guest_without_memory_takes_pages_back)
+{
+	uint32_t pages[256];
+	int told = 0;
+
+	start(~0ull);
+	balloon_device_on_out_of_memory(b.dev, count, &told);
+	for (uint32_t i = 0; i < 256; i++)
+		pages[i] = page(i);
+	balloon_device_set_target(b.dev, 512 * 4096);
+	send_pages(INFLATE, pages, 256);
+	say_actual(256);
+	send_pages(INFLATE, pages, 1); /* one is moved */
+	send_pages(DEFLATE, pages + 1, 1);
+	say_actual(256);
+	check_int(balloon_device_taken_back(b.dev), 0);
+	send_pages(DEFLATE, pages, 200); /* on its way to 512, and needs them itself */
+	say_actual(56);
+	check_int(told, 1);
+	send_pages(DEFLATE, pages + 200, 50);
+	say_actual(6);
+	check_int(told, 1);
+	check_int(balloon_device_taken_back(b.dev), 250 * 4096);
+	balloon_device_set_target(b.dev, 0);
+	send_pages(DEFLATE, pages, 6); /* as it was asked */
+	say_actual(0);
+	check_int(told, 1);
+	balloon_device_set_target(b.dev, 4096);
+	send_pages(INFLATE, pages, 1);
+	say_actual(1);
+	say_actual(0);
+	check_int(told, 2);
+	check_int(balloon_device_taken_back(b.dev), 251 * 4096);
+	stop();
+}
+
+TEST(a_guest_that_may_not_take_pages_back)
+{
+	const uint32_t one = page(1);
+	int told = 0;
+
+	start_with(&(struct balloon_config){.zeros = true}, true, ~0ull);
+	balloon_device_on_out_of_memory(b.dev, count, &told);
+	balloon_device_set_target(b.dev, 4096);
+	say_actual(1);
+	send_pages(DEFLATE, &one, 1);
+	say_actual(0);
+	check_int(told, 0);
+	check_int(balloon_device_taken_back(b.dev), 0);
+	stop();
+}
+
 TEST(s5_5_3_features_as_asked_for)
 {
 	start_with(&(struct balloon_config){0}, true, ~0ull);

@@ -37,10 +37,14 @@ struct balloon {
 	struct balloon_config config;
 	uint8_t space[CONFIG_SIZE];
 	uint64_t discarded;
+	uint64_t taken_back;                       /* bytes, while it was to hold as many */
+	bool out_of_memory;                        /* that was told, since the target was set */
 	unsigned int stats_queue, reporting_queue; /* or NO_QUEUE */
 	bool stats_held;                           /* a buffer that asks for the next ones */
 	bool stats_asked;
 	uint16_t stats_head;
+	void (*oom_fn)(void *data);
+	void *oom_data;
 	struct later again;
 	struct virtqueue_chain chain;
 };
@@ -219,10 +223,27 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	virtio_config_copy(balloon_of(dev)->space, CONFIG_SIZE, offset, to, size);
 }
 
+/* It holds fewer pages, although it was to hold at least as many: with DEFLATE_ON_OOM a guest may
+ * have them, and Linux takes them when nothing else can be freed (§5.5.6). Its deflate queue alone
+ * says nothing, for pages that it moves pass there, too. */
+static void note_taken_back(struct balloon *b, uint32_t before)
+{
+	uint32_t target = get_le32(b->space), actual = get_le32(b->space + CONFIG_ACTUAL);
+
+	if (actual >= before || before > target || !virtio_device_has(&b->dev, F_DEFLATE_ON_OOM))
+		return;
+	b->taken_back += (uint64_t)(before - actual) * PAGE;
+	if (b->out_of_memory || !b->oom_fn)
+		return;
+	b->out_of_memory = true;
+	b->oom_fn(b->oom_data);
+}
+
 /* The driver may write the bytes of `actual` and `poison_val`, in any portions. */
 static void config_write(struct virtio_device *dev, size_t offset, const void *from, size_t size)
 {
 	struct balloon *b = balloon_of(dev);
+	uint32_t before = get_le32(b->space + CONFIG_ACTUAL);
 
 	if (offset >= CONFIG_SIZE)
 		return;
@@ -234,12 +255,14 @@ static void config_write(struct virtio_device *dev, size_t offset, const void *f
 		if (actual || poison)
 			b->space[at] = ((const uint8_t *)from)[i];
 	}
+	note_taken_back(b, before);
 }
 
 void balloon_device_set_target(struct virtio_device *dev, uint64_t bytes)
 {
 	uint64_t pages = bytes / PAGE;
 
+	balloon_of(dev)->out_of_memory = false;
 	put_le32(balloon_of(dev)->space, pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages);
 	virtio_device_config_changed(dev);
 }
@@ -254,6 +277,17 @@ uint64_t balloon_device_actual(const struct virtio_device *dev)
 uint64_t balloon_device_discarded(const struct virtio_device *dev)
 {
 	return ((const struct balloon *)dev)->discarded;
+}
+
+uint64_t balloon_device_taken_back(const struct virtio_device *dev)
+{
+	return ((const struct balloon *)dev)->taken_back;
+}
+
+void balloon_device_on_out_of_memory(struct virtio_device *dev, void (*fn)(void *data), void *data)
+{
+	balloon_of(dev)->oom_fn = fn;
+	balloon_of(dev)->oom_data = data;
 }
 
 /* ---- the device model */

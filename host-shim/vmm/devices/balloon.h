@@ -53,6 +53,11 @@ void balloon_device_set_target(struct virtio_device *dev, uint64_t bytes);
 uint64_t balloon_device_actual(const struct virtio_device *dev);
 /* How many bytes went back to the host, all in all, reports included. */
 uint64_t balloon_device_discarded(const struct virtio_device *dev);
+/* How many bytes the guest took from a balloon that was to hold them, because it had no other
+ * memory (deflate_on_oom). */
+uint64_t balloon_device_taken_back(const struct virtio_device *dev);
+/* Has fn called when it begins to, once after each balloon_device_set_target(). */
+void balloon_device_on_out_of_memory(struct virtio_device *dev, void (*fn)(void *data), void *data);
 /* Asks the guest; config->stats is called when it answers. -EAGAIN: it has not answered the last
  * time, or has no driver for this. */
 int balloon_device_ask_stats(struct virtio_device *dev);
