@@ -49,7 +49,7 @@ well() {
 	well kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut
 }
 @test "qemu: a multiboot kernel" { well multiboot; }
-@test "qemu: containers" { well run_streams run_no_program run_no_image; }
+@test "qemu: containers" { well run_streams run_no_program run_no_image run_out_of_memory; }
 @test "qemu: what only one back end has is said" { well stats machine cpu_model; }
 
 # Any KVM does for what needs no Linux, PVM included.

@@ -87,16 +87,20 @@ static uint64_t read_oom_kills(int fd)
 	return line ? strtoull(line + 10, NULL, 10) : 0;
 }
 
-static void on_memory_event(struct loop_source *src, int fd, uint32_t events, void *data)
+void sandbox_container_check_oom(struct sandbox_container *c)
 {
-	struct sandbox_container *c = data;
-	uint64_t kills = read_oom_kills(fd);
+	uint64_t kills = c->oom_fd >= 0 ? read_oom_kills(c->oom_fd) : 0;
 
 	if (kills <= c->oom_kills)
 		return;
 	c->oom_kills = kills;
 	log_warn("container %s: the kernel killed a process for want of memory", c->id);
 	sandbox_oom_event(c->sandbox, c->id);
+}
+
+static void on_memory_event(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	sandbox_container_check_oom(data);
 }
 
 static void stop_oom_watch(struct sandbox_container *c)

@@ -67,6 +67,8 @@ int sandbox_container_hold(struct sandbox_container *c, struct storage *storage,
 
 /* Tells the sandbox of OOM kills from now on. */
 int sandbox_container_watch_oom(struct sandbox_container *c, struct error *err);
+/* Tells it now of those that nobody has noticed: what ended a process comes before its status. */
+void sandbox_container_check_oom(struct sandbox_container *c);
 
 /* Kills, destroys, runs poststop hooks, unmounts, removes the bundle, frees. Needs no memory for
  * the first caller without a timeout. done (may be NULL) is called once, with -ETIME when

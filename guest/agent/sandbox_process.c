@@ -112,6 +112,7 @@ static void process_exited(struct sandbox_process *p, int status)
 	p->exited = true;
 	p->code = container_process_exit_code(p->engine);
 	log_debug("process \"%s\" of %s ended: %d", p->exec_id, p->container->id, p->code);
+	sandbox_container_check_oom(p->container);
 	stream_ended(p->in == p->out ? NULL : p->in);
 	stream_ended(p->out);
 	stream_ended(p->err);

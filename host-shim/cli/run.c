@@ -58,6 +58,7 @@ struct run {
 	int status;        /* what kihon returns, -1: not known yet */
 	int signals;       /* that came */
 	int secrets_fd;
+	uint64_t memory;                          /* bytes that the guest began with */
 	uint64_t started, agent_up, created, ran; /* loop_now_ms() */
 };
 
@@ -148,6 +149,10 @@ static void on_session_end(void *data, int status, const char *why)
 		fail(r, EXIT_OURS, "%s", why);
 		return;
 	}
+	if (session_out_of_memory(r->session))
+		cli_say("a process of the container was killed: out of memory (the guest has "
+		        "%" PRIu64 " MiB: see --memory)",
+		        r->memory >> 20);
 	r->status = status;
 	next_step(r);
 }
@@ -402,6 +407,7 @@ static int start(struct run *r, struct error *err)
 	r->spec.network = !o.net || strcmp(o.net, "none") != 0;
 	if (e == 0 && d->template)
 		e = clone_open(&r->clone, d->template, true, &o, &setup, err);
+	r->memory = o.memory;
 	if (e == 0)
 		e = guest_new(&r->guest, r->loop, &o, &setup, &events, err);
 	if (e == 0)

@@ -31,7 +31,7 @@ struct session {
 	size_t chunk_size, chunk_sent;
 	bool input_ended;
 	int status; /* of the process, -1: not known */
-	bool ended;
+	bool ended, out_of_memory;
 	session_end_fn end;
 	void *data;
 };
@@ -245,6 +245,28 @@ static void on_exit_status(const struct rpc_result *result, void *data)
 	finish_if_done(s);
 }
 
+/* ---- memory */
+
+/* It comes before the status of the process that it ended. A policy may forbid the call. */
+static void on_oom(const struct rpc_result *result, void *data)
+{
+	struct session *s = data;
+
+	s->out_of_memory |= result->code == RPC_OK;
+}
+
+static void watch_memory(struct session *s)
+{
+	Grpc__GetOOMEventRequest req = GRPC__GET_OOMEVENT_REQUEST__INIT;
+
+	call(s, "GetOOMEvent", &req.base, on_oom, s, NULL);
+}
+
+bool session_out_of_memory(const struct session *s)
+{
+	return s->out_of_memory;
+}
+
 /* ---- life */
 
 void session_signal(struct session *s, int signo)
@@ -307,6 +329,7 @@ int session_start(struct session **out, struct loop *loop, struct rpc_client *cl
 		session_free(s);
 		return r;
 	}
+	watch_memory(s);
 	*out = s;
 	return 0;
 }

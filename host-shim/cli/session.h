@@ -29,6 +29,8 @@ int session_start(struct session **out, struct loop *loop, struct rpc_client *cl
 void session_signal(struct session *s, int signo);
 /* Tells the terminal's size. */
 void session_resize(struct session *s, unsigned short rows, unsigned short columns);
+/* Whether the guest's kernel has killed a process of the container for want of memory. */
+bool session_out_of_memory(const struct session *s);
 /* Nothing more happens, `end` included; to be called before the client is freed. NULL is
  * fine. */
 void session_stop(struct session *s);

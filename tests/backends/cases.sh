@@ -16,7 +16,7 @@ group_program="status killed output words no_program verbose cpus memory wrong_c
 group_ends="off reset panic timeout interrupt monitor_killed kihon_killed"
 group_files="multiboot kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut"
 group_only="stats machine cpu_model"
-group_run="run_streams run_no_program run_no_image"
+group_run="run_streams run_no_program run_no_image run_out_of_memory"
 
 fail() {
 	echo "$*"
@@ -175,6 +175,12 @@ run() { # STATUS OPTION... IMAGE...
 case_run_streams() {
 	printf 'one\ntwo\n' | run 7 -i "$REGISTRY/busybox:1" sh -c 'cat; echo to stderr >&2; exit 7'
 	[ "$(cat out)" = "$(printf 'one\ntwo')" ] && [ "$(cat said)" = "to stderr" ] || fail "other output"
+}
+# The line is kihon's own, whoever ended the process; a process that is killed otherwise has none.
+case_run_out_of_memory() {
+	run 137 --memory 128M "$REGISTRY/busybox:1" tail /dev/zero </dev/null && one_line 'out of memory (the guest has 128 MiB'
+	run 137 "$REGISTRY/busybox:1" sh -c 'sh -c "kill -9 \$\$"; exit 137' </dev/null && silent
+	run 3 --memory 128M "$REGISTRY/busybox:1" sh -c 'tail /dev/zero; exit 3' </dev/null && grep -q 'out of memory' said || fail "not told"
 }
 case_run_no_program() { run 127 "$REGISTRY/busybox:1" /nowhere </dev/null && one_line nowhere; }
 case_run_no_image() { run 125 "$REGISTRY/absent:1" </dev/null && one_line absent; }
