@@ -318,6 +318,26 @@ TEST(s2_7_5_3_indirect_table)
 	teardown();
 }
 
+/* "anywhere in memory": no alignment is asked of a table, only of the rings (§2.7). */
+TEST(s2_7_5_3_indirect_table_anywhere)
+{
+	for (uint64_t at = 1; at < 16; at++) {
+		uint32_t size;
+
+		setup(8, INDIRECT);
+		size = put_table(3, 0);
+		memmove(ram + driver_data(&ring) + 4096 + at, ram + driver_data(&ring) + 4096,
+		        size);
+		driver_put_desc(
+		    &ring, 0, (struct vq_desc){data_at(4096 + at), size, VIRTQ_DESC_F_INDIRECT, 0});
+		driver_offer(&ring, 0);
+		check_int(virtqueue_pop(&queue, &chain), 1);
+		check_int(chain.n_read, 3);
+		check_int(chain.read_size, 12);
+		teardown();
+	}
+}
+
 TEST(s2_7_5_3_1_indirect_rules)
 {
 	static const struct {

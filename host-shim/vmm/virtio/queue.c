@@ -144,6 +144,9 @@ static int broken(struct virtqueue *q, const char *rule)
 	return -EPROTO;
 }
 
+/* The ring's table is aligned, a table of indirect descriptors need not be (§2.7.5.3). */
+typedef uint64_t any_address __attribute__((aligned(1), may_alias));
+
 /* One read of the 16 bytes; the guest may change them afterwards, to no effect. */
 static struct descriptor read_descriptor(const uint8_t *table, uint32_t i)
 {
@@ -151,8 +154,8 @@ static struct descriptor read_descriptor(const uint8_t *table, uint32_t i)
 	const uint8_t *from = table + (size_t)DESC_SIZE * i;
 
 	for (size_t w = 0; w < DESC_SIZE; w += 8) {
-		uint64_t v =
-		    __atomic_load_n((const uint64_t *)(const void *)(from + w), __ATOMIC_RELAXED);
+		uint64_t v = *(const volatile any_address *)(const void *)(from + w);
+
 		memcpy(d + w, &v, 8);
 	}
 	return (struct descriptor){get_le64(d), get_le32(d + 8), get_le16(d + 12),
@@ -199,10 +202,10 @@ static int enter_indirect(struct virtqueue *q, struct walk *w, const struct desc
 		return broken(q, "an indirect table inside an indirect table (2.7.5.3.1)");
 	if (d->flags & VIRTQ_DESC_F_NEXT)
 		return broken(q, "a descriptor is both indirect and chained (2.7.5.3.1)");
-	if (d->len == 0 || d->len % DESC_SIZE || d->addr % 8)
-		return broken(q, "an indirect table has a wrong size or alignment (2.7.5.3.2)");
+	if (d->len == 0 || d->len % DESC_SIZE)
+		return broken(q, "an indirect table has a wrong size (2.7.5.3)");
 	w->table = guest_memory_ptr(q->memory, d->addr, d->len, GUEST_READ);
-	if (!w->table || (uintptr_t)w->table % 8)
+	if (!w->table)
 		return broken(q, "an indirect table lies outside guest memory");
 	w->entries = d->len / DESC_SIZE;
 	w->index = 0;
