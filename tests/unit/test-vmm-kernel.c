@@ -129,6 +129,43 @@ TEST(elf_without_a_note_in_64_bits)
 	check_int(k.entry_point, 0x1000100);
 }
 
+/* gABI: e_entry is a virtual address. Kernels that are linked high have one there. */
+TEST(elf_whose_entry_is_virtual)
+{
+	struct error err = ERROR_INIT;
+	struct kernel_image k;
+
+	make_elf(0xffffffff81000100, 0x1000000, 0);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.entry_point, 0x1000100);
+	make_elf(0xffffffff81000000 + 0x4800, 0x1000000, 0); /* behind the segment */
+	refused(FILE_SIZE, "which is not loaded");
+	/* An address that is both is physical. */
+	make_elf(0x1000100, 0x1000000, 0);
+	put_le64(file + 64 + 16, 0x1000080);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.entry_point, 0x1000100);
+	/* The note's is physical. */
+	make_elf(0xffffffff81000100, 0x1000000, 0x1000200);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.entry_point, 0x1000200);
+}
+
+/* The last bytes win, as in the order of the headers; nothing lies outside. */
+TEST(elf_segments_that_overlap)
+{
+	struct error err = ERROR_INIT;
+	struct kernel_image k;
+
+	make_elf(0x1000100, 0x1000000, 0x1000200);
+	memcpy(file + 120, file + 64, 56);
+	put_le64(file + 120 + 24, 0x1001000);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.n_segments, 2);
+	check_int(k.begin, 0x1000000);
+	check_int(k.end, 0x1005800);
+}
+
 TEST(elf_that_is_broken)
 {
 	make_elf(0x1000100, 0x1000000, 0);
@@ -140,7 +177,9 @@ TEST(elf_that_is_broken)
 	put_le64(file + 64 + 40, UINT64_MAX - 0x1000000); /* p_memsz */
 	refused(FILE_SIZE, "outside of 1 MiB to 3 GiB");
 	put_le64(file + 64 + 40, 0x2000); /* less than in the file */
-	refused(FILE_SIZE, "outside of 1 MiB to 3 GiB");
+	refused(FILE_SIZE, "more bytes in the file than in memory");
+	put_le64(file + 64 + 40, 0);
+	refused(FILE_SIZE, "more bytes in the file than in memory");
 	make_elf(0x1000100, 0x1000, 0);
 	refused(FILE_SIZE, "outside of 1 MiB to 3 GiB");
 	make_elf(0x900000, 0x1000000, 0);
@@ -151,6 +190,9 @@ TEST(elf_that_is_broken)
 	put_le32(file + 64, PT_NOTE);
 	refused(FILE_SIZE, "no segment");
 	put_le64(file + 32, UINT64_MAX - 8); /* e_phoff */
+	refused(FILE_SIZE, "program headers");
+	put_le16(file + 56, 0xffff); /* PN_XNUM: their number is elsewhere */
+	put_le64(file + 32, 64);
 	refused(FILE_SIZE, "program headers");
 	put_le16(file + 18, EM_AARCH64);
 	refused(FILE_SIZE, "no ELF file of x86-64");
@@ -222,6 +264,77 @@ TEST(multiboot_by_addresses)
 	check_int(k.segments[0].memory_size, 0x8000);
 }
 
+/* Multiboot 0.6.96 §3.1.3: load_end_addr 0 is the whole file, bss_end_addr 0 is no bss. */
+TEST(multiboot_addresses_that_are_zero)
+{
+	struct error err = ERROR_INIT;
+	struct kernel_image k;
+
+	make_multiboot(0x10003);
+	put_le32(file + 0x54, 0);
+	put_le32(file + 0x58, 0);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.segments[0].file_size, FILE_SIZE);
+	check_int(k.segments[0].memory_size, FILE_SIZE);
+	/* The header need not be where the file begins to be loaded. */
+	put_le32(file + 0x50, 0x100040);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.segments[0].offset, 0x40);
+	check_int(k.segments[0].file_size, FILE_SIZE - 0x40);
+}
+
+/* §3.1.1: within the first 8192 bytes, on four. */
+TEST(multiboot_header_has_its_place)
+{
+	struct error err = ERROR_INIT;
+	struct kernel_image k;
+	uint8_t header[32];
+
+	make_multiboot(0x10003);
+	memcpy(header, file + 0x40, 32);
+	put_le32(header + 12, 0x100000);
+	for (size_t at = 0; at <= 0x2004; at += at ? 0x1ff0 / 4 : 4) {
+		memset(file, 0, sizeof(file));
+		memcpy(file + at, header, 32);
+		if (at % 4 == 0 && at + 12 <= 8192)
+			check_ok(parse(FILE_SIZE, &k, &err), &err);
+		else
+			refused(FILE_SIZE, "none that can be booted");
+	}
+	memset(file, 0, sizeof(file));
+	memcpy(file + 0x42, header, 32);
+	refused(FILE_SIZE, "none that can be booted");
+}
+
+/* §3.1.3: with bit 16 the addresses of the header count, ELF file or not. */
+TEST(multiboot_addresses_win_over_elf)
+{
+	struct error err = ERROR_INIT;
+	struct kernel_image k;
+
+	make_elf(0x1000100, 0x1000000, 0);
+	put_le32(file + 0x80, 0x1badb002);
+	put_le32(file + 0x84, 0x10003);
+	put_le32(file + 0x88, -(0x1badb002u + 0x10003));
+	put_le32(file + 0x8c, 0x200080);
+	put_le32(file + 0x90, 0x200000);
+	put_le32(file + 0x94, 0);
+	put_le32(file + 0x98, 0);
+	put_le32(file + 0x9c, 0x200100);
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.entry, KERNEL_ENTRY_MULTIBOOT);
+	check_int(k.entry_point, 0x200100);
+	check_int(k.n_segments, 1);
+	check_int(k.begin, 0x200000);
+	/* Without it the file's segments do. */
+	put_le32(file + 0x84, 3);
+	put_le32(file + 0x88, -(0x1badb002u + 3));
+	check_ok(parse(FILE_SIZE, &k, &err), &err);
+	check_int(k.entry, KERNEL_ENTRY_MULTIBOOT);
+	check_int(k.entry_point, 0x1000100);
+	check_int(k.begin, 0x1000000);
+}
+
 TEST(multiboot_that_is_broken)
 {
 	make_multiboot(0x10003);
@@ -233,6 +346,9 @@ TEST(multiboot_that_is_broken)
 	make_multiboot(0x10003);
 	put_le32(file + 0x50, 0x100041); /* load behind the header */
 	refused(FILE_SIZE, "before the file");
+	make_multiboot(0x10003);
+	put_le32(file + 0x58, 0x101fff);
+	refused(FILE_SIZE, "bss ends before its data");
 	make_multiboot(0x10003);
 	put_le32(file + 0x54, 0xfffff);
 	refused(FILE_SIZE, "ends before it begins");
@@ -377,6 +493,30 @@ TEST(multiboot_is_told_of_its_memory)
 	l.config.name = "/some/where/kernel.flat";
 	check_ok(load_kernel(&l.memory, &l.config, &l.entry, &l.err), &l.err);
 	check_str((char *)at(&l, get_le32(at(&l, l.entry.rbx) + 16)), "kernel.flat one two");
+	done(&l);
+}
+
+/* §3.3: mods_addr; a module on a page, its end behind its last byte, no string, no reserved bits.
+ */
+TEST(multiboot_is_told_of_its_module)
+{
+	struct loaded l;
+	uint8_t *info, *module, initrd[5000];
+
+	memset(initrd, 0x5a, sizeof(initrd));
+	make_multiboot(0x10003);
+	set_up(&l, FILE_SIZE);
+	l.config.initrd = (struct load_file){initrd, sizeof(initrd), -1};
+	check_ok(load_kernel(&l.memory, &l.config, &l.entry, &l.err), &l.err);
+	info = at(&l, l.entry.rbx);
+	check_int(get_le32(info) & 0x8, 0x8);
+	check_int(get_le32(info + 20), 1);
+	module = at(&l, get_le32(info + 24));
+	check_int(get_le32(module) % 4096, 0);
+	check_int(get_le32(module + 4) - get_le32(module), sizeof(initrd));
+	check_mem(at(&l, get_le32(module)), initrd, 4096);
+	check_int(get_le32(module + 8), 0);
+	check_int(get_le32(module + 12), 0);
 	done(&l);
 }
 

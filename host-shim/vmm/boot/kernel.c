@@ -53,8 +53,10 @@ int kernel_add_segment(struct kernel_image *k, size_t file, const struct kernel_
 
 	if (s->offset > file || s->file_size > file - s->offset)
 		return kernel_bad(err, "is cut short (a segment ends behind its end)");
-	if (s->file_size > s->memory_size || __builtin_add_overflow(s->gpa, s->memory_size, &end) ||
-	    s->gpa < LAYOUT_KERNEL_MIN || end > LAYOUT_GAP)
+	if (s->file_size > s->memory_size)
+		return kernel_bad(err, "has a segment with more bytes in the file than in memory");
+	if (__builtin_add_overflow(s->gpa, s->memory_size, &end) || s->gpa < LAYOUT_KERNEL_MIN ||
+	    end > LAYOUT_GAP)
 		return kernel_bad(err,
 		                  "has a segment of 0x%" PRIx64 " bytes at 0x%" PRIx64
 		                  ", outside of 1 MiB to 3 GiB",
@@ -69,12 +71,19 @@ int kernel_add_segment(struct kernel_image *k, size_t file, const struct kernel_
 	return 0;
 }
 
-static int check_entry(const struct kernel_image *k, struct error *err)
+bool kernel_has(const struct kernel_image *k, uint64_t gpa)
 {
 	for (unsigned int i = 0; i < k->n_segments; i++)
-		if (k->entry_point >= k->segments[i].gpa &&
-		    k->entry_point - k->segments[i].gpa < k->segments[i].memory_size)
-			return 0;
+		if (gpa >= k->segments[i].gpa &&
+		    gpa - k->segments[i].gpa < k->segments[i].memory_size)
+			return true;
+	return false;
+}
+
+static int check_entry(const struct kernel_image *k, struct error *err)
+{
+	if (kernel_has(k, k->entry_point))
+		return 0;
 	return kernel_bad(err, "begins at 0x%" PRIx64 ", which is not loaded", k->entry_point);
 }
 

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ int kernel_parse(const uint8_t *data, size_t size, struct kernel_image *out, str
 int kernel_bad(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int kernel_add_segment(struct kernel_image *k, size_t file, const struct kernel_segment *s,
                        struct error *err);
+bool kernel_has(const struct kernel_image *k, uint64_t gpa); /* inside a segment */
 /* 1 and the kernel, 0 when the file is not of this kind, negative when it is broken. */
 int kernel_parse_elf(const uint8_t *data, size_t size, struct kernel_image *k, struct error *err);
 int kernel_parse_bzimage(const uint8_t *data, size_t size, struct kernel_image *k,

@@ -20,7 +20,7 @@ struct headers {
 
 struct program_header {
 	uint32_t type;
-	uint64_t offset, paddr, filesz, memsz, align;
+	uint64_t offset, vaddr, paddr, filesz, memsz, align;
 };
 
 /* 1, 0 for no ELF file of x86, negative when it is cut. */
@@ -52,11 +52,12 @@ static struct program_header read_program_header(const uint8_t *d, const struct 
 	const uint8_t *p = d + h->phoff + (size_t)i * h->phentsize;
 
 	if (h->wide)
-		return (struct program_header){get_le32(p),      get_le64(p + 8),
-		                               get_le64(p + 24), get_le64(p + 32),
-		                               get_le64(p + 40), get_le64(p + 48)};
-	return (struct program_header){get_le32(p),      get_le32(p + 4),  get_le32(p + 12),
-	                               get_le32(p + 16), get_le32(p + 20), get_le32(p + 28)};
+		return (struct program_header){get_le32(p),      get_le64(p + 8),  get_le64(p + 16),
+		                               get_le64(p + 24), get_le64(p + 32), get_le64(p + 40),
+		                               get_le64(p + 48)};
+	return (struct program_header){get_le32(p),      get_le32(p + 4),  get_le32(p + 8),
+	                               get_le32(p + 12), get_le32(p + 16), get_le32(p + 20),
+	                               get_le32(p + 28)};
 }
 
 /* Looks through the notes of a segment for the PVH entry. */
@@ -86,6 +87,7 @@ static void look_for_pvh(const uint8_t *notes, size_t size, uint64_t align, stru
 int kernel_parse_elf(const uint8_t *d, size_t size, struct kernel_image *k, struct error *err)
 {
 	struct headers h = {0};
+	uint64_t behind_entry = 0; /* guest-physical, when the entry is a virtual address */
 	int r = read_header(d, size, &h, err);
 
 	if (r <= 0)
@@ -100,14 +102,20 @@ int kernel_parse_elf(const uint8_t *d, size_t size, struct kernel_image *k, stru
 			return kernel_bad(err, "is cut short (a segment ends behind its end)");
 		if (p.type == PT_NOTE)
 			look_for_pvh(d + p.offset, (size_t)p.filesz, p.align, k);
-		if (p.type != PT_LOAD || p.memsz == 0)
+		if (p.type != PT_LOAD || (p.memsz == 0 && p.filesz == 0))
 			continue;
 		r = kernel_add_segment(
 		    k, size, &(struct kernel_segment){p.offset, p.filesz, p.paddr, p.memsz}, err);
 		if (r < 0)
 			return r;
+		if (h.entry - p.vaddr < p.memsz)
+			behind_entry = h.entry - p.vaddr + p.paddr;
 	}
 	if (k->n_segments == 0)
 		return kernel_bad(err, "has no segment to load");
+	/* gABI: e_entry is virtual. Linux's is physical, and wins; kernels linked high get theirs
+	 * translated, as by GRUB and QEMU. */
+	if (k->entry != KERNEL_ENTRY_PVH && !kernel_has(k, h.entry))
+		k->entry_point = behind_entry ? behind_entry : h.entry;
 	return h.wide || k->entry == KERNEL_ENTRY_PVH ? 1 : 0;
 }

@@ -41,6 +41,8 @@ static int load_by_address(const uint8_t *d, size_t size, size_t at, struct kern
 	s.offset = at - (header - load);
 	if (load_end && load_end < load)
 		return kernel_bad(err, "has a multiboot header that ends before it begins");
+	if (bss_end && bss_end < (load_end ? load_end : load))
+		return kernel_bad(err, "has a multiboot header whose bss ends before its data");
 	s.file_size = load_end ? load_end - load : size - s.offset;
 	s.memory_size =
 	    bss_end > load && bss_end - load > s.file_size ? bss_end - load : s.file_size;

@@ -120,7 +120,7 @@ uint64_t tell_multiboot(const struct tell *t)
 		put_le32(s + 24, (uint32_t)at);
 		put_le32(s + MB_SIZE, (uint32_t)t->initrd);
 		put_le32(s + MB_SIZE + 4, (uint32_t)(t->initrd + t->initrd_size));
-		put_le32(s + MB_SIZE + 8, (uint32_t)LAYOUT_CMDLINE);
+		/* Its string is 0: there is none (§3.3, "string"). */
 	}
 	put_le32(s + 44, MB_ENTRY * n);
 	put_le32(s + 48, (uint32_t)at + MB_MODULE);
