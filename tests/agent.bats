@@ -83,8 +83,9 @@ setup() { box_check; }
 	inside '
 		agent_start
 		sandbox
-		container c1 sh -c "echo one; sleep 0.3; echo two; sleep 1000" && start c1
+		container c1 sh -c "echo one; read x; echo two; sleep 1000" && start c1
 		call ReadStdout "container_id: \"c1\" len: 100"
+		quiet WriteStdin "container_id: \"c1\" data: \"\\n\""
 		call ReadStdout "container_id: \"c1\" exec_id: \"c1\" len: 100"
 		quiet SignalProcess "container_id: \"c1\" exec_id: \"c1\" signal: 9"
 		call ReadStdout "container_id: \"c1\" len: 100"; echo "end $?"
@@ -108,8 +109,12 @@ setup() { box_check; }
 		agent_start
 		sandbox
 		container c1 sleep 1000 && start c1
-		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { User {} Args: \"/bin/sh\" Args: \"-c\" Args: \"echo in \$X; sleep 1; exit 5\" Env: \"PATH=/bin\" Env: \"X=exec\" Cwd: \"/\" }" || exit
-		wait_exit c1 e1 >/run/w1 & w1=$!; wait_exit c1 e1 >/run/w2 & wait $w1 $!
+		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { User {} Args: \"/bin/sh\" Args: \"-c\" Args: \"echo in \$X; read y; exit 5\" Env: \"PATH=/bin\" Env: \"X=exec\" Cwd: \"/\" }" || exit
+		before=$(settled agent_fds)
+		wait_exit c1 e1 >/run/w1 & w1=$!; wait_exit c1 e1 >/run/w2 & w2=$!
+		until_true eval "[ \$(agent_fds) -eq $((before + 2)) ]" && sleep 0.5
+		quiet WriteStdin "container_id: \"c1\" exec_id: \"e1\" data: \"\\n\""
+		wait $w1 $w2
 		echo "waiters $(cat /run/w1 /run/w2 | tr "\n" " ")"
 		wait_exit c1 e1; echo "later $?"
 		output c1 "" e1
@@ -316,12 +321,14 @@ setup() { box_check; }
 		container c1 sleep 1000 && start c1
 		for m in WaitProcess ReadStdout; do
 			call $m "container_id: \"c1\" len: 1" >/dev/null 2>&1 &
+			until_true pgrep -x agent-client >/dev/null
 			sleep 0.2; pkill agent-client; wait $!
 		done
 		call CreateContainer "container_id: \"c2\" storages { driver: \"image_guest_pull\" source: \"slow/x\" mount_point: \"/run/kata-containers/c2/rootfs\" }
 			OCI { Process { Args: \"true\" } Root { Path: \"/\" } Linux {} }" 700; echo "slow $?"
-		sleep 0.3
-		echo "sleeping $(ps -eo comm,args | grep -c "^sleep .*sleep 1000")"
+		sleeping() { ps -eo comm,args | grep -c "^sleep .*sleep 1000"; }
+		until_true eval "[ \$(sleeping) -eq 1 ]"
+		echo "sleeping $(sleeping)"
 		quiet SignalProcess "container_id: \"c1\" signal: 9"; echo "alive $?"
 		echo "killed $(wait_exit c1)"
 		remove c1
@@ -377,7 +384,7 @@ setup() { box_check; }
 		mkdir /run/share/..2; echo two >/run/share/..2/key
 		ln -s ..2 /run/share/.new; mv -T /run/share/.new /run/share/..data; rm -r /run/share/..1
 		touch /run/large/18
-		for i in $(seq 100); do [ "$(cat $w/small/key)" = two ] && break; sleep 0.1; done
+		until_true eval "[ \"\$(cat $w/small/key)\" = two ] && [ ! -e $w/small/..1 ] && [ \$(ls $w/large | wc -l) -eq 18 ]"
 		echo "then $(cat $w/small/key)"; ls $w/large | wc -l; ls -A $w/small | tr "\n" " "
 		remove c1; echo "gone: $(grep -c watchable /proc/mounts)"
 		nothing_left || exit
@@ -396,7 +403,7 @@ setup() { box_check; }
 		sandbox
 		d=/run/kata-containers/shared/containers
 		piece() { quiet CopyFile "path: \"$1\" file_size: 11 file_mode: 33188 dir_mode: 493 uid: 7 gid: 8 offset: $2 data: \"$3\""; }
-		piece $d/a/b/file 0 "hello "; ls $d/a/b
+		piece $d/a/b/file 0 "hello "; ls -A $d/a/b
 		piece $d/a/b/file 6 world; cat $d/a/b/file; echo; stat -c "%u %g %a" $d/a/b/file
 		quiet CopyFile "path: \"$d/link\" file_mode: 41471 data: \"/etc\""; readlink $d/link
 		quiet CopyFile "path: \"$d/dir\" file_mode: 16832 uid: 3"; stat -c "%F %u %a" $d/dir
@@ -406,7 +413,7 @@ setup() { box_check; }
 		quiet CopyFile "path: \"$d/big\" file_size: 5 file_mode: 33188 data: \"123456\""; echo "too much $?"
 		quiet CopyFile "path: \"$d/neg\" file_size: 5 offset: -1 file_mode: 33188 data: \"1\""; echo "negative $?"
 		finish'
-	has 'file.tmp'
+	has '.file.kihon-part'
 	has 'hello world'
 	has '7 8 644'
 	has $'\n/etc\n'
@@ -448,7 +455,7 @@ setup() { box_check; }
 		agent_start
 		sandbox
 		container c1 sh -c "i=0; while [ \$i -lt 20000 ]; do i=\$((i+1)); done; sleep 1000" && start c1
-		sleep 0.5
+		until_true eval "call StatsContainer \"container_id: \\\"c1\\\"\" | grep -q total_usage"
 		call StatsContainer "container_id: \"c1\"" | grep -A4 -E "cpu_usage|network_stats"
 		call GetMetrics | sed "s/\\\\n/\n/g" | grep -E "^# TYPE" | sort | uniq -c
 		call GetVolumeStats "volume_guest_path: \"/run\""
@@ -514,8 +521,8 @@ setup() { box_check; }
 	inside '
 		agent_start "log_vport = 1025" "log_level = \"debug\""
 		sleep 1000 | tests/agent/port-client.py /run/agent.sock.1025 >/run/records & c=$!
-		sleep 1
-		sandbox; container c1 true && start c1; wait_exit c1 >/dev/null; remove c1
+		sandbox
+		until_true eval "run_all c1 true >/dev/null && [ \$(grep -c . /run/records) -gt 1 ]"
 		kill $c; pkill port-client; sleep 0.2
 		container c3 true
 		python3 -c "import json; r = [json.loads(l) for l in open(\"/run/records\")]; print(sorted({x[\"source\"] for x in r}), len(r) > 1)"
@@ -533,7 +540,7 @@ setup() { box_check; }
 		until_count 2 "debug console was opened" /run/agent.log
 		echo "shells $(pgrep -P $AGENT_PID | wc -l)"
 		pkill -f port-client
-		for ((i = 0; i < 50; i++)); do [ "$(pgrep -P $AGENT_PID)" ] || break; sleep 0.1; done
+		until_true never pgrep -P $AGENT_PID
 		echo "shells $(pgrep -P $AGENT_PID | wc -l)"
 		finish'
 	has 'num 42'
@@ -571,10 +578,10 @@ setup() { box_check; }
 		sandbox
 		state() { echo "$(awk "/RssAnon/ { print \$2 }" /proc/$AGENT_PID/status) $(ls /proc/$AGENT_PID/fd | wc -l) $(wc -l </proc/mounts) $(ps -e | wc -l)"; }
 		build/host/bin/agent-soak cycles $SOCKET $TREE $TAG 20 >/dev/null || exit
-		before=$(state)
+		before=$(settled state)
 		build/host/bin/agent-soak cycles $SOCKET $TREE $TAG 100 || exit
 		echo "before $before"
-		echo "after $(state)"
+		echo "after $(settled state)"
 		container c1 sleep 1000 && start c1
 		build/host/bin/agent-soak blocked $SOCKET c1 1000 >/dev/null; echo "blocked $?"
 		remove c1
@@ -593,7 +600,7 @@ setup() { box_check; }
 		agent_start
 		sandbox
 		container c1 sleep 1000 && start c1
-		prlimit --pid $AGENT_PID --nofile=$(($(ls /proc/$AGENT_PID/fd | wc -l) + 2)):
+		prlimit --pid $AGENT_PID --nofile=$(($(settled agent_fds) + 2)):
 		container c2 true; echo "no descriptors $?"
 		quiet ExecProcess "container_id: \"c1\" exec_id: \"e1\" process { Args: \"/bin/true\" Cwd: \"/\" }"; echo "no descriptors $?"
 		prlimit --pid $AGENT_PID --nofile=1024:

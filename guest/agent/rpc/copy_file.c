@@ -5,32 +5,65 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guest/agent/rpc/answer_by_helper.h"
 #include "guest/agent/rpc/handlers.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
-/* Splits the request's path, made relative to the shared folder, into parent and name. */
-static int split_path(const char *path, char **parent, const char **name, struct error *err)
+#define COPY_MS 30000u /* for what has to clear a folder away first */
+
+/* The request's path below the shared folder: what comes before the name, and the name. */
+struct target {
+	char *relative; /* owned; ends where the parent does */
+	const char *parent, *name;
+};
+
+static void target_free(struct target *t)
+{
+	free(t->relative);
+}
+
+static bool leads_up(const char *relative)
+{
+	while (*relative) {
+		size_t n = strcspn(relative, "/");
+
+		if (n == 2 && relative[0] == '.' && relative[1] == '.')
+			return true;
+		relative += n + (relative[n] == '/');
+	}
+	return false;
+}
+
+static int find_target(const char *path, struct target *out, struct error *err)
 {
 	static const char prefix[] = SANDBOX_SHARED_DIR "/";
-	const char *rel = path + sizeof(prefix) - 1, *slash;
+	char *slash;
 
-	if (!str_starts(path, prefix) || !*rel || strstr(rel, "../") || str_ends(rel, "/.."))
+	if (!str_starts(path, prefix) || leads_up(path + sizeof(prefix) - 1))
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "path \"%s\" is not below %s", path,
 		                      SANDBOX_SHARED_DIR);
-	slash = strrchr(rel, '/');
-	*name = slash ? slash + 1 : rel;
-	if (!**name || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0)
+	out->relative = strdup(path + sizeof(prefix) - 1);
+	if (!out->relative)
+		return error_set(err, ENOMEM, "out of memory");
+	while ((slash = strrchr(out->relative, '/')) && !slash[1])
+		*slash = '\0';
+	out->name = slash ? slash + 1 : out->relative;
+	out->parent = slash ? out->relative : "";
+	if (slash)
+		*slash = '\0';
+	if (!*out->name || strcmp(out->name, ".") == 0 || strlen(out->name) > NAME_MAX)
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "path \"%s\" names no file", path);
-	*parent = slash ? strndup(rel, (size_t)(slash - rel)) : strdup("");
-	return *parent ? 0 : error_set(err, ENOMEM, "out of memory");
+	return 0;
 }
 
 /* The folder that the file goes into, made where it is missing; links do not lead out. */
@@ -51,55 +84,97 @@ static int open_parent(const Grpc__CopyFileRequest *req, const char *parent, str
 	return fd < 0 ? error_errno(err, -fd, "folder of %s", req->path) : fd;
 }
 
-static int own(int dir, const char *name, const Grpc__CopyFileRequest *req, struct error *err)
+/* Where the pieces of NAME are gathered. Another file of the folder has no such name: a volume may
+ * well have both "a" and "a.tmp". */
+static char *piece_name(const char *name)
 {
-	if (fchownat(dir, name, (uid_t)req->uid, (gid_t)req->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_errno(err, errno, "owner of %s", req->path);
-	return 0;
+	static const char end[] = ".kihon-part";
+	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	if (strlen(name) + sizeof(end) <= NAME_MAX)
+		return str_printf(".%s%s", name, end);
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	return str_printf(".%.200s-%016" PRIx64 "%s", name, hash, end);
 }
 
+/* A file or a link of that name gives way to the folder, as in Kata's agent. */
 static int make_directory(int dir, const char *name, const Grpc__CopyFileRequest *req,
                           struct error *err)
 {
 	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = mkdirat(dir, name, 0700);
 
-	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+	if (r < 0 && errno == EEXIST && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISDIR(st.st_mode) && unlinkat(dir, name, 0) == 0)
+		r = mkdirat(dir, name, 0700);
+	if (r < 0 && errno != EEXIST)
 		return error_errno(err, errno, "folder %s", req->path);
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchmod(fd, req->file_mode & 07777) < 0)
+	/* Owner before mode: chown takes setuid bits away. */
+	if (fd < 0 || fchown(fd, (uid_t)req->uid, (gid_t)req->gid) < 0 ||
+	    fchmod(fd, req->file_mode & 07777) < 0)
 		return error_errno(err, errno, "folder %s", req->path);
-	return own(dir, name, req, err);
+	return 0;
 }
 
+/* Made beside and renamed, for the same reason as files: who looks sees the old or the new. */
 static int make_link(int dir, const char *name, const Grpc__CopyFileRequest *req, struct error *err)
 {
 	_cleanup_free_ char *to = strndup((const char *)req->data.data, req->data.len);
+	_cleanup_free_ char *tmp = piece_name(name);
 
-	if (!to)
+	if (!to || !tmp)
 		return error_set(err, ENOMEM, "out of memory");
-	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
-		return error_errno(err, errno, "replacing %s", req->path);
-	if (symlinkat(to, dir, name) < 0)
+	if (!*to || strlen(to) != req->data.len)
+		return error_set_kind(err, ERROR_INPUT, EINVAL, "link %s: that is no target",
+		                      req->path);
+	if ((unlinkat(dir, tmp, 0) < 0 && errno != ENOENT) || symlinkat(to, dir, tmp) < 0)
 		return error_errno(err, errno, "link %s", req->path);
-	return own(dir, name, req, err);
+	if (fchownat(dir, tmp, (uid_t)req->uid, (gid_t)req->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    renameat(dir, tmp, dir, name) < 0) {
+		int r = error_errno(err, errno, "link %s", req->path);
+
+		unlinkat(dir, tmp, 0);
+		return r;
+	}
+	return 0;
 }
 
-/* A piece goes into NAME.tmp; the one that completes it gives it its name. */
+/* The first piece begins anew. A container that may write to the folder can put something else in
+ * the way: it is not followed, not waited for, and not written to. */
+static int open_pieces(int dir, const char *tmp, bool first, const char *path, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (first && unlinkat(dir, tmp, 0) < 0 && errno != ENOENT)
+		return error_errno(err, errno, "writing %s", path);
+	fd = openat(dir, tmp,
+	            O_WRONLY | O_CREAT | (first ? O_EXCL : 0) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+	            0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "writing %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EIO, "writing %s: something else is in the way", path);
+	return steal_fd(&fd);
+}
+
+/* The piece that completes the file gives it its name. */
 static int write_piece(int dir, const char *name, const Grpc__CopyFileRequest *req,
                        struct error *err)
 {
-	_cleanup_free_ char *tmp = str_printf("%s.tmp", name);
+	_cleanup_free_ char *tmp = piece_name(name);
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r;
 
 	if (!tmp)
 		return error_set(err, ENOMEM, "out of memory");
-	fd = openat(dir, tmp,
-	            O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (req->offset == 0 ? O_TRUNC : 0),
-	            0600);
+	fd = open_pieces(dir, tmp, req->offset == 0, req->path, err);
 	if (fd < 0)
-		return error_errno(err, errno, "writing %s", req->path);
+		return fd;
 	r = fs_pwrite_all(fd, req->data.data, req->data.len, (uint64_t)req->offset);
 	if (r < 0)
 		return error_errno(err, -r, "writing %s", req->path);
@@ -128,32 +203,65 @@ static int check_numbers(const Grpc__CopyFileRequest *req, struct error *err)
 	return 0;
 }
 
-static int copy_file(const Grpc__CopyFileRequest *req, struct error *err)
+static int check_type(const Grpc__CopyFileRequest *req, struct error *err)
 {
-	_cleanup_free_ char *parent = NULL;
-	_cleanup_close_ int dir = -1;
-	const char *name = NULL;
-	int r = split_path(req->path, &parent, &name, err);
+	switch (req->file_mode & S_IFMT) {
+	case 0:
+	case S_IFREG:
+		return check_numbers(req, err);
+	case S_IFDIR:
+	case S_IFLNK:
+		return 0;
+	default:
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "%s: mode %o is not of a file, a folder or a link", req->path,
+		                      req->file_mode);
+	}
+}
 
-	if (r < 0)
-		return r;
-	dir = open_parent(req, parent, err);
-	if (dir < 0)
-		return dir;
+static int copy_into(int dir, const char *name, const Grpc__CopyFileRequest *req, struct error *err)
+{
 	if (S_ISDIR(req->file_mode))
 		return make_directory(dir, name, req, err);
 	if (S_ISLNK(req->file_mode))
 		return make_link(dir, name, req, err);
-	r = check_numbers(req, err);
-	return r < 0 ? r : write_piece(dir, name, req, err);
+	return write_piece(dir, name, req, err);
 }
 
-/* Within the loop: the shared folder is the guest's own memory where this call is used. */
+/* With `replace` a folder gives way to a file or a link of its name; otherwise -EISDIR. */
+static int copy_file(const Grpc__CopyFileRequest *req, bool replace, struct error *err)
+{
+	__attribute__((cleanup(target_free))) struct target t = {0};
+	_cleanup_close_ int dir = -1;
+	int r = check_type(req, err);
+
+	if (r == 0)
+		r = find_target(req->path, &t, err);
+	if (r < 0)
+		return r;
+	dir = open_parent(req, t.parent, err);
+	if (dir < 0)
+		return dir;
+	r = replace ? fs_remove_tree(dir, t.name, err) : 0;
+	return r < 0 ? r : copy_into(dir, t.name, req, err);
+}
+
+/* In a helper: what the folder has may be a lot. */
+static int replace_folder(const ProtobufCMessage *request, void *out, struct error *err)
+{
+	return copy_file((const void *)request, true, err);
+}
+
+/* Within the loop otherwise: the shared folder is the guest's own memory where this call is used.
+ */
 void rpc_copy_file(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
 	struct error err = ERROR_INIT;
+	int r = copy_file((const void *)request, false, &err);
 
-	if (copy_file((const void *)request, &err) < 0)
+	if (r == -EISDIR)
+		answer_by_helper(data, call, request, replace_folder, NULL, COPY_MS);
+	else if (r < 0)
 		rpc_call_fail_error(call, &err);
 	else
 		rpc_call_reply(call, NULL);
