@@ -116,9 +116,8 @@ failures() {
 		call GetGuestDetails >/dev/null; echo "alive $?"
 		echo max >"$g/$TAG-pids/pids.max"
 		# What could not be undone is undone now, behind the answers.
-		for i in $(seq 50); do container c2 echo again 2>/dev/null && break; sleep 0.1; done
+		until_true container c2 echo again 2>/dev/null
 		start c2 && output c2 && remove c2
-		for i in $(seq 50); do nothing_left >/dev/null && break; sleep 0.1; done
 		nothing_left || exit
 		finish; echo "agent $?"
 		rmdir "$g/$TAG-pids"'

@@ -56,18 +56,12 @@ teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || remove c1 2>/dev/null || true
 }
 
-has() { [[ $output == *"$1"* ]] || { echo "missing: $1 in: $output"; false; }; }
-
-# until_true COMMAND...: again and again, for ten seconds.
-until_true() {
-	local i
-	for i in {1..100}; do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "never: $*"
-	return 1
+# until_waits NAME: until the process of that name waits for a signal; rt_sigtimedwait is system call 128.
+until_waits() {
+	until_true look "for p in /proc/[0-9]*; do case \$(cat \$p/comm 2>/dev/null) in $1) grep -q '^128 ' \$p/syscall && exit 0 ;; esac; done; exit 1"
 }
+
+has() { [[ $output == *"$1"* ]] || { echo "missing: $1 in: $output"; false; }; }
 
 @test "policy of the init-data disk: what it does not allow is denied, with the rule's name" {
 	run call GetDiagnosticData 'log_type: "termination_log" container_id: "look"'
@@ -81,12 +75,12 @@ until_true() {
 }
 
 @test "ports: no debug console unless asked for, refused at once" {
-	run timeout 20 tests/agent/port-client.py --vsock "$GUEST/vsock" 1026 "$GUEST/port" </dev/null
+	run timeout 100 tests/agent/port-client.py --vsock "$GUEST/vsock" 1026 "$GUEST/port" </dev/null
 	[ "$status" -eq 1 ]
 }
 
 @test "ports: records as JSON lines on the log port, while somebody listens" {
-	sleep 30 | tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/port" >"$GUEST/records" 3>&- &
+	sleep 1000 | tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/port" >"$GUEST/records" 3>&- &
 	until_true test -s "$GUEST/port"
 	rm "$GUEST/port"
 	until_true eval 'run_all c1 true >/dev/null && grep -q c1 "$GUEST/records"'
@@ -99,7 +93,7 @@ until_true() {
 	local n
 	head -c 300000 /dev/urandom >"$GUEST/in"
 	for n in in out err; do
-		if [ $n = in ]; then cat "$GUEST/in"; else sleep 30; fi |
+		if [ $n = in ]; then cat "$GUEST/in"; else sleep 1000; fi 3>&- |
 			tests/agent/port-client.py --vsock "$GUEST/vsock" 1027 "$GUEST/port.$n" >"$GUEST/got.$n" 3>&- &
 		until_true test -s "$GUEST/port.$n"
 	done
@@ -108,7 +102,8 @@ until_true() {
 	start c1
 	[ "$(wait_exit c1)" = 4 ]
 	until_true cmp -s "$GUEST/in" "$GUEST/got.out"
-	[ "$(<"$GUEST/got.err")" = problem ]
+	until_true eval '[ "$(<"$GUEST/got.err")" = problem ]'
+	kill $(jobs -p) 2>/dev/null || true
 	remove c1
 }
 
@@ -144,7 +139,7 @@ until_true() {
 }
 
 @test "memory: beyond its limit a container is killed, and GetOOMEvent names it" {
-	call GetOOMEvent '' 60000 >"$GUEST/oom" 3>&- &
+	call GetOOMEvent '' 300000 >"$GUEST/oom" 3>&- &
 	local waiter=$!
 	container c1 -l 'Resources { Memory { Limit: 33554432 Swap: 33554432 } }' guest-look eat 100
 	[ "$(look "cat $C/c1/memory.max")" = 33554432 ]
@@ -165,7 +160,7 @@ until_true() {
 	[ "$(awk '/throttled_periods/ { print $2 }' <<<"$output")" -gt 2 ]
 	quiet UpdateContainer 'container_id: "c1" resources { CPU { Quota: -1 } }'
 	[ "$(look "cat $C/c1/cpu.max")" = "max 100000" ]
-	run in_container c1 'sleep 5 & sleep 5 & sleep 5 & sleep 5 & echo all'
+	run in_container c1 'exec 2>/dev/null; for i in 1 2 3 4; do sleep 1000 >/dev/null & done; echo all'
 	[[ $output != *all* ]]
 	remove c1
 }
@@ -327,8 +322,7 @@ until_true() {
 	remove c1
 	container c1 guest-look await
 	start c1
-	quiet ReadStdout 'container_id: "c1" len: 100'
-	sleep 0.2
+	until_waits guest-look
 	quiet SignalProcess 'container_id: "c1" signal: 15'
 	[ "$(wait_exit c1)" = 7 ]
 	remove c1

@@ -163,7 +163,7 @@ writes() {
 		run call CreateContainer "container_id: \"c1\" $f $spec" 300
 		echo "$output"
 		[ "$status" -eq 68 ] # DEADLINE_EXCEEDED
-		for i in {1..50}; do
+		for i in {1..600}; do
 			run container c1 nothing
 			[ "$status" -ne 69 ] || break # NOT_FOUND is the program: the name is free
 			sleep 0.1
@@ -260,6 +260,8 @@ writes() {
 		-e 'storages { driver: "image_guest_pull" source: "pause" fstype: "overlay" mount_point: "'$at'"
 			driver_options: "image_guest_pull={\"metadata\":{\"'$type'\":\"sandbox\"}}" }' /bin/evil
 	start pause
+	# It waits for signals; until then nothing would tell it of one.
+	until_true look "for p in /proc/[0-9]*; do case \$(cat \$p/cmdline 2>/dev/null) in /pause) grep -q '^34 ' \$p/syscall && exit 0 ;; esac; done; exit 1"
 	run look 'for p in /proc/[0-9]*; do [ "$(cat $p/cmdline 2>/dev/null)" != /pause ] || grep Uid $p/status; done'
 	echo "$output"
 	[ "$output" = $'Uid:\t65535\t65535\t65535\t65535' ]
@@ -442,7 +444,7 @@ pages() { look "awk '/^HugePages_$1/ { print \$2 }' /proc/meminfo"; }
 	mkdir -p "$GUEST/www" && echo "over the new card" >"$GUEST/www/page"
 	python3 -u -m http.server -b 127.0.0.1 -d "$GUEST/www" 0 >"$GUEST/http.log" 2>&1 3>&- &
 	echo $! >"$GUEST/http.pid"
-	until grep -q port "$GUEST/http.log"; do sleep 0.1; done
+	until_true grep -q port "$GUEST/http.log"
 	run run_all c1 wget -qO- "http://10.9.9.2:$(sed -nE 's/.* port ([0-9]+).*/\1/p' "$GUEST/http.log")/page"
 	kill "$(<"$GUEST/http.pid")"
 	echo "$output"
@@ -477,10 +479,10 @@ pages() { look "awk '/^HugePages_$1/ { print \$2 }' /proc/meminfo"; }
 
 @test "ports: a debug console when asked for, no log port when not" {
 	run bash -c "printf 'echo pid \$\$ tty \$(/test/bin/tty); exit\n' |
-		timeout 20 tests/agent/port-client.py --vsock '$GUEST/vsock' 1026 '$GUEST/peer'"
+		timeout 100 tests/agent/port-client.py --vsock '$GUEST/vsock' 1026 '$GUEST/peer'"
 	echo "$output"
 	[[ $output =~ pid\ [0-9]+\ tty\ /dev/pts/[0-9] ]]
-	run timeout 20 tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/peer" </dev/null
+	run timeout 100 tests/agent/port-client.py --vsock "$GUEST/vsock" 1025 "$GUEST/peer" </dev/null
 	[ "$status" -eq 1 ]
 }
 
@@ -488,7 +490,7 @@ pages() { look "awk '/^HugePages_$1/ { print \$2 }' /proc/meminfo"; }
 	local now
 	quiet SetGuestDateTime 'Sec: 2000000000 Usec: 500000'
 	now=$(look 'date +%s')
-	[ "$now" -ge 2000000000 ] && [ "$now" -lt 2000000060 ]
+	[ "$now" -ge 2000000000 ] && [ "$now" -lt 2000000600 ]
 	quiet SetGuestDateTime "Sec: $(date +%s)"
 	run call SetGuestDateTime '' # a time is missing: 1970 is not meant
 	[ "$status" -eq 67 ] && has 'no time to set'
@@ -540,11 +542,7 @@ print(len(seen), "samples")'
 	quiet DestroySandbox
 	local i pid
 	pid=$(<"$GUEST/pid")
-	for ((i = 0; i < 300; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	! kill -0 "$pid" 2>/dev/null || false
+	until_gone "$pid"
 	tail -5 "$GUEST/console"
 	! grep -qE 'panicked|stopped|BUG|Oops' "$GUEST/console" || false
 	for i in pci port bridge scsi direct pmem nvdimm; do e2fsck -fn "$GUEST/$i" || return; done

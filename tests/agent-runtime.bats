@@ -18,8 +18,8 @@ runtime() {
 		agent_start
 		fds() { ls /proc/$AGENT_PID/fd | wc -l; }
 		before=$(fds)
-		timeout 90 python3 tests/agent/runtime.py '"$1"' /run/agent.sock "$TREE" "/$TAG" || exit
-		for ((i = 0; i < 100; i++)); do
+		timeout 250 python3 tests/agent/runtime.py '"$1"' /run/agent.sock "$TREE" "/$TAG" || exit
+		for ((i = 0; i < 600; i++)); do
 			[ -e /proc/$AGENT_PID/stat ] && [ "$(ps -o stat= -p $AGENT_PID | cut -c1)" != Z ] || break
 			[ "'"${2-ends}"'" = ends ] || [ "$(fds)" -gt "$before" ] || break
 			sleep 0.1

@@ -128,7 +128,7 @@ refused() {
 # gone: no device-mapper device and no mount of c1's. Both go a moment after the answer.
 gone() {
 	local i left
-	for ((i = 0; i < 20; i++)); do
+	for ((i = 0; i < 100; i++)); do
 		left=$(devices; look 'grep -c kata-containers/c1 /proc/self/mounts; true')
 		[ "$left" != 0 ] || return 0
 		sleep 0.5
@@ -189,7 +189,7 @@ gone() {
 	echo "$output"
 	[ "${lines[0]}" = base ] && has 'status 1' && has $'\n4096\nbase'
 	gone
-	grep -q 'device-mapper: verity:.*data block .* is corrupted' "$GUEST/console"
+	until_true grep -q 'device-mapper: verity:.*data block .* is corrupted' "$GUEST/console"
 }
 
 @test "the pause container" {
@@ -234,10 +234,6 @@ gone() {
 	container c1 -e "$(storage 15 erofs ro $(verity "$one_root" "$one_at") X-kihon.dmverity.on-corruption=panic)" \
 		/bin/sh -c 'dd if=/etc/big bs=4096 skip=128 count=1 of=/dev/null'
 	start c1
-	local i
-	for ((i = 0; i < 60; i++)); do
-		kill -0 "$(<"$GUEST/pid")" 2>/dev/null || break
-		sleep 0.5
-	done
+	until_gone "$(<"$GUEST/pid")"
 	grep -q 'Kernel panic - not syncing: dm-verity device corrupted' "$GUEST/console"
 }

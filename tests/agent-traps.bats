@@ -73,7 +73,7 @@ setup() { box_check; }
 		container c2 -e "$s" sleep 1000 && remove c2
 		echo "of two: $(grep -cE " /run/s " /proc/mounts)"
 		quiet DestroySandbox
-		sleep 1
+		wait $AGENT_PID
 		echo "at the end: $(grep -cE " /run/s " /proc/mounts)"'
 	has '/run/s'
 	hasnt '/run/n'
@@ -96,15 +96,15 @@ setup() { box_check; }
 	inside '
 		agent_start
 		sandbox
-		container c1 -s "Hooks { Poststop { Path: \"/bin/sh\" Args: \"sh\" Args: \"-c\" Args: \"sleep 4\" } }" sleep 1000 && start c1
+		container c1 -s "Hooks { Poststop { Path: \"/bin/sh\" Args: \"sh\" Args: \"-c\" Args: \"until [ -e /run/go ]; do sleep 0.1; done\" } }" sleep 1000 && start c1
 		quiet RemoveContainer "container_id: \"c1\" timeout: 1"; echo "removed $?"
-		for i in $(seq 30); do
-			sleep 0.3
-			container c1 true 2>/dev/null && break
-		done
+		container c1 true; echo "meanwhile $?"
+		touch /run/go
+		until_true container c1 true 2>/dev/null
 		start c1 && wait_exit c1 && remove c1 && echo "the name is free"
 		finish'
 	has 'removed 68' # DEADLINE_EXCEEDED
+	has 'meanwhile 70' # ALREADY_EXISTS
 	has 'the name is free'
 }
 
@@ -130,8 +130,9 @@ setup() { box_check; }
 	inside '
 		agent_start
 		sandbox
-		container c1 sh -c "head -c 100000 /dev/zero | tr \"\\0\" x; sleep 1000" && start c1
-		sleep 1
+		container c1 sh -c "head -c 60000 /dev/zero | tr \"\\0\" x; touch /tmp/written; sleep 1000" && start c1
+		# More than the longest read is in the pipe.
+		until_true test -e "$TREE/tmp/written"
 		call ReadStdout "container_id: \"c1\" len: 1000000" | tr -d "\n" | wc -c
 		call ReadStdout "container_id: \"c1\" len: 0"; echo "none $?"
 		call ReadStdout "container_id: \"c1\" len: 5"

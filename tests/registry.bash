@@ -14,6 +14,22 @@ registry_free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+registry_take_port() {
+	REGISTRY_PORT=$(registry_free_port)
+	REGISTRY=127.0.0.1:$REGISTRY_PORT
+}
+
+# registry_answers: within a minute at least; it fails at once when the registry has ended.
+registry_answers() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		kill -0 "$REGISTRY_PID" 2>/dev/null || return 1
+		curl -s -o /dev/null --cacert "$REGISTRY_CA" "https://$REGISTRY/v2/" && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 # A CA and a server certificate below REGISTRY_DIR. A CA may not be used as a server's certificate.
 registry_certificates() {
 	local d=$REGISTRY_DIR
@@ -42,7 +58,7 @@ registry_write_config() { # HTPASSWD FILE or ""
 registry_start() {
 	REGISTRY_DIR=$1
 	shift
-	local user='' password='' htpasswd='' auth i
+	local user='' password='' htpasswd='' auth old
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--user) user=$2 ;;
@@ -55,8 +71,7 @@ registry_start() {
 	registry_certificates || { echo "registry_start: cannot make certificates" >&2; return 1; }
 	REGISTRY_CA=$REGISTRY_DIR/ca.pem
 	REGISTRY_AUTHFILE=$REGISTRY_DIR/auth.json
-	REGISTRY_PORT=$(registry_free_port)
-	REGISTRY=127.0.0.1:$REGISTRY_PORT
+	registry_take_port
 	(umask 077; echo '{"auths":{}}' >"$REGISTRY_AUTHFILE")
 	if [ -n "$user" ]; then
 		htpasswd=$REGISTRY_DIR/htpasswd
@@ -65,13 +80,16 @@ registry_start() {
 		printf '{"auths":{"%s":{"auth":"%s"},"10.0.2.2:%s":{"auth":"%s"}}}\n' \
 			"$REGISTRY" "$auth" "$REGISTRY_PORT" "$auth" >"$REGISTRY_AUTHFILE"
 	fi
-	registry_write_config "$htpasswd"
-	docker-registry serve "$REGISTRY_DIR/config.yml" >"$REGISTRY_DIR/log" 2>&1 3>&- &
-	REGISTRY_PID=$!
-	for i in $(seq 100); do
-		curl -s -o /dev/null --cacert "$REGISTRY_CA" "https://$REGISTRY/v2/" && return 0
-		kill -0 "$REGISTRY_PID" 2>/dev/null || break
-		sleep 0.1
+	# A port that was free may be somebody else's by the time that the registry wants it.
+	for _ in 1 2 3 4 5; do
+		registry_write_config "$htpasswd"
+		docker-registry serve "$REGISTRY_DIR/config.yml" >"$REGISTRY_DIR/log" 2>&1 3>&- &
+		REGISTRY_PID=$!
+		registry_answers && return 0
+		grep -q 'address already in use' "$REGISTRY_DIR/log" || break
+		old=$REGISTRY_PORT
+		registry_take_port
+		sed -i "s/:$old\"/:$REGISTRY_PORT\"/g" "$REGISTRY_AUTHFILE"
 	done
 	echo "registry_start: docker-registry does not answer: $(tail -1 "$REGISTRY_DIR/log")" >&2
 	registry_stop

@@ -35,10 +35,10 @@
 #include "tests/agent/wire.h"
 
 #define MAX_CALLS 48
-#define CALL_MS   20000u
+#define CALL_MS   60000u
 /* Where the failures go on: what waits for their end is given up by then. */
 #define CALL_ON_MS 1500u
-#define SETTLE_MS  5000u
+#define SETTLE_MS  30000u
 #define LOOK_US    3000
 /* A whole run without failures after so many points. */
 #define CHECK_EACH 40
@@ -288,7 +288,7 @@ static int start_agent(void)
 		execl(d.agent, d.agent, "--config", config, (char *)NULL);
 		_exit(127);
 	}
-	for (uint64_t end = loop_now_ms() + 5000; loop_now_ms() < end; usleep(LOOK_US)) {
+	for (uint64_t end = loop_now_ms() + 30000; loop_now_ms() < end; usleep(LOOK_US)) {
 		int status;
 
 		if (waitpid(d.pid, &status, WNOHANG) == d.pid) {
@@ -316,7 +316,7 @@ static bool agent_ends(void)
 {
 	int status = 0;
 
-	for (uint64_t end = loop_now_ms() + 10000; loop_now_ms() < end; usleep(LOOK_US)) {
+	for (uint64_t end = loop_now_ms() + 30000; loop_now_ms() < end; usleep(LOOK_US)) {
 		if (waitpid(d.pid, &status, WNOHANG) != d.pid)
 			continue;
 		d.pid = 0;

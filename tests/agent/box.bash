@@ -30,7 +30,7 @@ box_check() {
 
 # inside SCRIPT [SECONDS]: runs it beside an agent's helper functions; $output and $status are its.
 inside() {
-	run timeout "${2-100}" unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child \
+	run timeout "${2-300}" unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child \
 		bash -c '. "$ROOT/tests/agent/inside.sh"'$'\n'"$1"
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A guest with the agent for bats suites: an image with tools to look around, `kihon boot`, QMP, and calls over the
 # vsock device (calls.sh). The first of a suite's tests boot it; what a test needs to know is in $GUEST, a folder.
+. "$ROOT/tests/wait.bash"
 . "$ROOT/tests/agent/calls.sh"
 SOCKET=hvsock://$GUEST/vsock:1024
 TREE=/test/rootfs
@@ -74,7 +75,7 @@ guest_boot() {
 		PATH=$GUEST/bin:$PATH XDG_RUNTIME_DIR=$GUEST/run build/host/bin/kihon boot --accel tcg --verbose \
 			--timeout 20m "$@" "$GUEST/image" >"$GUEST/console" 2>&1 </dev/null 3>&- &
 		echo $! >"$GUEST/pid"
-		for ((i = 0; i < 160; i++)); do
+		for ((i = 0; i < 300; i++)); do
 			sleep 0.5
 			kill -0 "$(<"$GUEST/pid")" 2>/dev/null || break
 			socket=$(echo "$GUEST"/run/kihon/*/vsock)
@@ -90,13 +91,10 @@ guest_boot() {
 
 # guest_end: ends what guest_boot began, if it still runs.
 guest_end() {
-	local pid i
+	local pid
 	pid=$(cat "$GUEST/pid" 2>/dev/null) || return 0
 	kill "$pid" 2>/dev/null
-	for ((i = 0; i < 50; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
+	until_gone "$pid" || kill -KILL "$pid"
 	rm -f "$GUEST/pid"
 }
 

@@ -9,6 +9,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 ip link set lo up
 SOCKET=unix:///run/agent.sock
 cd "$ROOT" || exit 1
+. tests/wait.bash
 . tests/agent/calls.sh
 
 # agent_start [TOML LINE...]: an agent with these settings, ready to be called.
@@ -17,42 +18,47 @@ agent_start() {
 	printf '%s\n' "server_addr = \"$SOCKET\"" "$@" >/run/agent.toml
 	"$AGENT" --config /run/agent.toml 2>/run/agent.log &
 	AGENT_PID=$!
-	for ((i = 0; i < 200; i++)); do
-		[ -S /run/agent.sock ] && return
+	for ((i = 0; i < 3000; i++)); do
+		listens && return
+		kill -0 "$AGENT_PID" 2>/dev/null || break
 		sleep 0.02
 	done
 	cat /run/agent.log
 	return 1
 }
 
+# A socket file is there before anybody may connect to it: SO_ACCEPTCON of unix(7) is flag 10000.
+listens() { grep -qE ' 00010000 0001 01 .* /run/agent.sock$' /proc/net/unix; }
+
 # until_count N WORDS FILE: waits until N lines of the file have the words.
-until_count() {
-	local i
-	for ((i = 0; i < 100; i++)); do
-		[ "$(grep -c "$2" "$3")" -ge "$1" ] && return
-		sleep 0.1
-	done
-	echo "\"$2\" was not seen $1 times"
-	return 1
+until_count() { until_true has_lines "$@"; }
+has_lines() { [ "$(grep -c "$2" "$3")" -ge "$1" ]; }
+
+# nothing_left: soon there is no process of the agent's, no mount, folder or control group of a container: some of it goes
+# in a helper, after the answer.
+nothing_left() {
+	until_true is_nothing_left >/dev/null || { echo "left: $(leavings)"; return 1; }
+}
+is_nothing_left() { [ -z "$(leavings)" ]; }
+leavings() {
+	ps -eo pid=,ppid=,args= | awk -v agent="$AGENT_PID" '$2 == agent { print "process", $0 }'
+	grep -E ' /run/kata-containers/(layers|c[0-9])' /proc/mounts
+	find /run/kata-containers -maxdepth 1 -name 'c[0-9]*' 2>/dev/null
+	find /sys/fs/cgroup -type d -path "*/$TAG/c*" 2>/dev/null
 }
 
-# nothing_left: no process but ours and the agent, no mount, folder or control group of a container.
-nothing_left() {
-	local left
-	left=$(ps -eo pid=,ppid=,args= | awk -v me=$$ -v agent="$AGENT_PID" \
-		'$1 != 1 && $1 != me && $1 != agent && $2 == agent')
-	[ -z "$left" ] || { echo "processes left: $left"; return 1; }
-	if grep -E ' /run/kata-containers/(layers|c[0-9])' /proc/mounts; then echo "mounts left"; return 1; fi
-	left=$(find /run/kata-containers -maxdepth 1 -name 'c[0-9]*' 2>/dev/null)
-	for i in 1 2 3 4 5 6 7 8 9 10; do # the folder goes in a helper, after the answer
-		[ -n "$left" ] || break
+# settled COMMAND...: what it prints, once that is the same three times in a row.
+settled() {
+	local i now before='' same=0
+	for ((i = 0; i < 300 && same < 2; i++)); do
+		now=$("$@")
+		[ "$now" = "$before" ] && same=$((same + 1)) || same=0
+		before=$now
 		sleep 0.1
-		left=$(find /run/kata-containers -maxdepth 1 -name 'c[0-9]*' 2>/dev/null)
 	done
-	[ -z "$left" ] || { echo "folders left: $left"; return 1; }
-	left=$(find /sys/fs/cgroup -type d -path "*/$TAG/c*" 2>/dev/null)
-	[ -z "$left" ] || { echo "control groups left: $left"; return 1; }
+	echo "$now"
 }
+agent_fds() { ls "/proc/$AGENT_PID/fd" | wc -l; }
 
 finish() {
 	quiet DestroySandbox

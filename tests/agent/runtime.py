@@ -128,7 +128,7 @@ class Call:
     def __init__(self):
         self.done, self.code, self.text, self.reply = threading.Event(), None, '', {}
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=100):
         if not self.done.wait(seconds):
             raise TimeoutError('no answer')
         return self
@@ -251,7 +251,7 @@ def life(agent, rootfs, group, exec_id):
 
 def end(agent, oom, readers, result, exec_id):
     for r in readers:
-        r.join(30)
+        r.join(100)
     same('output', result, {'ReadStdout': b'hi\n', 'ReadStderr': b'oops\n'})
     wait = agent.call('WaitProcess', {'container_id': 'c2', 'exec_id': exec_id})
     same('exit status', wait.reply, {1: [3]})
@@ -431,7 +431,7 @@ def every_hostile(path, rootfs, group):
         # All at once: an answer to one must not wait for another's.
         calls = {what: agent.begin(method, message[:3 << 20], 200 * 10**6) for what, message in messages.items()}
         for what, call in calls.items():
-            call.wait(15)
+            call.wait()
             n += 1
             if agent.lost:
                 sys.exit(f'{method}, {what}: the connection ended')
@@ -452,7 +452,7 @@ def every_good(path, rootfs, group):
             values = {'container_id': 'c1', 'OCI': spec(rootfs, f'{group}/c1', 'cat')}
         service, asked, _, package = METHODS[method]
         call = agent.begin(method, encode(find(asked, package), values),
-                           300 * 10**6 if method == 'GetOOMEvent' else 20 * 10**9).wait(30)
+                           300 * 10**6 if method == 'GetOOMEvent' else 60 * 10**9).wait()
         if call.code not in want:
             sys.exit(f'{method}: status {call.code} ({call.text}), expected {want}')
     print(f'good: {len(methods)} methods')
@@ -491,7 +491,7 @@ def disconnect(path, rootfs, group):
             other = Agent(path)
             other.go(method, values, 0)
             other.close()
-    for _ in range(200):  # what was begun is undone in its own time
+    for _ in range(2000):  # what was begun is undone in its own time
         left = agent.go('RemoveContainer', {'container_id': 'c5'}).wait()
         if left.code == NOT_FOUND:
             break
