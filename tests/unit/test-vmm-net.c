@@ -295,12 +295,53 @@ TEST(s5_1_6_4_receive)
 	stop();
 }
 
+/* Mtu and Ethernet header, a VLAN tag included; longer ones are lost, and the next comes. */
+TEST(s5_1_4_1_no_frame_is_longer_than_the_mtu)
+{
+	uint64_t gpa[4];
+	uint32_t len;
+
+	for (int vlan = 0; vlan < 2; vlan++) {
+		uint32_t most = vlan ? 1418 : 1414;
+
+		start_stream(F(VIRTIO_F_VERSION_1) | F(VIRTIO_NET_F_MTU));
+		offer_rx(3, 2000, gpa);
+		pattern(2000);
+		memcpy(frame + 12, vlan ? "\x81\0" : "\x08\0", 2);
+		write_stream(most + 1, frame, most + 1);
+		write_stream(most, frame, most);
+		check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+		check_int(len, most + 12);
+		stop();
+	}
+	/* A driver that did not take the MTU has what comes. */
+	start_stream(F(VIRTIO_F_VERSION_1));
+	offer_rx(1, 2000, gpa);
+	write_stream(1500, frame, 1500);
+	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+	check_int(len, 1512);
+	stop();
+}
+
+TEST(s5_1_4_1_an_mtu_has_its_bounds)
+{
+	struct virtio_device *dev = NULL;
+	struct net_config config = {&fake.backend, {2, 0, 0, 0, 0, 7}, 67};
+
+	vbench_init(&b, 0);
+	fake.backend = (struct net_backend){&fake_ops, -1};
+	check_int(net_device_new(&dev, b.loop, &config, &err), -EINVAL);
+	config.mtu = 68;
+	check_ok(net_device_new(&b.dev, b.loop, &config, &err), &err);
+	stop();
+}
+
 TEST(s5_1_6_4_1_mergeable_buffers)
 {
 	uint64_t gpa[8];
 	uint32_t len;
 
-	start_stream(~0ull);
+	start_stream(~F(VIRTIO_NET_F_MTU));
 	pattern(3000);
 	offer_rx(3, 1000, gpa);
 	write_stream(3000, frame, 3000);
@@ -326,7 +367,7 @@ TEST(s2_7_10_frame_that_waits_asks_for_more_buffers_than_there_are)
 	uint8_t *avail_event;
 	uint64_t gpa[4];
 
-	start_stream(~0ull);
+	start_stream(~F(VIRTIO_NET_F_MTU));
 	offer_rx(3, 1000, gpa);
 	write_stream(3000, frame, 3000);
 	vbench_turn(&b, 10);

@@ -22,6 +22,8 @@
 #define HDR_CSUM_OFFSET 8
 #define HDR_NUM_BUFFERS 10
 
+#define MTU_MIN 68 /* §5.1.4.1 */
+
 #define CONFIG_SIZE 12 /* mac, le16 status, max_virtqueue_pairs, mtu */
 
 struct net {
@@ -208,11 +210,24 @@ static enum delivered take_buffers(struct net *n, struct delivery *d)
 }
 
 /* *offered: with NO_BUFFER, the driver's count of buffers when there were too few. */
+/* §5.1.4.1: what is longer than the MTU and an Ethernet header is not passed on, unless it is to be
+ * segmented. */
+static bool is_too_long(const struct net *n)
+{
+	const uint8_t *type = n->frame.data + 12;
+	bool tagged = memcmp(type, "\x81\0", 2) == 0 || memcmp(type, "\x88\xa8", 2) == 0;
+	size_t header = NET_FRAME_MIN + (tagged ? 4 : 0); /* 802.1Q, 802.1ad */
+
+	return virtio_device_has(&n->dev, VIRTIO_NET_F_MTU) &&
+	       n->frame.header[HDR_GSO_TYPE] == VIRTIO_NET_HDR_GSO_NONE &&
+	       n->frame.size > header + n->mtu;
+}
+
 static enum delivered deliver(struct net *n, uint16_t *offered)
 {
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
 	struct delivery d = {.n = 0};
-	enum delivered r = take_buffers(n, &d);
+	enum delivered r = is_too_long(n) ? LOST : take_buffers(n, &d);
 	uint8_t count[2];
 
 	*offered = q->next_avail;
@@ -367,8 +382,12 @@ static const struct virtio_device_ops net_ops = {
 int net_device_new(struct virtio_device **out, struct loop *loop, const struct net_config *config,
                    struct error *err)
 {
-	struct net *n = calloc(1, sizeof(*n));
+	struct net *n;
 
+	if (config->mtu && config->mtu < MTU_MIN)
+		return error_set(err, EINVAL, "network device: an MTU of %u, it has at least %d",
+		                 config->mtu, MTU_MIN);
+	n = calloc(1, sizeof(*n));
 	if (!n)
 		return error_set(err, ENOMEM, "no memory for the network device");
 	n->dev.ops = &net_ops;

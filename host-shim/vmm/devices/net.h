@@ -20,7 +20,7 @@
 struct net_config {
 	struct net_backend *backend; /* taken on success */
 	uint8_t mac[6];
-	uint16_t mtu; /* 0: not told */
+	uint16_t mtu; /* 68 and more; 0: not told, and no frame is too long */
 };
 
 int net_device_new(struct virtio_device **out, struct loop *loop, const struct net_config *config,
