@@ -253,7 +253,7 @@ TEST(s5_5_3_features_as_asked_for)
 	stop();
 }
 
-/* The reporting queue is the fourth with statistics and the third without. */
+/* As Linux counts: the reporting queue is the fourth with statistics and the third without. */
 static void report(unsigned int queue)
 {
 	struct vbench_part p[] = {{NULL, 16 * 4096, true, RAM_GPA + 64 * 4096},
@@ -279,6 +279,21 @@ TEST(s5_5_6_7_free_page_reporting)
 	report(2);
 	check_int(pages_of(fd), PAGES - 17);
 	stop();
+}
+
+/* As §5.5.2 counts: it is the fifth, whatever others there are. */
+TEST(s5_5_2_queues_by_their_numbers)
+{
+	for (int with_stats = 0; with_stats < 2; with_stats++) {
+		memset(&ram, 0, sizeof(ram));
+		start(F(VIRTIO_F_VERSION_1) | F(5) | (with_stats ? F(1) : 0));
+		for (unsigned int i = with_stats ? 3 : 2; i < 4; i++)
+			virtqueue_stop(&b.dev->queues[i]);
+		virtio_device_activate(b.dev);
+		report(4);
+		check_int(pages_of(fd), PAGES - 17);
+		stop();
+	}
 }
 
 TEST(s5_5_6_7_poisoned_pages_keep_their_value)

@@ -18,6 +18,8 @@
 
 #define QUEUE_INFLATE 0
 #define QUEUE_DEFLATE 1
+#define QUEUE_STATS   2
+#define QUEUES        5 /* the last one is for reports (§5.5.2) */
 #define NO_QUEUE      UINT32_MAX
 
 #define PAGE            4096u /* bytes, whatever the guest's pages are */
@@ -292,14 +294,23 @@ void balloon_device_on_out_of_memory(struct virtio_device *dev, void (*fn)(void 
 
 /* ---- the device model */
 
+/* §5.5.2 counts the queues of features that are not there; Linux and QEMU move the later ones up.
+ * Either way it is the one that the driver has made ready. */
+static unsigned int find_reporting_queue(const struct virtio_device *dev)
+{
+	unsigned int i = QUEUE_STATS + virtio_device_has(dev, F_STATS_VQ);
+
+	while (i < QUEUES && !dev->queues[i].ready)
+		i++;
+	return i < QUEUES && virtio_device_has(dev, F_PAGE_REPORTING) ? i : NO_QUEUE;
+}
+
 static void activate(struct virtio_device *dev)
 {
 	struct balloon *b = balloon_of(dev);
-	unsigned int next = QUEUE_DEFLATE + 1;
 
-	/* Queues of features that were not negotiated do not exist; later ones move up. */
-	b->stats_queue = virtio_device_has(dev, F_STATS_VQ) ? next++ : NO_QUEUE;
-	b->reporting_queue = virtio_device_has(dev, F_PAGE_REPORTING) ? next++ : NO_QUEUE;
+	b->stats_queue = virtio_device_has(dev, F_STATS_VQ) ? QUEUE_STATS : NO_QUEUE;
+	b->reporting_queue = find_reporting_queue(dev);
 	if (b->stats_queue == NO_QUEUE) /* a restored state may claim a buffer of it */
 		b->stats_held = b->stats_asked = false;
 	run_all(b);
@@ -356,7 +367,7 @@ static void balloon_free(struct virtio_device *dev)
 static const struct virtio_device_ops balloon_ops = {
     .name = "balloon",
     .id = VIRTIO_ID_BALLOON,
-    .n_queues = 4,
+    .n_queues = QUEUES,
     .features = VIRTIO_COMMON_FEATURES,
     .queue_size = 128,
     .config_read = config_read,
