@@ -76,7 +76,7 @@ static int start_prepare(struct sandbox_container *c, struct start_op *op, struc
 	if (c->state != SANDBOX_CONTAINER_CREATED)
 		return error_set(err, EBUSY, "container %s was started already", c->id);
 	r = sandbox_container_process(c, "", &init, err);
-	if (r == 0 && strcmp(c->id, c->sandbox->id) != 0 && sandbox_container_watch_oom(c, err) < 0)
+	if (r == 0 && sandbox_container_watch_oom(c, err) < 0)
 		log_warn("container %s: no OOM events: %s", c->id, err->text);
 	if (r == 0)
 		r = sandbox_process_await(init, started, op, err);
