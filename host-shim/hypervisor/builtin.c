@@ -245,12 +245,16 @@ static void drain(struct builtin *b)
 /* The last message, or one line that says why there is none. */
 static char *failure(struct builtin *b, const struct builtin_end *end, bool told, int status)
 {
+	_cleanup_free_ char *memory = group_out_of_memory(b->group);
+
 	if (told)
 		return str_printf("the built-in monitor failed: %s", end->text);
 	if (b->errors_text.size > 0)
 		return str_printf("%s", buffer_cstr(&b->errors_text));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		return str_printf("the built-in monitor was killed by its system-call filter");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && memory)
+		return str_printf("the built-in monitor was killed: %s", memory);
 	if (WIFSIGNALED(status))
 		return str_printf("the built-in monitor was killed by signal %d (%s)",
 		                  WTERMSIG(status), strsignal(WTERMSIG(status)));

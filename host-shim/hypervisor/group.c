@@ -93,6 +93,29 @@ char *group_make(const char *id, pid_t pid, unsigned int threads_max)
 	return NULL;
 }
 
+static int read_file(const char *path, const char *name, struct buffer *out)
+{
+	_cleanup_free_ char *file = str_printf("%s/%s", path, name);
+
+	return file ? fs_read_file(AT_FDCWD, file, 4096, out, NULL) : -ENOMEM;
+}
+
+char *group_out_of_memory(const char *path)
+{
+	_cleanup_buffer_ struct buffer events = BUFFER_INIT, limit = BUFFER_INIT;
+	const char *kills;
+
+	if (!path || read_file(path, "memory.events", &events) < 0)
+		return NULL;
+	kills = strstr(buffer_cstr(&events), "\noom_kill ");
+	if (!kills || strtoull(kills + strlen("\noom_kill "), NULL, 10) == 0)
+		return NULL;
+	if (read_file(path, "memory.max", &limit) < 0 || str_starts(buffer_cstr(&limit), "max"))
+		return str_printf("out of memory (%s itself has no limit)", path);
+	return str_printf("out of memory (memory.max of %s is %.*s)", path,
+	                  (int)strcspn(buffer_cstr(&limit), "\n"), buffer_cstr(&limit));
+}
+
 void group_remove(char *path)
 {
 	if (path)

@@ -14,5 +14,10 @@
 /* Puts `pid` into the group "kihon-ID". Its absolute path in fresh memory; NULL: there is none. */
 char *group_make(const char *id, pid_t pid, unsigned int threads_max);
 
+/* Whether the kernel killed a process of the group for want of memory, whoever's limit that was:
+ * then a phrase in fresh memory, which names the group's own limit; else, and where the group has
+ * no memory controller, NULL. */
+char *group_out_of_memory(const char *path);
+
 /* The group's processes must have ended. NULL is fine; frees the path. */
 void group_remove(char *path);

@@ -8,3 +8,4 @@ $(eval $(call unit_test,test-template,tests/unit/test-template.c,hypervisor vmm 
 $(eval $(call fuzz_target,fuzz-template,tests/fuzz/fuzz-template.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
 $(eval $(call unit_test,test-confidential,tests/unit/test-confidential.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
 $(eval $(call fuzz_target,fuzz-confidential,tests/fuzz/fuzz-confidential.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
+$(eval $(call unit_test,test-group,tests/unit/test-group.c,hypervisor vmm measure image guestimg base,-lseccomp -lcjson))
