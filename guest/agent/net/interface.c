@@ -229,29 +229,97 @@ int net_interfaces_list(struct netlink *nl, struct net_interface **out, size_t *
 	return 0;
 }
 
-static int add_route(struct netlink *nl, const struct net_route_request *want, struct error *err)
+static int find_route(struct netlink *nl, const struct net_route_request *want,
+                      struct net_route *route, struct error *err)
 {
-	struct net_route route = {.family = want->v6 ? AF_INET6 : AF_INET,
-	                          .scope = (uint8_t)want->scope,
-	                          .flags = want->flags,
-	                          .mtu = want->mtu};
 	struct net_link link;
 	int r = 0;
 
+	*route = (struct net_route){.family = want->v6 ? AF_INET6 : AF_INET,
+	                            .scope = (uint8_t)want->scope,
+	                            .flags = want->flags,
+	                            .mtu = want->mtu};
 	if (!str_empty(want->dest) &&
-	    (net_addr_parse(&route.dest, want->dest) < 0 || route.dest.family != route.family))
+	    (net_addr_parse(&route->dest, want->dest) < 0 || route->dest.family != route->family))
 		return bad(err, "destination", want->dest);
 	if (!str_empty(want->gateway))
-		r = parse_host(want->gateway, want->v6, &route.gateway, err);
+		r = parse_host(want->gateway, want->v6, &route->gateway, err);
 	if (r == 0 && !str_empty(want->source))
-		r = parse_host(want->source, want->v6, &route.source, err);
+		r = parse_host(want->source, want->v6, &route->source, err);
 	if (r == 0 && !str_empty(want->device))
 		r = netlink_link_by_name(nl, want->device, &link, err);
-	if (r < 0)
-		return r;
-	if (!str_empty(want->device))
-		route.index = link.index;
-	r = netlink_route_replace(nl, &route, err);
+	if (r == 0 && !str_empty(want->device))
+		route->index = link.index;
+	return r;
+}
+
+static bool same_address(const struct net_addr *a, const struct net_addr *b)
+{
+	if (!a->family || !b->family) /* none, which as a destination is everything */
+		return a->prefix == 0 && b->prefix == 0;
+	return a->prefix == b->prefix && net_addr_in(a, b);
+}
+
+/* A route to a link that the kernel made with the link's address stays the kernel's: replaced, it
+ * would go with the next list that does not name it. */
+static bool is_kernels(const struct net_route *want, const struct net_route *v, size_t n)
+{
+	for (size_t i = 0; i < n && !want->gateway.family && !want->mtu; i++)
+		if (v[i].protocol == RTPROT_KERNEL && v[i].family == want->family &&
+		    v[i].index == want->index && same_address(&v[i].dest, &want->dest))
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct net_route *there, const struct net_route *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].family == there->family && same_address(&v[i].dest, &there->dest) &&
+		    same_address(&v[i].gateway, &there->gateway) &&
+		    (!v[i].index || v[i].index == there->index))
+			return true;
+	return false;
+}
+
+/* The list of a request is all that there shall be, as for Kata's agent: what others entered
+ * before goes, but for the kernel's own routes and those of the loopback link. */
+static int remove_others(struct netlink *nl, const struct net_route *v, size_t n, struct error *err)
+{
+	_cleanup_free_ struct net_route *routes = NULL;
+	struct net_link lo = {0};
+	size_t n_routes;
+	int r;
+
+	if (netlink_link_by_name(nl, "lo", &lo, err) < 0)
+		error_clear(err);
+	r = netlink_routes(nl, RT_TABLE_MAIN, &routes, &n_routes, err);
+	for (size_t i = 0; i < n_routes && r == 0; i++) {
+		const struct net_route *there = &routes[i];
+
+		if (there->protocol == RTPROT_KERNEL || there->index == 0 ||
+		    there->index == lo.index || is_wanted(there, v, n))
+			continue;
+		r = netlink_route_delete(nl, there, err);
+	}
+	return r;
+}
+
+/* What a request lists, on its way into the kernel. */
+struct update {
+	const struct net_route_request *v;
+	size_t n;
+	struct net_route *before, *added;
+	size_t n_before, n_added;
+};
+
+static int add_route(struct netlink *nl, const struct net_route_request *want, struct update *u,
+                     struct error *err)
+{
+	struct net_route *route = &u->added[u->n_added++];
+	int r = find_route(nl, want, route, err);
+
+	if (r == 0 && !is_kernels(route, u->before, u->n_before))
+		r = netlink_route_replace(nl, route, err);
 	if (r == -EEXIST) {
 		error_clear(err);
 		r = 0;
@@ -259,26 +327,42 @@ static int add_route(struct netlink *nl, const struct net_route_request *want, s
 	return r;
 }
 
+static int update_routes(struct netlink *nl, struct update *u, struct error *err)
+{
+	bool no_v6 = ipv6_disabled();
+
+	for (int with_gateway = 0; with_gateway <= 1; with_gateway++) {
+		for (size_t i = 0; i < u->n; i++) {
+			const struct net_route_request *want = &u->v[i];
+			int r;
+
+			if (!str_empty(want->gateway) != with_gateway || (want->v6 && no_v6))
+				continue;
+			r = add_route(nl, want, u, err);
+			if (r < 0)
+				return r;
+		}
+	}
+	return remove_others(nl, u->added, u->n_added, err);
+}
+
 int net_routes_update(struct netlink *nl, const struct net_route_request *v, size_t n,
                       struct error *err)
 {
-	bool no_v6 = ipv6_disabled();
+	struct update u = {.v = v, .n = n};
+	int r;
 
 	if (n > MAX_REQUESTED)
 		return error_set_kind(err, ERROR_INPUT, E2BIG, "%zu routes, at most %d are taken",
 		                      n, MAX_REQUESTED);
-	for (int with_gateway = 0; with_gateway <= 1; with_gateway++) {
-		for (size_t i = 0; i < n; i++) {
-			int r;
-
-			if (!str_empty(v[i].gateway) != with_gateway || (v[i].v6 && no_v6))
-				continue;
-			r = add_route(nl, &v[i], err);
-			if (r < 0)
-				return error_prefix(err, r, "update routes");
-		}
-	}
-	return 0;
+	u.added = calloc(n + 1, sizeof(*u.added));
+	r = u.added ? netlink_routes(nl, RT_TABLE_MAIN, &u.before, &u.n_before, err)
+	            : error_set(err, ENOMEM, "no memory");
+	if (r == 0)
+		r = update_routes(nl, &u, err);
+	free(u.before);
+	free(u.added);
+	return r < 0 ? error_prefix(err, r, "update routes") : 0;
 }
 
 static const char *link_name(const struct net_link *links, size_t n, uint32_t index)

@@ -71,7 +71,8 @@ struct net_route_request {
 };
 
 /* Routes without a gateway go in first, since the others need them. An equal route that is
- * there already is success. */
+ * there already is success. What the list does not have goes, but for the kernel's own routes and
+ * those of the loopback link. */
 int net_routes_update(struct netlink *nl, const struct net_route_request *v, size_t n,
                       struct error *err);
 

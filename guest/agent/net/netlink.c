@@ -417,6 +417,16 @@ int netlink_route_replace(struct netlink *nl, const struct net_route *r, struct 
 	return route(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, err);
 }
 
+int netlink_route_delete(struct netlink *nl, const struct net_route *r, struct error *err)
+{
+	struct net_route what = *r;
+	int result;
+
+	what.flags = 0; /* what the kernel told of its state is not for sending */
+	result = route(nl, RTM_DELROUTE, 0, &what, err);
+	return result == -ESRCH ? 0 : result;
+}
+
 int netlink_neighbor_replace(struct netlink *nl, const struct net_neighbor *n, struct error *err)
 {
 	rtnl_neighbor(request(nl), RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, n, nl->seq);

@@ -54,5 +54,7 @@ int netlink_addr_replace(struct netlink *nl, const struct net_link_addr *a, stru
 int netlink_addr_delete(struct netlink *nl, const struct net_link_addr *a, struct error *err);
 
 int netlink_route_replace(struct netlink *nl, const struct net_route *r, struct error *err);
+/* As netlink_routes() told of it. One that is not there is success. */
+int netlink_route_delete(struct netlink *nl, const struct net_route *r, struct error *err);
 
 int netlink_neighbor_replace(struct netlink *nl, const struct net_neighbor *n, struct error *err);

@@ -271,6 +271,8 @@ void rpc_update_routes(struct rpc_call *call, const ProtobufCMessage *request, v
 	struct error err = ERROR_INIT;
 	int r = v ? need_netlink(agent, &err) : error_set(&err, ENOMEM, "out of memory");
 
+	if (r == 0 && !req->routes) /* which is not the same as a list of none */
+		r = error_set(&err, EINVAL, "the request has no routes");
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const Types__Route *in = req->routes->routes[i];
 
@@ -304,6 +306,8 @@ void rpc_add_arp_neighbors(struct rpc_call *call, const ProtobufCMessage *reques
 	struct error err = ERROR_INIT;
 	int r = v ? need_netlink(agent, &err) : error_set(&err, ENOMEM, "out of memory");
 
+	if (r == 0 && !req->neighbors)
+		r = error_set(&err, EINVAL, "the request has no neighbours");
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const Types__ARPNeighbor *in = req->neighbors->arpneighbors[i];
 
