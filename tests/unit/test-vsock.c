@@ -18,6 +18,23 @@ TEST(s5_10_4_configuration_is_the_guest_cid)
 	bench_stop(&b);
 }
 
+/* 5.10.6.4.2: none of the reserved ones. */
+TEST(s5_10_4_reserved_cids_are_refused)
+{
+	static const uint64_t reserved[] = {0, 1, 2, 0xffffffff, 0x100000003, UINT64_MAX};
+	struct error err = ERROR_INIT;
+	struct virtio_device *dev = NULL;
+	struct loop *loop = NULL;
+
+	check_int(loop_new(&loop, NULL), 0);
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		struct vsock_config c = {.guest_cid = reserved[i], .listen_fd = -1};
+
+		check_int(vsock_device_new(&dev, loop, &c, &err), -EINVAL);
+	}
+	loop_free(loop);
+}
+
 TEST(s5_10_6_5_guest_connects_and_talks)
 {
 	char text[16] = "";
@@ -406,6 +423,21 @@ TEST(s5_10_6_7_transport_reset_event)
 	driver_offer(r, 0);
 	check_int(vsock_device_open(b.dev, pair[0], 1024), 0);
 	close(pair[1]);
+	bench_stop(&b);
+}
+
+TEST(s5_10_6_7_event_buffer_that_is_too_small)
+{
+	struct driver_ring *r = &b.ring[VSOCK_QUEUE_EVENT];
+	uint32_t id, len;
+
+	start();
+	driver_put_desc(r, 0,
+	                (struct vq_desc){DRIVER_GPA + driver_data(r), 3, VIRTQ_DESC_F_WRITE, 0});
+	driver_offer(r, 0);
+	vsock_device_transport_reset(b.dev);
+	check(b.dev->needs_reset);
+	check_int(driver_take(r, &id, &len), 0);
 	bench_stop(&b);
 }
 

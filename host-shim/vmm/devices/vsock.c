@@ -3,6 +3,7 @@
 #include "vsock.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,9 +163,11 @@ static void run_events(struct vsock *v)
 	if (!v->reset_unsent)
 		return;
 	r = virtqueue_pop(q, &v->chain);
-	if (r < 0)
-		virtio_device_broken(&v->dev, q->broken);
-	if (r <= 0)
+	if (r < 0 || (r > 0 && v->chain.write_size < sizeof(event)))
+		virtio_device_broken(
+		    &v->dev,
+		    r < 0 ? q->broken : "a buffer for events is smaller than an event (5.10.6.7)");
+	if (r <= 0 || v->dev.needs_reset)
 		return;
 	v->events_offered = virtqueue_offered(q);
 	v->reset_unheard = true;
@@ -346,12 +349,17 @@ void vsock_device_transport_reset(struct virtio_device *dev)
 int vsock_device_new(struct virtio_device **out, struct loop *loop,
                      const struct vsock_config *config, struct error *err)
 {
-	struct vsock *v = calloc(1, sizeof(*v));
-	_cleanup_virtio_device_ struct virtio_device *dev = v ? &v->dev : NULL;
+	_cleanup_virtio_device_ struct virtio_device *dev = NULL;
+	struct vsock *v;
 	int r;
 
+	if (config->guest_cid <= VSOCK_CID_HOST || config->guest_cid >= UINT32_MAX)
+		return error_set(err, EINVAL, "vsock: %" PRIu64 " is no guest's context id",
+		                 config->guest_cid);
+	v = calloc(1, sizeof(*v));
 	if (!v)
 		return error_set(err, ENOMEM, "no memory for the vsock device");
+	dev = &v->dev;
 	v->dev.ops = &vsock_ops;
 	v->loop = loop;
 	v->guest_cid = config->guest_cid;

@@ -20,7 +20,7 @@
 #define VSOCK_QUEUES      3
 
 struct vsock_config {
-	uint64_t guest_cid; /* 3 and more */
+	uint64_t guest_cid; /* 3 to 2^32 - 2 (§5.10.4) */
 	int listen_fd;      /* of vsock_bind(); stays the caller's; -1: the guest only connects */
 	const char *path;   /* copied; "<path>_<port>" is where the guest's connections go */
 	/* For tests: instead of the unix socket at path. */
