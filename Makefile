@@ -27,10 +27,13 @@ COMMON := -std=gnu17 -Ulinux -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKIHON_VERSIO
 	-fno-strict-aliasing -fstack-protector-strong
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-H := build/$(if $(ASAN),asan,host)
+# Races (tests/vmm-races.bats); the tool does not know fences.
+TSAN_FLAGS := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
+
+H := build/$(if $(ASAN),asan,$(if $(TSAN),tsan,host))
 G := build/guest
-HOST_CFLAGS := $(COMMON) $(WARN) -g $(if $(ASAN),-O1 $(SAN),-O2 -D_FORTIFY_SOURCE=2) -fPIE
-HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now $(if $(ASAN),$(SAN))
+HOST_CFLAGS := $(COMMON) $(WARN) -g $(if $(ASAN),-O1 $(SAN),$(if $(TSAN),-O1 $(TSAN_FLAGS),-O2 -D_FORTIFY_SOURCE=2)) -fPIE
+HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now $(if $(ASAN),$(SAN))$(if $(TSAN),-fsanitize=thread)
 GUEST_CC := $(G)/tools/guest-cc
 GUEST_CFLAGS := $(COMMON) $(WARN) -Os -g -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-DKIHON_GUEST=1
@@ -164,7 +167,7 @@ help: ## this list
 	@echo "Kihon $(VERSION): build, boot and be the guest of a secure container."
 	@echo; echo "  make TARGET        (newcomers: make demo, then make check)"; echo
 	@grep -hE '^[a-z-]+:.*##' Makefile $(MODULES) | sed -E 's/^([a-z-]+):.*## *(.*)/  \1\t\2/' | sort | expand -t 16
-	@echo; echo "  V=1 shows commands, ASAN=1 builds the host side with sanitizers, PREFIX and DESTDIR are for install."
+	@echo; echo "  V=1 shows commands, ASAN=1 and TSAN=1 build the host side with sanitizers, PREFIX and DESTDIR are for install."
 
 host: $(HOST_PROGRAMS) ## host programs (kata-image-tool, kihon, ...)
 guest: $(GUEST_PROGRAMS) ## guest programs, static musl (kihon-agent, kihon-pull, ...)
