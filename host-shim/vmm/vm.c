@@ -231,19 +231,26 @@ static int load(struct vm *vm, const struct vm_boot *boot, struct error *err)
 	return vcpus_set_entry(&vm->vcpus, &entry, err);
 }
 
+/* `r` is what the preparations came to. A machine that was half made is good for nothing. */
+static int start(struct vm *vm, int r, struct error *err)
+{
+	vm->run_ns = loop_now_ns();
+	if (r == 0)
+		r = vcpus_start(&vm->vcpus, err);
+	vm->state = r < 0 ? VM_ENDED : VM_RUNNING;
+	return r;
+}
+
 int vm_boot(struct vm *vm, const struct vm_boot *boot, struct error *err)
 {
 	int r = vm_must_be(vm, VM_CREATED, "booted", err);
 
-	if (r == 0)
-		r = load(vm, boot, err);
-	if (r == 0)
-		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
 	if (r < 0)
 		return r;
-	vm->run_ns = loop_now_ns();
-	vm->state = VM_RUNNING;
-	return vcpus_start(&vm->vcpus, err);
+	r = load(vm, boot, err);
+	if (r == 0)
+		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
+	return start(vm, r, err);
 }
 
 /* ---- life */
@@ -299,6 +306,8 @@ static void save_shape(struct vm *vm, struct snapshot_writer *w)
 		put_le64(region + 8, vm->memory.regions[i].size);
 		snapshot_put(w, TAG_REGION, region, sizeof(region));
 	}
+	if (!vm->ports.serial)
+		return;
 	serial_save(vm->ports.serial, &serial);
 	snapshot_put(w, TAG_SERIAL, serial.data, serial.size);
 }
@@ -415,7 +424,13 @@ static int load_shape(struct vm *vm, struct snapshot *s, struct error *err)
 	if (r < 0)
 		return r;
 	serial = snapshot_find(section, TAG_SERIAL, 0, &size);
-	reader = reader_init(serial ? serial : (const uint8_t *)"", size);
+	if (!serial != !vm->ports.serial)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "the snapshot's machine has %s serial port, this one has %s",
+		                      serial ? "a" : "no", serial ? "none" : "one");
+	if (!serial)
+		return 0;
+	reader = reader_init(serial, size);
 	return serial_restore(vm->ports.serial, &reader, err);
 }
 
@@ -491,8 +506,9 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r == 0 && (vm->config.shared || vm->config.huge_pages))
 		r = error_set(err, ENOTSUP,
 		              "a machine with shared or huge memory cannot be restored");
-	if (r == 0)
-		r = snapshot_read(&s, state_fd, err);
+	if (r < 0)
+		return r;
+	r = snapshot_read(&s, state_fd, err);
 	if (r == 0)
 		r = load_shape(vm, s, err);
 	if (r == 0)
@@ -509,16 +525,8 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 		r = snapshot_finish(s, err);
 	if (r == 0)
 		r = renew_generation(vm, err);
-	if (r < 0)
-		return r;
-	vm->run_ns = loop_now_ns();
 	vm->restored = true;
-	r = vcpus_start(&vm->vcpus, err);
-	if (r < 0)
-		return r;
-	vm->state = VM_RUNNING;
-	vcpus_resume(&vm->vcpus);
-	return 0;
+	return start(vm, r, err);
 }
 
 void vm_destroy(struct vm *vm)

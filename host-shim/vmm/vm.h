@@ -6,8 +6,9 @@
  *	          -> vm_destroy
  *
  * A call that does not fit the machine's state does nothing and returns -EINVAL with one line that
- * names both. All calls and callbacks belong to the thread that runs the loop, which is the device
- * thread; processors have threads of their own.
+ * names both. A machine whose vm_boot() or vm_restore() failed is at its end, as one whose guest
+ *has ended: it can only be destroyed. All calls and callbacks belong to the thread that runs the
+ *loop, which is the device thread; processors have threads of their own.
  */
 #pragma once
 

@@ -23,11 +23,14 @@ static int connect_queues(struct vm *vm, const struct virtio_mmio *m,
 static int connect_slot(struct vm *vm, struct virtio_mmio *m, const struct acpi_device *slot,
                         const struct virtio_device *dev, struct error *err)
 {
-	int r = bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m, err);
+	int r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
 
 	if (r == 0)
-		r = kvm_add_irqfd(&vm->kvm, virtio_mmio_irq_fd(m), slot->gsi, err);
-	return r < 0 ? r : connect_queues(vm, m, slot, dev, true, err);
+		r = connect_queues(vm, m, slot, dev, true, err);
+	/* Last: once on the bus it must stay as long as the machine. */
+	return r < 0 ? r
+	             : bus_add(&vm->memory_bus, slot->base, LAYOUT_VIRTIO_SIZE, &virtio_mmio_bus, m,
+	                       err);
 }
 
 /* dev NULL: any will fit. */
@@ -49,7 +52,6 @@ static int add_slot(struct vm *vm, struct virtio_device *dev, struct error *err)
 		r = virtio_mmio_plug(m, dev, err);
 	if (r == 0)
 		r = connect_slot(vm, m, &slot, dev, err);
-	/* Once on the bus it must stay as long as the machine. */
 	if (r < 0)
 		return r;
 	vm->slots[vm->n_devices] = slot;
@@ -135,9 +137,12 @@ static void resume_devices(struct vm *vm)
 
 int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 {
-	for (unsigned int i = 0; i < vm->memory.n && is_booted(vm); i++) {
+	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "relieved of memory", err);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < vm->memory.n; i++) {
 		struct guest_region *region = &vm->memory.regions[i];
-		int r;
 
 		/* What was there at boot has no slot of its own noted. */
 		if (region->gpa != gpa || region->slot == 0)
@@ -195,7 +200,7 @@ static int change_slot(struct vm *vm, unsigned int slot, struct virtio_device *d
 
 int vm_plug(struct vm *vm, struct virtio_device *dev, unsigned int *slot, struct error *err)
 {
-	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "plugged a device into", err);
+	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "given a device", err);
 
 	if (r < 0)
 		return r;

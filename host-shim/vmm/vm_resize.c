@@ -44,12 +44,27 @@ static int set_blocks(struct vm *vm, uint64_t first, uint64_t n, bool on, uint64
 	return r;
 }
 
+/* Requests that are under way may hold pointers into blocks that go, and would fill pages that
+ * nobody counts any more. There will be no others: the blocks are in no device's map by now. */
+static void finish_requests(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_devices; i++) {
+		struct virtio_device *dev = virtio_mmio_device(vm->mmio[i]);
+
+		if (dev && dev->ops->quiesce)
+			dev->ops->quiesce(dev);
+	}
+}
+
 static int set_memory(void *data, uint64_t gpa, uint64_t size, bool on)
 {
 	struct vm *vm = data;
 	uint64_t first = (gpa - vm->plug.gpa) / vm->plug.block, n = size / vm->plug.block, done;
-	int r = set_blocks(vm, first, n, on, &done);
+	int r;
 
+	if (!on)
+		finish_requests(vm);
+	r = set_blocks(vm, first, n, on, &done);
 	if (r < 0)
 		set_blocks(vm, first, done, !on, &n);
 	return r;

@@ -179,11 +179,17 @@ TEST(s4_2_2_an_empty_slot_is_a_placeholder)
 
 TEST(slots_are_filled_and_emptied_while_the_machine_runs)
 {
+	struct virtio_mmio_config c = {.memory = &memory};
+	struct virtio_mmio *second = NULL;
 	struct error err = ERROR_INIT;
 
 	start(false);
+	c.loop = loop;
 	check_ok(virtio_mmio_plug(m, &model.dev, &err), &err);
 	check_int(virtio_mmio_plug(m, &model.dev, &err), -EBUSY);
+	check_ok(virtio_mmio_new(&second, &c, &err), &err);
+	check_int(virtio_mmio_plug(second, &model.dev, &err), -EBUSY);
+	virtio_mmio_free(second);
 	check_int(get(8), 42);
 	bring_up();
 	check_int(model.activated, 1);

@@ -31,7 +31,7 @@
 #define STATE_MIXED     2
 
 #define CONFIG_SIZE     56
-#define REQUESTS_A_TURN 4 /* each may be thousands of system calls */
+#define REQUESTS_A_TURN 1 /* it may be thousands of system calls */
 
 struct mem {
 	struct virtio_device dev;

@@ -3,9 +3,9 @@
  * mem: the virtio memory device (virtio 1.2 §5.15): memory that a guest gets and gives back in
  * blocks while it runs.
  *
- * The region is mapped here all the time: devices may still hold pointers into a block that the
- * guest unplugs under them. What keeps an unplugged block from being used is that the guest has no
- * memory slot there (config->set) and no new descriptor reaches it (mem_device_add_memory()).
+ * The region is mapped here all the time. What keeps an unplugged block from being used is that the
+ * guest has no memory slot there and no request is under way there (config->set), and that no new
+ * descriptor reaches it (mem_device_add_memory()).
  */
 #pragma once
 
@@ -23,8 +23,9 @@ struct mem_config {
 	uint64_t block;     /* bytes, a power of two from MEM_BLOCK_MIN */
 	uint64_t requested; /* bytes plugged to begin with, as far as the guest does it */
 	uint8_t *host;      /* the region, mapped readable and writable; stays the caller's */
-	/* The guest is to have (`on`) these bytes as memory, or no more. A negative errno: not now.
-	 * NULL: it has all of them, and may make the process grow beyond what was asked for. */
+	/* The guest is to have (`on`) these bytes as memory, or no more: then no device may go on
+	 * writing there when this returns. A negative errno: not now. NULL: it has all of them, and
+	 * may make the process grow beyond what was asked for. */
 	int (*set)(void *data, uint64_t gpa, uint64_t size, bool on);
 	void *data;
 };

@@ -12,13 +12,11 @@
 #include "host-shim/vmm/virtio/mmio_parts.h"
 #include "lib/base/bytes.h"
 
-#define MAGIC      0x74726976u /* "virt" */
-#define VERSION    2
-#define VENDOR     0x4f48494bu /* "KIHO" */
-#define CONFIG     0x100u
-#define SHM_NONE   0xffffffffu
-#define ISR_USED   1u
-#define ISR_CONFIG 2u
+#define MAGIC    0x74726976u /* "virt" */
+#define VERSION  2
+#define VENDOR   0x4f48494bu /* "KIHO" */
+#define CONFIG   0x100u
+#define SHM_NONE 0xffffffffu
 
 /* What a processor's thread has the device thread do. */
 struct request {
@@ -444,6 +442,8 @@ int virtio_mmio_plug(struct virtio_mmio *m, struct virtio_device *dev, struct er
 
 	if (dev && m->dev)
 		return error_set(err, EBUSY, "this virtio-mmio slot has a device");
+	if (dev && dev->transport.data)
+		return error_set(err, EBUSY, "the %s device is in a slot already", dev->ops->name);
 	if (m->dev) {
 		do_reset(&r);
 		m->dev->transport = (struct virtio_transport){0};

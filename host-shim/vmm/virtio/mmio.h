@@ -42,7 +42,8 @@ DEFINE_CLEANUP(struct virtio_mmio, virtio_mmio, virtio_mmio_free)
 #define _cleanup_virtio_mmio_ _cleanup_(cleanup_virtio_mmio)
 
 /* Fills the placeholder, or with NULL makes it one again (the device is reset first). On the
- * device thread. The device must outlive its stay here. -EBUSY: there is one already. */
+ * device thread. The device must outlive its stay here. -EBUSY: there is one already, or the
+ * device is in another slot. */
 int virtio_mmio_plug(struct virtio_mmio *m, struct virtio_device *dev, struct error *err);
 
 /* Registers at offsets 0 to 0xfff; the data of the bus range is the transport. */

@@ -13,6 +13,10 @@
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
 #define STATUS_KNOWN       (1u | STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_FEATURES_OK | 128u)
+/* InterruptStatus, §4.2.2. */
+#define ISR_USED   1u
+#define ISR_CONFIG 2u
+#define ISR_KNOWN  (ISR_USED | ISR_CONFIG)
 
 struct mmio_queue {
 	struct virtio_mmio *m;

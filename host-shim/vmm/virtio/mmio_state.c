@@ -108,7 +108,7 @@ int virtio_mmio_load(struct virtio_mmio *m, const struct snapshot_section *s, st
 	m->driver_sel = get_le32(regs + 4);
 	m->queue_sel = get_le32(regs + 8);
 	m->status = get_le32(regs + 12) & STATUS_KNOWN;
-	m->isr = get_le32(regs + 16);
+	m->isr = get_le32(regs + 16) & ISR_KNOWN;
 	m->broken = get_le32(regs + 20);
 	if (m->status & STATUS_FEATURES_OK && !virtio_mmio_features_fit(m))
 		return error_set_kind(
