@@ -75,12 +75,13 @@ static int make_cmdline(struct measure_input *in, const struct measure_options *
 {
 	const struct guestimg *img = in->img;
 	bool pmem = o->root && strcmp(o->root, "pmem") == 0;
+	bool net = !o->net || strcmp(o->net, "none") != 0;
 	const struct boot_launch launch = {.root = is_initrd(img) ? BOOT_ROOT_NONE
 	                                           : pmem         ? BOOT_ROOT_PMEM
 	                                                          : BOOT_ROOT_BLK,
 	                                   .words_blk = img->rootfs.words_blk,
 	                                   .words_pmem = img->rootfs.words_pmem,
-	                                   .net_user = !o->net || strcmp(o->net, "none") != 0,
+	                                   .net = net ? BOOT_WORDS_NET_USER : NULL,
 	                                   .level = BOOT_WORDS_QUIET,
 	                                   .image = img->cmdline,
 	                                   .append = o->append};

@@ -125,8 +125,12 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	                            .name = "kihon-boot"};
 	struct guest_events events = {on_console, on_end, NULL, b};
 	struct guest_options o = d->guest;
-	int r = d->template ? clone_open(&b->clone, d->template, false, &o, &setup, err) : 0;
+	int r;
 
+	/* A clone of this verb, which nobody asks to pull, is as its template's guest was. */
+	if (d->template && !o.net.net)
+		o.net.net = "none";
+	r = d->template ? clone_open(&b->clone, d->template, &o, &setup, err) : 0;
 	if (r == 0)
 		r = guest_new(&b->guest, b->loop, &o, &setup, &events, err);
 	if (r == 0 && d->dry_run)
@@ -134,8 +138,8 @@ static int boot(struct boot *b, const struct boot_data *d, const char *dir, stru
 	if (r == 0)
 		r = guest_start(b->guest, err);
 	if (r == 0 && d->template)
-		r = hello_start(&b->hello, b->loop, guest_hypervisor(b->guest), true, on_hello, b,
-		                err);
+		r = hello_start(&b->hello, b->loop, guest_hypervisor(b->guest),
+		                guest_network(b->guest), on_hello, b, err);
 	return r < 0 ? r : loop_run(b->loop, err);
 }
 
@@ -210,6 +214,7 @@ static void release(void *data)
 
 static const struct option options[] = {
     GUEST_OPTION_ROWS(struct boot_data, guest),
+    NET_ADDRESS_ROWS(struct boot_data, guest.net),
     GUEST_DEVICE_ROWS(struct boot_data, guest.devices),
     REMOTE_OPTION_ROWS(struct boot_data, remote),
     {"kernel", 0, OPTION_STRING, offsetof(struct boot_data, kernel), "FILE", NULL,

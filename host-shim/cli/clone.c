@@ -54,8 +54,7 @@ static int take_sizes(const struct vm_template *t, struct guest_options *o, stru
 }
 
 /* "host" is what was the host then: the processor's features are compared when it is loaded. */
-static int take_options(const struct vm_template *t, bool own_net, struct guest_options *o,
-                        struct error *err)
+static int take_options(const struct vm_template *t, struct guest_options *o, struct error *err)
 {
 	int r = o->append ? refuse(err, "--append") : take_devices(&o->devices, err);
 
@@ -67,25 +66,22 @@ static int take_options(const struct vm_template *t, bool own_net, struct guest_
 	if (o->cpu && strcmp(o->cpu, t->cpu) != 0)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--cpu %s: the template's guest has %s", o->cpu, t->cpu);
-	if (!own_net && o->net && strcmp(o->net, t->net) != 0)
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "--net %s: the template's guest has %s", o->net, t->net);
 	o->vmm = "builtin";
 	o->cpu = t->cpu;
-	o->net = own_net ? o->net : t->net;
 	return take_sizes(t, o, err);
 }
 
-int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_options *o,
-               struct guest_setup *s, struct error *err)
+int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
+               struct error *err)
 {
+	bool net = !o->net.net || strcmp(o->net.net, "none") != 0;
 	int r;
 
 	if (s->kernel || s->initrd)
 		return refuse(err, s->kernel ? "--kernel" : "--initrd");
 	r = template_open(dir, geteuid(), &c->t, &c->files, err);
 	if (r == 0)
-		r = take_options(&c->t, own_net, o, err);
+		r = take_options(&c->t, o, err);
 	if (r < 0)
 		return r;
 	if (!s->image_dir)
@@ -94,7 +90,7 @@ int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_opti
 	s->from = &c->files;
 	s->slots = c->t.slots;
 	r = template_check_image(&c->t, s->image_dir, err);
-	if (r == 0 && own_net && c->t.slots < HYPERVISOR_SLOTS)
+	if (r == 0 && net && c->t.slots < HYPERVISOR_SLOTS)
 		r = error_set_kind(err, ERROR_INPUT, EINVAL,
 		                   "it has no room for a network and a disk of the clone's: make "
 		                   "the template again");

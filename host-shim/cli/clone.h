@@ -18,9 +18,11 @@ struct clone {
 		    "processors and memory"                                                        \
 	}
 
+/* The guest's name of a clone's network: its template's had none. */
+#define CLONE_INTERFACE "eth0"
+
 /* Opens the template in dir and makes o and s those of a guest from it. What they say beside it is
- * refused, of kind usage. own_net: the caller can tell the clone of a network of its own, which it
- * has then unless o says none. */
-int clone_open(struct clone *c, const char *dir, bool own_net, struct guest_options *o,
-               struct guest_setup *s, struct error *err);
+ * refused, of kind usage. The network is the clone's own, which its agent is to be told of. */
+int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
+               struct error *err);
 void clone_close(struct clone *c);

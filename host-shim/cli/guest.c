@@ -28,6 +28,7 @@ struct guest {
 	struct image_dir image;
 	struct runtime_dir dir;
 	struct accel_choice accel;
+	struct guest_net net;
 	struct guest_events events;
 	struct loop_source *signal_src[N_SIGNALS], *timer;
 	struct confidential *confidential; /* NULL: an ordinary guest */
@@ -116,16 +117,12 @@ static char *make_cmdline(const struct guest *g, const struct guest_options *o)
 	return append ? boot_words_join(&words) : NULL;
 }
 
-static bool has_net(const struct guest_options *o)
-{
-	return !o->net || strcmp(o->net, "none") != 0;
-}
-
 /* The built-in monitor where nothing is missed that it has not. */
 static const char *choose_vmm(const struct guest *g, const struct guest_options *o)
 {
 	bool can = g->accel.accel == ACCEL_KVM && !g->accel.pvm && !o->machine &&
-	           !g->confidential && !g->image.confidential && (!has_net(o) || passt_found());
+	           !g->confidential && !g->image.confidential &&
+	           (g->net.kind != GUEST_NET_USER || passt_found());
 
 	if (o->vmm)
 		return o->vmm;
@@ -198,7 +195,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .root_words_blk = g->image.words_blk,
 	    .root_words_pmem = g->image.words_pmem,
 	    .cmdline = g->cmdline,
-	    .net = has_net(o) ? HYPERVISOR_NET_USER : HYPERVISOR_NET_NONE,
+	    .net = g->net,
 	    .exit_port = s->exit_port,
 	    .no_vsock = s->no_vsock,
 	    .stats = s->stats,
@@ -232,7 +229,9 @@ int guest_new(struct guest **out, struct loop *loop, const struct guest_options 
 	g->loop = loop;
 	g->events = *events;
 	g->timeout = o->timeout;
-	r = image_dir_open(&g->image, setup->image_dir, err);
+	r = guest_net_parse(&g->net, &o->net, err);
+	if (r == 0)
+		r = image_dir_open(&g->image, setup->image_dir, err);
 	if (r == 0 && g->image.program && !setup->exit_port)
 		r = error_set_kind(
 		    err, ERROR_INPUT, EINVAL,
@@ -305,6 +304,11 @@ struct hypervisor *guest_hypervisor(struct guest *g)
 const struct runtime_dir *guest_runtime(const struct guest *g)
 {
 	return &g->dir;
+}
+
+const struct guest_net *guest_network(const struct guest *g)
+{
+	return &g->net;
 }
 
 const char *guest_panic(struct guest *g)

@@ -13,6 +13,7 @@
 
 #include "host-shim/cli/guest_devices.h"
 #include "host-shim/cli/image_dir.h"
+#include "host-shim/cli/net_options.h"
 #include "host-shim/cli/runtime_dir.h"
 #include "host-shim/hypervisor/hypervisor.h"
 #include "lib/base/options.h"
@@ -22,7 +23,8 @@
 #define EXIT_USAGE 2
 
 struct guest_options {
-	const char *vmm, *cpu, *machine, *accel, *net, *append, *confidential;
+	const char *vmm, *cpu, *machine, *accel, *append, *confidential;
+	struct guest_net_words net; /* its addresses' rows are NET_ADDRESS_ROWS */
 	uint32_t cpus;
 	uint64_t memory, timeout; /* bytes, ms */
 	bool verbose, no_jail;
@@ -92,13 +94,7 @@ struct guest_options {
 	     "auto|kvm|tcg",                                                                       \
 	     "auto (default): KVM where it can run Linux at speed, else emulation;\n"              \
 	     "kvm: insist; tcg: emulate"},                                                         \
-	    {"net",                                                                                \
-	     0,                                                                                    \
-	     OPTION_ENUM,                                                                          \
-	     offsetof(type, member.net),                                                           \
-	     "NAME",                                                                               \
-	     "user|none",                                                                          \
-	     "user (default): outgoing connections, this host is 10.0.2.2; none"},                 \
+	    NET_OPTION_ROW(type, member.net),                                                      \
 	    {"append",                                                                             \
 	     0,                                                                                    \
 	     OPTION_STRING,                                                                        \
@@ -157,6 +153,7 @@ struct hypervisor *guest_hypervisor(struct guest *g);
 /* Of an image with one program its path, else NULL. */
 const char *guest_program(const struct guest *g);
 const struct runtime_dir *guest_runtime(const struct guest *g);
+const struct guest_net *guest_network(const struct guest *g);
 
 /* Whether the console shows a kernel panic: then its line, else NULL. Valid until the next
  * call that looks at the console. */

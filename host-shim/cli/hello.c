@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "host-shim/cli/clone.h"
 #include "host-shim/cli/requests.h"
 #include "host-shim/hypervisor/dial.h"
 #include "lib/rpc/client.h"
@@ -19,7 +20,8 @@ struct hello {
 	struct dial *dial;
 	struct rpc_client *client;
 	struct arena arena;
-	bool clone, told;
+	struct spec_options spec;
+	bool told;
 	unsigned int step;
 	hello_fn fn;
 	void *data;
@@ -36,19 +38,39 @@ static void tell(struct hello *h, int result, const char *why)
 
 static void on_answer(const struct rpc_result *result, void *data);
 
+static bool is_clone(const struct hello *h)
+{
+	return h->spec.net;
+}
+
+static bool has_net(const struct hello *h)
+{
+	return is_clone(h) && h->spec.net->kind != GUEST_NET_NONE;
+}
+
+static bool has_route(const struct hello *h)
+{
+	return has_net(h) && h->spec.net->gateway[0];
+}
+
 static const struct {
 	const char *method;
 	const ProtobufCServiceDescriptor *service;
 	request_fn make;
+	bool (*wanted)(const struct hello *h); /* NULL: always */
 } calls[] = {
-    {"Check", &grpc__health__descriptor, request_check},
-    {"ReseedRandomDev", &grpc__agent_service__descriptor, request_seed},
-    {"SetGuestDateTime", &grpc__agent_service__descriptor, request_time},
+    {"Check", &grpc__health__descriptor, request_check, NULL},
+    {"ReseedRandomDev", &grpc__agent_service__descriptor, request_seed, is_clone},
+    {"SetGuestDateTime", &grpc__agent_service__descriptor, request_time, is_clone},
+    {"UpdateInterface", &grpc__agent_service__descriptor, request_interface, has_net},
+    {"UpdateRoutes", &grpc__agent_service__descriptor, request_routes, has_route},
 };
+
+#define N_CALLS (sizeof(calls) / sizeof(calls[0]))
 
 static int call(struct hello *h, unsigned int n, struct error *err)
 {
-	const ProtobufCMessage *m = calls[n].make(&h->arena, NULL);
+	const ProtobufCMessage *m = calls[n].make(&h->arena, &h->spec);
 
 	if (!m)
 		return error_set(err, ENOMEM, "no memory or random numbers for a request");
@@ -58,10 +80,11 @@ static int call(struct hello *h, unsigned int n, struct error *err)
 
 static void next(struct hello *h)
 {
-	unsigned int n = h->clone ? sizeof(calls) / sizeof(calls[0]) : 1;
 	struct error err = ERROR_INIT;
 
-	if (h->step == n)
+	while (h->step < N_CALLS && calls[h->step].wanted && !calls[h->step].wanted(h))
+		h->step++;
+	if (h->step == N_CALLS)
 		tell(h, 0, "");
 	else if (call(h, h->step++, &err) < 0)
 		tell(h, err.code, err.text);
@@ -104,16 +127,19 @@ static void on_dialled(void *data, int fd)
 	next(h);
 }
 
-int hello_start(struct hello **out, struct loop *loop, struct hypervisor *hv, bool clone,
-                hello_fn fn, void *data, struct error *err)
+int hello_start(struct hello **out, struct loop *loop, struct hypervisor *hv,
+                const struct guest_net *clone, hello_fn fn, void *data, struct error *err)
 {
 	struct hello *h = calloc(1, sizeof(*h));
 	int r;
 
 	if (!h)
 		return error_set(err, ENOMEM, "no memory to call a guest's agent");
-	*h = (struct hello){
-	    .loop = loop, .clone = clone, .arena = arena_init(ARENA_MAX), .fn = fn, .data = data};
+	*h = (struct hello){.loop = loop,
+	                    .spec = {.net = clone, .interface = CLONE_INTERFACE},
+	                    .arena = arena_init(ARENA_MAX),
+	                    .fn = fn,
+	                    .data = data};
 	r = dial_start(&h->dial, loop, hv, AGENT_PORT, HELLO_BOOT_TIMEOUT, on_dialled, h, err);
 	if (r < 0) {
 		hello_free(h);

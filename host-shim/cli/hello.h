@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hello: the first calls to a guest's agent: whether it is up, and, in a clone, what must not be
- * the template's: random numbers and time. The connection is closed afterwards.
+ * the template's: random numbers, time, and addresses. The connection is closed afterwards.
  */
 #pragma once
 
@@ -15,6 +15,7 @@ struct hello;
 /* Once: 0, or a negative errno value and why. */
 typedef void (*hello_fn)(void *data, int result, const char *why);
 
-int hello_start(struct hello **out, struct loop *loop, struct hypervisor *hv, bool clone,
-                hello_fn fn, void *data, struct error *err);
+/* clone: the network of a guest from a template, which lives as long as this; NULL: it booted. */
+int hello_start(struct hello **out, struct loop *loop, struct hypervisor *hv,
+                const struct guest_net *clone, hello_fn fn, void *data, struct error *err);
 void hello_free(struct hello *h); /* NULL is fine; not from within fn */

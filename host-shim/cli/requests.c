@@ -5,18 +5,10 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "host-shim/hypervisor/hypervisor.h"
 #include "lib/image/initdata.h"
 
 /* Bytes; twice what the kernel's generator takes. */
 #define SEED_SIZE 64
-
-/* The user network's, as in BOOT_WORDS_NET_USER. */
-#define INTERFACE  "eth0"
-#define ADDRESS    "10.0.2.15"
-#define PREFIX     "24"
-#define GATEWAY    "10.0.2.2"
-#define NAMESERVER "nameserver 10.0.2.3"
 
 /* Where the agent keeps init-data that was not there at boot. */
 #define INITDATA_DIR "/run/confidential-containers/initdata"
@@ -78,21 +70,20 @@ ProtobufCMessage *request_time(struct arena *a, const struct spec_options *o)
 
 ProtobufCMessage *request_interface(struct arena *a, const struct spec_options *o)
 {
-	static const uint8_t mac[6] = HYPERVISOR_NET_MAC;
 	Grpc__UpdateInterfaceRequest *m =
 	    NEW(a, Grpc__UpdateInterfaceRequest, GRPC__UPDATE_INTERFACE_REQUEST__INIT);
 	Types__Interface *link = NEW(a, Types__Interface, TYPES__INTERFACE__INIT);
 	Types__IPAddress *address = NEW(a, Types__IPAddress, TYPES__IPADDRESS__INIT);
 
-	if (!m || !link || !address)
+	link->hwaddr = arena_alloc(a, GUEST_NET_MAC_TEXT);
+	if (!m || !link || !address || !link->hwaddr)
 		return NULL;
-	address->address = (char *)ADDRESS;
-	address->mask = (char *)PREFIX;
-	link->device = link->name = (char *)INTERFACE;
-	link->hwaddr = arena_printf(a, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-	                            mac[3], mac[4], mac[5]);
+	guest_net_mac(o->net, link->hwaddr);
+	address->address = (char *)o->net->address;
+	address->mask = arena_printf(a, "%u", o->net->prefix);
+	link->device = link->name = (char *)o->interface;
 	link->ipaddresses = one(a, address);
-	link->n_ipaddresses = 1;
+	link->n_ipaddresses = o->net->address[0] ? 1 : 0;
 	m->interface = link;
 	return DONE(a, m);
 }
@@ -106,8 +97,8 @@ ProtobufCMessage *request_routes(struct arena *a, const struct spec_options *o)
 
 	if (!m || !routes || !route)
 		return NULL;
-	route->gateway = (char *)GATEWAY;
-	route->device = (char *)INTERFACE;
+	route->gateway = (char *)o->net->gateway;
+	route->device = (char *)o->interface;
 	routes->routes = one(a, route);
 	routes->n_routes = 1;
 	m->routes = routes;
@@ -124,8 +115,9 @@ ProtobufCMessage *request_sandbox(struct arena *a, const struct spec_options *o)
 		return NULL;
 	m->hostname = (char *)o->id;
 	m->sandbox_id = (char *)o->id;
-	if (o->network) {
-		m->dns = one(a, (char *)NAMESERVER);
+	/* One by DHCP is the guest's own business. */
+	if (o->net->dns[0]) {
+		m->dns = one(a, arena_printf(a, "nameserver %s", o->net->dns));
 		m->n_dns = 1;
 	}
 	if (o->init_data) {

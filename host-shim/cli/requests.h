@@ -17,7 +17,8 @@ ProtobufCMessage *request_check(struct arena *a, const struct spec_options *o);
 /* For ReseedRandomDev, random bytes of this host, and for SetGuestDateTime, its time. */
 ProtobufCMessage *request_seed(struct arena *a, const struct spec_options *o);
 ProtobufCMessage *request_time(struct arena *a, const struct spec_options *o);
-/* For UpdateInterface and UpdateRoutes: what BOOT_WORDS_NET_USER says to a guest that boots. */
+/* For UpdateInterface and UpdateRoutes: what a word `ip=` says to a guest that boots. There is a
+ * route with a gateway only. */
 ProtobufCMessage *request_interface(struct arena *a, const struct spec_options *o);
 ProtobufCMessage *request_routes(struct arena *a, const struct spec_options *o);
 ProtobufCMessage *request_sandbox(struct arena *a, const struct spec_options *o);

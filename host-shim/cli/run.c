@@ -234,7 +234,12 @@ static bool is_clone(const struct run *r)
 
 static bool has_plugged_net(const struct run *r)
 {
-	return is_clone(r) && r->spec.network;
+	return is_clone(r) && r->spec.net->kind != GUEST_NET_NONE;
+}
+
+static bool has_plugged_route(const struct run *r)
+{
+	return has_plugged_net(r) && r->spec.net->gateway[0];
 }
 
 #define AGENT  &grpc__agent_service__descriptor
@@ -256,7 +261,7 @@ static const struct {
     /* Certificates are only good at the right time. */
     {"SetGuestDateTime", AGENT, request_time, CALL_TIMEOUT, .may_fail = true},
     {"UpdateInterface", AGENT, request_interface, CALL_TIMEOUT, .wanted = has_plugged_net},
-    {"UpdateRoutes", AGENT, request_routes, CALL_TIMEOUT, .wanted = has_plugged_net},
+    {"UpdateRoutes", AGENT, request_routes, CALL_TIMEOUT, .wanted = has_plugged_route},
     {"CreateSandbox", AGENT, request_sandbox, CALL_TIMEOUT},
     {"CreateContainer", AGENT, request_container, PULL_TIMEOUT, false, true, container_is_there},
     {"StartContainer", AGENT, request_start, CALL_TIMEOUT, false, true, process_runs},
@@ -404,9 +409,8 @@ static int start(struct run *r, struct error *err)
 	struct reference ref;
 	int e = reference_parse(r->spec.image, &ref, err);
 
-	r->spec.network = !o.net || strcmp(o.net, "none") != 0;
 	if (e == 0 && d->template)
-		e = clone_open(&r->clone, d->template, true, &o, &setup, err);
+		e = clone_open(&r->clone, d->template, &o, &setup, err);
 	r->memory = o.memory;
 	if (e == 0)
 		e = guest_new(&r->guest, r->loop, &o, &setup, &events, err);
@@ -415,6 +419,8 @@ static int start(struct run *r, struct error *err)
 	if (e < 0)
 		return e;
 	r->spec.id = guest_runtime(r->guest)->id;
+	r->spec.net = guest_network(r->guest);
+	r->spec.interface = CLONE_INTERFACE;
 	e = guest_start(r->guest, err);
 	if (e < 0)
 		return e;
@@ -528,6 +534,7 @@ static const struct option options[] = {
     {"agent-policy", 0, OPTION_STRING, offsetof(struct run_data, secrets.agent_policy), "FILE",
      NULL, "what the guest's agent may be asked: JSON, docs/agent.md"},
     GUEST_OPTION_ROWS(struct run_data, guest),
+    NET_ADDRESS_ROWS(struct run_data, guest.net),
     GUEST_DEVICE_ROWS(struct run_data, guest.devices),
     CLONE_OPTION_ROW(struct run_data, template),
     {"json-timings", 0, OPTION_STRING, offsetof(struct run_data, timings), "FILE", NULL,

@@ -96,7 +96,7 @@ static Grpc__Mount **make_mounts(struct arena *a, const struct spec_options *o, 
 		Grpc__Mount *m;
 		size_t options = 0;
 
-		if (mounts[i].needs_network && !o->network)
+		if (mounts[i].needs_network && o->net->kind == GUEST_NET_NONE)
 			continue;
 		m = NEW(a, Grpc__Mount, GRPC__MOUNT__INIT);
 		if (!m)

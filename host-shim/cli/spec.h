@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "host-shim/hypervisor/guest_net.h"
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
@@ -19,7 +20,8 @@ struct spec_options {
 	const char *workdir;    /* NULL: the image's */
 	bool terminal;
 	unsigned short rows, columns; /* of the terminal; 0: not known */
-	bool network;                 /* the guest has one: resolv.conf matters */
+	const struct guest_net *net;  /* the guest's: with one resolv.conf matters */
+	const char *interface;        /* the guest's name of it, for UpdateInterface and -Routes */
 	bool init_data;               /* a disk with it has come to a guest that was up before */
 };
 

@@ -119,8 +119,8 @@ static int run_guest(struct making *m, const struct guest_options *o,
 	if (r == 0)
 		r = guest_start(m->guest, err);
 	if (r == 0)
-		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest), setup->from,
-		                on_hello, m, err);
+		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest),
+		                setup->from ? guest_network(m->guest) : NULL, on_hello, m, err);
 	return r < 0 ? r : loop_run(m->loop, err);
 }
 
@@ -160,7 +160,7 @@ static int take(struct vm_template *t, const struct guest_options *o, const char
                 struct error *err)
 {
 	snprintf(t->cpu, sizeof(t->cpu), "%s", o->cpu ? o->cpu : "host");
-	snprintf(t->net, sizeof(t->net), "%s", o->net);
+	snprintf(t->net, sizeof(t->net), "%s", o->net.net);
 	t->cpus = o->cpus;
 	t->slots = HYPERVISOR_SLOTS;
 	t->memory = o->memory;
@@ -179,12 +179,12 @@ static int create(const struct template_data *d, const char *image, struct makin
 	int r = image_dir_open(&found, image, err);
 
 	o.vmm = o.vmm ? o.vmm : "builtin";
-	if (r == 0 && o.net && strcmp(o.net, "none") != 0)
+	if (r == 0 && o.net.net && strcmp(o.net.net, "none") != 0)
 		r = error_set_kind(err, ERROR_USAGE, ENOTSUP,
 		                   "--net %s: the guest of a template has no network, its clones "
 		                   "may have one each",
-		                   o.net);
-	o.net = "none";
+		                   o.net.net);
+	o.net = (struct guest_net_words){.net = "none"};
 	if (r == 0)
 		r = take(&t, &o, found.path, err);
 	if (r == 0)

@@ -61,7 +61,7 @@ static int check(struct hypervisor *hv, struct error *err)
 		return error_set_kind(err, ERROR_ENVIRONMENT, ENOTSUP,
 		                      "the built-in monitor needs a KVM that runs Linux, and this "
 		                      "host has none: use --vmm qemu");
-	if (c->net == HYPERVISOR_NET_USER)
+	if (c->net.kind == GUEST_NET_USER)
 		r = passt_check(err);
 	if (r == 0)
 		r = child_check_file("kernel", c->kernel, err);
@@ -180,8 +180,8 @@ static int make_net(struct builtin *b, struct builtin_fds *f, struct error *err)
 {
 	int r;
 
-	if (b->hv.config.net != HYPERVISOR_NET_USER)
-		return 0;
+	if (b->hv.config.net.kind != GUEST_NET_USER)
+		return guest_net_open(&b->hv.config.net, &f->net, err);
 	r = passt_start(&b->passt, &f->net, err);
 	return r < 0 ? r
 	             : child_watch(b->hv.loop, b->passt.pid, passt_ended, b, &b->passt_pidfd,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* builtin_devices: which devices a guest of the built-in monitor is given. */
+#include <string.h>
+
 #include "host-shim/hypervisor/builtin_parts.h"
 #include "host-shim/hypervisor/passt.h"
 #include "host-shim/vmm/devices/balloon.h"
@@ -67,23 +69,31 @@ static int add_vsock(struct monitor *m, struct error *err)
 	return add(m, dev, err);
 }
 
+int builtin_net_new(struct virtio_device **out, struct monitor *m, const struct guest_net *n,
+                    int fd, struct error *err)
+{
+	bool tap = n->kind == GUEST_NET_TAP;
+	struct net_config c = {.mtu = tap ? n->mtu : PASST_MTU};
+	int r = tap ? net_tap_new(&c.backend, fd, err) : net_stream_new(&c.backend, fd, err);
+
+	if (r < 0)
+		return r;
+	memcpy(c.mac, n->mac, sizeof(c.mac));
+	r = net_device_new(out, m->loop, &c, err);
+	if (r < 0)
+		net_backend_free(c.backend);
+	return r;
+}
+
 static int add_net(struct monitor *m, struct error *err)
 {
-	struct net_config c = {.mac = HYPERVISOR_NET_MAC, .mtu = PASST_MTU};
 	struct virtio_device *dev;
 	int r;
 
 	if (m->fds->net < 0)
 		return 0;
-	r = net_stream_new(&c.backend, m->fds->net, err);
-	if (r < 0)
-		return r;
-	r = net_device_new(&dev, m->loop, &c, err);
-	if (r < 0) {
-		net_backend_free(c.backend);
-		return r;
-	}
-	return add(m, dev, err);
+	r = builtin_net_new(&dev, m, &m->config->net, m->fds->net, err);
+	return r < 0 ? r : add(m, dev, err);
 }
 
 static int add_rng(struct monitor *m, struct error *err)

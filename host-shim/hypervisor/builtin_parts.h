@@ -33,6 +33,9 @@ struct monitor {
 int builtin_devices_add(struct monitor *m, struct error *err);
 /* Gives a machine that was restored from a template what is its own: network and disks. */
 int builtin_devices_plug(struct monitor *m, struct error *err);
+/* A network: fd is passt's stream, or a tap, and stays the caller's. */
+int builtin_net_new(struct virtio_device **out, struct monitor *m, const struct guest_net *n,
+                    int fd, struct error *err);
 /* A file system that the process at the other end of the stream serves; fd is taken on success. */
 int builtin_fs_new(struct virtio_device **out, struct monitor *m, int fd, const char *tag,
                    struct error *err);

@@ -204,11 +204,13 @@ static int make(struct monitor *m, struct error *err)
 
 static char *make_cmdline(const struct hypervisor_config *c)
 {
+	char net[GUEST_NET_WORD_MAX];
 	const struct boot_launch launch = {.root = c->rootfs ? BOOT_ROOT_PMEM : BOOT_ROOT_NONE,
 	                                   .words_pmem = c->root_words_pmem,
-	                                   .net_user = c->net == HYPERVISOR_NET_USER,
+	                                   .net = net,
 	                                   .image = c->cmdline};
 
+	guest_net_word(&c->net, net);
 	return boot_words_launch(&launch);
 }
 

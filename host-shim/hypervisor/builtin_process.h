@@ -40,10 +40,10 @@ struct builtin_fds {
 	int console; /* what the guest prints */
 	int kvm;     /* /dev/kvm */
 	int kernel, initrd, rootfs;
-	int vsock;                         /* of vsock_bind() */
-	int stats;                         /* the same; who connects is sent vm_stats_json() */
-	int net;                           /* frames, as net_stream_new() takes them */
-	int requests;                      /* of control_bind() */
+	int vsock;    /* of vsock_bind() */
+	int stats;    /* the same; who connects is sent vm_stats_json() */
+	int net;      /* as net_stream_new() takes it, or net_tap_new(): config.net.kind says */
+	int requests; /* of control_bind() */
 	int shares[HYPERVISOR_SHARES_MAX]; /* of each share its stream */
 };
 

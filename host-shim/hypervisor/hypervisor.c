@@ -115,6 +115,24 @@ static int check_extras(const struct hypervisor_config *c, const struct hypervis
 	return 0;
 }
 
+/* Who asks for none in particular has the user network where the kernel has one. */
+static int check_net(const struct hypervisor_config *c, struct error *err)
+{
+	const char *tap = c->net.tap;
+
+	if (c->net.kind != GUEST_NET_TAP)
+		return 0;
+	if (c->lacks & HYPERVISOR_LACKS_NET)
+		return error_set_kind(err, ERROR_USAGE, ENOTSUP,
+		                      "--net tap=%s: the image's kernel has no driver for it "
+		                      "(CONFIG_VIRTIO_NET)",
+		                      tap);
+	if (c->from && c->net.dhcp)
+		return error_set_kind(err, ERROR_USAGE, EINVAL, "--net tap=%s: " GUEST_NET_NO_DHCP,
+		                      tap);
+	return 0;
+}
+
 int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_end,
                    const struct hypervisor_config *config, const struct hypervisor_events *events,
                    struct error *err)
@@ -133,6 +151,8 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	if (r < 0)
 		return r;
 	r = check_extras(config, ops, err);
+	if (r == 0)
+		r = check_net(config, err);
 	if (r < 0)
 		return r;
 	if (config->stats && !ops->has_stats)
@@ -148,7 +168,7 @@ int hypervisor_new(struct hypervisor **out, struct loop *loop, const char *back_
 	hv->loop = loop;
 	hv->config = *config;
 	if (config->lacks & HYPERVISOR_LACKS_NET)
-		hv->config.net = HYPERVISOR_NET_NONE;
+		hv->config.net = (struct guest_net){.kind = GUEST_NET_NONE};
 	if (config->lacks & HYPERVISOR_LACKS_VSOCK)
 		hv->config.no_vsock = true;
 	hv->events = *events;

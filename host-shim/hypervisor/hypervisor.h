@@ -13,6 +13,7 @@
 
 #include "host-shim/hypervisor/accel.h"
 #include "host-shim/hypervisor/confidential.h"
+#include "host-shim/hypervisor/guest_net.h"
 #include "host-shim/hypervisor/template.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
@@ -23,11 +24,6 @@
 #define HYPERVISOR_CPUS_MAX  32
 /* Empty places of a template's guest for devices that only its clones have: a network, a disk. */
 #define HYPERVISOR_SLOTS 2
-/* The hardware address of a guest's interface, which is alone on its wire. */
-#define HYPERVISOR_NET_MAC                                                                         \
-	{                                                                                          \
-		0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                 \
-	}
 /* The container kernel (from 16 MiB up to 31) crashes before it has a console with 32 MiB, and an
  * agent has pulled and run an image with 40 (bytes). */
 #define HYPERVISOR_MEMORY_MIN (48ull << 20)
@@ -46,8 +42,6 @@ struct hypervisor_disk {
 struct hypervisor_share {
 	const char *path, *tag;
 };
-
-enum hypervisor_net { HYPERVISOR_NET_NONE, HYPERVISOR_NET_USER };
 
 /* What a guest's kernel was built without. */
 enum hypervisor_lacks {
@@ -85,7 +79,7 @@ struct hypervisor_config {
 
 	struct hypervisor_disk disks[HYPERVISOR_DISKS_MAX];
 	unsigned int n_disks;
-	enum hypervisor_net net;
+	struct guest_net net;
 	bool exit_port;     /* give the guest the port "kihon.exit" */
 	bool no_vsock;      /* no vsock device */
 	bool stats;         /* hypervisor_stats() will be asked; -ENOTSUP from a back end without */

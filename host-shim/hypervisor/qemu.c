@@ -36,6 +36,7 @@ struct qemu {
 	struct loop_source *vsock_src;
 	pid_t pid;
 	int pidfd, console, exit_port, errors; /* our ends */
+	int net;                               /* a tap interface, or -1 */
 	struct loop_source *pid_src, *console_src, *exit_src, *errors_src;
 	struct buffer stderr_text, exit_text;
 	struct tsc_sample tsc; /* taken early, so that the second one need not wait */
@@ -66,7 +67,7 @@ static int check(struct hypervisor *hv, struct error *err)
 
 	tsc_sample(&q->tsc);
 	q->vsock.fd = q->vsock.errors = q->vsock_pidfd = -1;
-	q->pidfd = q->console = q->exit_port = q->errors = -1;
+	q->pidfd = q->console = q->exit_port = q->errors = q->net = -1;
 	if (hv->config.cpu_model || hv->config.no_jail)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "--cpu and --no-jail are for the built-in monitor: use --vmm "
@@ -128,10 +129,10 @@ static int prepare(struct hypervisor *hv, struct error *err)
 {
 	struct qemu *q = qemu_of(hv);
 	_cleanup_close_ int listen_fd = -1;
-	int r;
+	int r = guest_net_open(&hv->config.net, &q->net, err);
 
-	if (hv->config.no_vsock)
-		return 0;
+	if (r < 0 || hv->config.no_vsock)
+		return r;
 	q->vsock_path = str_printf("%s/vsock", hv->config.runtime_dir);
 	if (!q->vsock_path)
 		return error_set(err, ENOMEM, "no memory for the vsock device");
@@ -305,7 +306,7 @@ static void number(struct qemu *q, const struct ends *e, struct process_opts *o,
 	o->fds[o->n_fds++] = e->errors;
 	s->console = (int)o->n_fds;
 	o->fds[o->n_fds++] = e->console;
-	s->vsock = s->exit_port = -1;
+	s->vsock = s->exit_port = s->net = -1;
 	if (!c->no_vsock) {
 		s->vsock = (int)o->n_fds;
 		o->fds[o->n_fds++] = q->vsock.fd;
@@ -313,6 +314,10 @@ static void number(struct qemu *q, const struct ends *e, struct process_opts *o,
 	if (c->exit_port) {
 		s->exit_port = (int)o->n_fds;
 		o->fds[o->n_fds++] = e->exit_port;
+	}
+	if (c->net.kind == GUEST_NET_TAP) {
+		s->net = (int)o->n_fds;
+		o->fds[o->n_fds++] = q->net;
 	}
 	s->shares = (int)o->n_fds;
 	for (unsigned int i = 0; i < c->n_shares; i++)
@@ -362,6 +367,7 @@ static int start(struct hypervisor *hv, struct error *err)
 		r = spawn(q, &e, err);
 	/* Ours no more: when QEMU ends, the device must see its socket close. */
 	close_fd(&q->vsock.fd);
+	close_fd(&q->net);
 	for (unsigned int i = 0; i < hv->n_shares; i++)
 		close_fd(&hv->shares[i].stream);
 	if (r == 0)
@@ -390,6 +396,7 @@ static void release(struct hypervisor *hv)
 	child_drop(&q->errors_src, &q->errors);
 	close_fd(&q->vsock.fd);
 	close_fd(&q->vsock.errors);
+	close_fd(&q->net);
 	if (q->vsock_path)
 		unlink(q->vsock_path);
 	free(q->vsock_path);

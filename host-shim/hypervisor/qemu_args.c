@@ -158,16 +158,18 @@ static int add_kernel(struct strv *a, const struct machine *m, const struct hype
                       const struct qemu_start *start)
 {
 	_cleanup_free_ char *clock = clock_words(c, start);
+	char net[GUEST_NET_WORD_MAX];
 	const struct boot_launch launch = {.root = !c->rootfs     ? BOOT_ROOT_NONE
 	                                           : m->pmem_root ? BOOT_ROOT_PMEM
 	                                                          : BOOT_ROOT_BLK,
 	                                   .words_blk = c->root_words_blk,
 	                                   .words_pmem = c->root_words_pmem,
-	                                   .net_user = c->net == HYPERVISOR_NET_USER,
+	                                   .net = net,
 	                                   .clock = clock,
 	                                   .image = c->cmdline};
 	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
+	guest_net_word(&c->net, net);
 	if (c->initrd)
 		bad |= add_pair(a, "-initrd", str_printf("%s", c->initrd));
 	return bad | add_pair(a, "-append", boot_words_launch(&launch));
@@ -264,6 +266,26 @@ static int add_shares(struct strv *a, const struct machine *m, const struct hype
 	return bad;
 }
 
+static int add_net(struct strv *a, const struct machine *m, const struct guest_net *n,
+                   const struct qemu_start *start)
+{
+	bool tap = n->kind == GUEST_NET_TAP;
+	char mac[GUEST_NET_MAC_TEXT], mtu[24] = "";
+	int bad;
+
+	if (n->kind == GUEST_NET_NONE)
+		return 0;
+	guest_net_mac(n, mac);
+	if (n->mtu)
+		snprintf(mtu, sizeof(mtu), ",host_mtu=%u", n->mtu);
+	bad = add_pair(a, "-netdev",
+	               tap ? str_printf("tap,id=net,fd=%d", start->net)
+	                   : str_printf("user,id=net,ipv6=off"));
+	return bad | add_pair(a, "-device",
+	                      str_printf("virtio-net-%s,netdev=net,mac=%s%s%s", m->suffix, mac, mtu,
+	                                 m->net_extra));
+}
+
 static int add_channels(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
                         const struct qemu_start *start)
 {
@@ -280,11 +302,7 @@ static int add_channels(struct strv *a, const struct machine *m, const struct hy
 		                str_printf("vhost-user-vsock-%s,chardev=vsock", m->suffix));
 	}
 	bad |= add_ports(a, m, c, start);
-	if (c->net == HYPERVISOR_NET_USER) {
-		bad |= add_pair(a, "-netdev", str_printf("user,id=net,ipv6=off"));
-		bad |= add_pair(a, "-device",
-		                str_printf("virtio-net-%s,netdev=net%s", m->suffix, m->net_extra));
-	}
+	bad |= add_net(a, m, &c->net, start);
 	bad |= add_pair(a, "-object", str_printf("rng-builtin,id=rng"));
 	bad |= add_pair(a, "-device", str_printf("virtio-rng-%s,rng=rng", m->suffix));
 	if (c->balloon)

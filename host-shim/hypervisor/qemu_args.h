@@ -13,6 +13,7 @@ struct qemu_start {
 	/* Numbers under which QEMU finds its descriptors; -1: not there. Disks given by
 	 * descriptor follow from `disks` on, in order. */
 	int vsock, console, exit_port, disks;
+	int net;          /* a tap */
 	int shares;       /* the first one's; the others follow */
 	bool debug_exit;  /* a port that ends QEMU, for a multiboot kernel */
 	uint32_t tsc_khz; /* of this host, for emulated guests; 0: not known */

@@ -107,6 +107,7 @@ static const struct {
     {"sendto", LOOPS},
     {"sendmsg", LOOPS},
     {"shutdown", LOOPS},
+    {"getsockopt", DEVICES}, /* a stream to passt that comes while the guest runs */
     /* disks, and guest memory that is given back or saved */
     {"pread64", DEVICES | STORAGE},
     {"preadv", DEVICES | STORAGE},
@@ -156,6 +157,8 @@ static const struct {
     {KVM_SIGNAL_MSI, DEVICES},
     {FIONBIO, LOOPS},
     {TUNSETOFFLOAD, DEVICES}, /* what the driver of a network device took */
+    {TUNGETIFF, DEVICES},     /* of a tap that comes while the guest runs, and the next */
+    {TUNSETVNETHDRSZ, DEVICES},
 };
 
 /* The kernel looks at the lower half of arguments that are int; musl extends ioctl(2)'s sign. */

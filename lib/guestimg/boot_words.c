@@ -27,7 +27,7 @@ char *boot_words_launch(const struct boot_launch *l)
 	const struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
 	                                 .clock = l->clock,
 	                                 .root = roots[l->root],
-	                                 .net = l->net_user ? BOOT_WORDS_NET_USER : NULL,
+	                                 .net = l->net,
 	                                 .level = l->level,
 	                                 .image = l->image,
 	                                 .append = l->append};

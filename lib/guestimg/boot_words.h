@@ -35,7 +35,7 @@ enum boot_root { BOOT_ROOT_NONE, BOOT_ROOT_BLK, BOOT_ROOT_PMEM };
 struct boot_launch {
 	enum boot_root root;
 	const char *words_blk, *words_pmem; /* the image's own for such a root; NULL: the usual */
-	bool net_user;
+	const char *net;   /* BOOT_WORDS_NET_USER, or another network's; NULL: none */
 	const char *clock; /* as in struct boot_words, like the next */
 	const char *level, *image, *append;
 };

@@ -209,7 +209,7 @@ TEST(boot_words_in_their_order)
 	_cleanup_free_ char *none = boot_words_join(&(struct boot_words){NULL});
 
 	const struct boot_launch blk = {
-	    .root = BOOT_ROOT_BLK, .words_pmem = "p", .net_user = true, .image = "i"};
+	    .root = BOOT_ROOT_BLK, .words_pmem = "p", .net = BOOT_WORDS_NET_USER, .image = "i"};
 	const struct boot_launch pmem = {.root = BOOT_ROOT_PMEM, .words_pmem = "p", .append = "a"};
 	_cleanup_free_ char *disk = boot_words_launch(&blk), *mapped = boot_words_launch(&pmem);
 
