@@ -248,7 +248,7 @@ export OURS='
 	hasnt shared
 	[ "$(grep -c 'is there already, and is another one' <<<"$output")" -eq 2 ]
 	[ "$(grep -c 'dm-verity cannot protect' <<<"$output")" -eq 2 ]
-	has 'must be an absolute path'
+	has 'must be absolute, without'
 }
 
 @test "ten thousand layers" {

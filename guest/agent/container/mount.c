@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "guest/agent/container/calls.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 
+#define MOUNT_DATA_MAX 4096 /* mount(2): a page, with its NUL */
 #define FSCONFIG_VALUE_MAX                                                                         \
 	255 /* fsconfig(2): a string value has at most 256 bytes with its NUL                      \
 	     */
@@ -98,6 +101,33 @@ int mount_new(const char *type, const char *source, const struct oci_strings *da
 	if (fd < 0)
 		return fail_new(fs, type, NULL, err);
 	return fd;
+}
+
+int mount_words_join(const struct oci_strings *words, struct buffer *out, struct error *err)
+{
+	for (size_t i = 0; i < words->n; i++)
+		if (mount_word_use(words->v[i]) == MOUNT_WORD_FS)
+			buffer_printf(out, "%s%s", out->size ? "," : "", words->v[i]);
+	return out->failed ? error_set(err, ENOMEM, "out of memory for mount options") : 0;
+}
+
+int mount_by_name(int at, const char *type, const char *source, const struct oci_strings *words,
+                  const char *what, struct error *err)
+{
+	_cleanup_buffer_ struct buffer data = BUFFER_INIT;
+	int errnum = 0, r = mount_words_join(words, &data, err);
+
+	if (r < 0)
+		return error_prefix(err, r, "mounting %s", what);
+	if (data.size >= MOUNT_DATA_MAX)
+		return error_set_kind(err, ERROR_INPUT, EINVAL,
+		                      "mounting %s: options of %zu bytes, the kernel takes %d",
+		                      what, data.size, MOUNT_DATA_MAX - 1);
+	if (fchdir(at) < 0 || syscall(SYS_mount, source, ".", type, 0, buffer_cstr(&data)) < 0)
+		errnum = errno;
+	if (chdir("/") < 0 && !errnum)
+		errnum = errno;
+	return errnum ? error_errno(err, errnum, "mounting %s", what) : 0;
 }
 
 int mount_clone(int dirfd, const char *path, bool recursive, struct error *err)

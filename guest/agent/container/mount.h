@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "guest/agent/container/mount_options.h"
+#include "lib/base/bytes.h"
 #include "lib/base/error.h"
 #include "lib/oci/runtime_spec.h"
 
@@ -20,6 +21,14 @@
  * MOUNT_ATTR_*. `context`: SELinux label or NULL. Returns a descriptor. */
 int mount_new(const char *type, const char *source, const struct oci_strings *data, uint64_t attr,
               const char *context, struct error *err);
+/* The words of the file system itself, with commas between. -ENOMEM. */
+int mount_words_join(const struct oci_strings *words, struct buffer *out, struct error *err);
+/* The other way to make one, where mount_new() answers -E2BIG: an option that is longer than
+ * fsconfig(2) takes (overlay's lowerdir). mount(2) has a page for all of them; "." spares it the
+ * resolving of a path. Mounts on the directory `at`, and changes to "/" afterwards: for children.
+ * Attributes are the caller's to set, on what he opens by the name anew. */
+int mount_by_name(int at, const char *type, const char *source, const struct oci_strings *words,
+                  const char *what, struct error *err);
 /* A copy of the mount at a path (or of the descriptor, with path ""), detached. */
 int mount_clone(int dirfd, const char *path, bool recursive, struct error *err);
 /* mount_setattr; all zero is fine. `what` names the mount in errors. */

@@ -232,25 +232,13 @@ static int make(struct mounting *x, struct error *err)
 	return make_new(x, type, &x->m->options, err);
 }
 
-/* An option longer than fsconfig(2) takes (overlay's lowerdir): mount(2) has a page for
- * all of them, and "." spares it the resolving of a path. */
-static int mount_by_name(struct mounting *x, int destination, struct error *err)
+static int mount_long(struct mounting *x, int destination, struct error *err)
 {
-	_cleanup_buffer_ struct buffer data = BUFFER_INIT;
-	int errnum = 0;
+	int r = mount_by_name(destination, x->m->type, x->m->source, &x->m->options,
+	                      x->m->destination, err);
 
-	for (size_t i = 0; i < x->m->options.n; i++)
-		if (mount_word_use(x->m->options.v[i]) == MOUNT_WORD_FS)
-			buffer_printf(&data, "%s%s", data.size ? "," : "", x->m->options.v[i]);
-	if (data.failed)
-		return error_set(err, ENOMEM, "mounting %s: no memory", x->m->destination);
-	if (fchdir(destination) < 0 ||
-	    syscall(SYS_mount, x->m->source, ".", x->m->type, 0, buffer_cstr(&data)) < 0)
-		errnum = errno;
-	if (chdir("/") < 0 && !errnum)
-		errnum = errno;
-	if (errnum)
-		return error_errno(err, errnum, "mounting %s", x->m->destination);
+	if (r < 0)
+		return r;
 	x->fd = fs_open_in_root(x->root->fd, x->m->destination, O_PATH, 0);
 	if (x->fd < 0)
 		return error_errno(err, -x->fd, "opening the mount %s", x->m->destination);
@@ -275,7 +263,7 @@ static int mount_one(struct mounting *x, struct error *err)
 	if (destination < 0)
 		return destination;
 	if (by_name)
-		return mount_by_name(x, destination, err);
+		return mount_long(x, destination, err);
 	if (x->changed)
 		x->o.set = x->o.clear = 0;
 	r = mount_change_options(x->fd, &x->o, x->m->destination, err);

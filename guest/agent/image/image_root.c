@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "guest/agent/image/layer_mount.h"
+#include "guest/agent/storage/storage_mount.h"
 #include "lib/base/fs.h"
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
@@ -151,7 +152,7 @@ static int overlay(const struct image_pull *pull, struct error *err)
 static int mount_all(void *data, void *out, struct error *err)
 {
 	const struct image_pull *pull = data;
-	int r = 0;
+	int r = storage_check_links(pull->mount_point, err);
 
 	for (size_t n = 0; n < pull->root->n_layers && r == 0; n++)
 		if (pull->fresh[n])

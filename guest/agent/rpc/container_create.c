@@ -19,6 +19,7 @@
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
+#include "guest/agent/storage/storage_options.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -284,6 +285,9 @@ void rpc_create_container(struct rpc_call *call, const ProtobufCMessage *request
 	struct create_op *op = calloc(1, sizeof(*op));
 	int r = op ? check_request(agent, &err) : error_set(&err, ENOMEM, "out of memory");
 
+	if (r == 0)
+		r = storage_options_split(req->storages, req->n_storages, rpc_call_arena(call),
+		                          &err);
 	if (r == 0)
 		r = spec_from_proto(req->oci, &op->spec, &err);
 	if (r == 0)

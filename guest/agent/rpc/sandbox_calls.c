@@ -12,6 +12,7 @@
 #include "guest/agent/rpc/handlers.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
+#include "guest/agent/storage/storage_options.h"
 #include "lib/base/fs.h"
 #include "lib/base/helper.h"
 #include "lib/base/log.h"
@@ -237,6 +238,9 @@ void rpc_create_sandbox(struct rpc_call *call, const ProtobufCMessage *request, 
 	struct create_op *op = NULL;
 	int r = create_check(&agent->sandbox, req, &err);
 
+	if (r == 0)
+		r = storage_options_split(req->storages, req->n_storages, rpc_call_arena(call),
+		                          &err);
 	if (r == 0) {
 		op = calloc(1, sizeof(*op));
 		if (!op)
@@ -318,7 +322,13 @@ static int update_mounts(const ProtobufCMessage *request, void *out, struct erro
 
 void rpc_update_ephemeral_mounts(struct rpc_call *call, const ProtobufCMessage *request, void *data)
 {
-	answer_by_helper(data, call, request, update_mounts, NULL, SANDBOX_MOUNT_MS);
+	const Grpc__UpdateEphemeralMountsRequest *req = (const void *)request;
+	struct error err = ERROR_INIT;
+
+	if (storage_options_split(req->storages, req->n_storages, rpc_call_arena(call), &err) < 0)
+		rpc_call_fail_error(call, &err);
+	else
+		answer_by_helper(data, call, request, update_mounts, NULL, SANDBOX_MOUNT_MS);
 }
 
 /* virtiofsd lets go of a stale inode when somebody looks at it. */

@@ -93,8 +93,8 @@ static int unmount_all(void *data, void *out, struct error *err)
 	const struct storage *st = data;
 	int r = 0;
 
-	if (st->mounted && umount2(st->mount_point, MNT_DETACH) < 0 && errno != EINVAL &&
-	    errno != ENOENT)
+	if (st->mounted && umount2(st->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
+	    errno != EINVAL && errno != ENOENT)
 		r = error_errno(err, errno, "unmounting %s", st->mount_point);
 	if (st->mounted)
 		rmdir(st->mount_point); /* stays when it has something in it */
@@ -192,7 +192,7 @@ static int unmount_new(void *data, void *out, struct error *err)
 	if (n < 0)
 		return n;
 	while (n-- > job->mounts_before)
-		umount2(st->mount_point, MNT_DETACH);
+		umount2(st->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
 	return st->layers ? layer_group_unmount(st->layers, err) : 0;
 }
 
@@ -248,8 +248,10 @@ static int mount_in_helper(void *data, void *out, struct error *err)
 	    .container_id = job->container_id,
 	    .number = job->number,
 	};
-	int r = wait_disks(job, err);
+	int r = storage_check_links(job->request->mount_point, err);
 
+	if (r == 0)
+		r = wait_disks(job, err);
 	if (r < 0)
 		return r;
 	if (job->group)
@@ -352,7 +354,7 @@ static int check_request(const Grpc__Storage *req, const struct storage_driver *
 	if (req->mount_point[0] != '/' || strstr(req->mount_point, "/../") ||
 	    str_ends(req->mount_point, "/.."))
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
-		                      "storage mount point \"%s\" must be an absolute path",
+		                      "storage mount point \"%s\" must be absolute, without \"..\"",
 		                      req->mount_point);
 	return 0;
 }

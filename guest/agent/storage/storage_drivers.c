@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "guest/agent/container/mount.h"
 #include "guest/agent/container/mount_options.h"
 #include "guest/agent/image/pause.h"
 #include "guest/agent/sandbox.h"
@@ -66,7 +68,11 @@ static int scsi_device(const Grpc__Storage *req, struct device_key *key,
 
 static int own_group(const Grpc__Storage *req, struct error *err)
 {
-	if (!req->fs_group)
+	const struct oci_strings words = {req->n_options, req->options};
+	struct mount_options o;
+
+	mount_options_parse(&words, &o);
+	if (!req->fs_group || o.set & MOUNT_ATTR_RDONLY) /* there nothing can be changed */
 		return 0;
 	return storage_own_by_group(req->mount_point, req->fs_group->group_id,
 	                            req->fs_group->group_change_policy ==
@@ -347,25 +353,32 @@ const char *const *storage_driver_names(void)
 	return names;
 }
 
+/* Attributes that no word names stay: "size=" alone must not lift nosuid. */
 static int remount_ephemeral(const Grpc__Storage *req, struct error *err)
 {
-	const struct oci_strings words = {req->n_options, req->options};
+	const unsigned long old_flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	_cleanup_free_ char **kept = calloc(req->n_options + 1, sizeof(*kept));
 	_cleanup_buffer_ struct buffer data = BUFFER_INIT;
+	struct oci_strings words = {0, kept};
 	struct mount_options o;
+	struct statvfs now;
+	int r;
 
-	mount_options_parse(&words, &o);
-	for (size_t i = 0; i < req->n_options; i++) {
-		if (str_starts(req->options[i], "fsgid=") ||
-		    mount_word_use(req->options[i]) == MOUNT_WORD_OURS)
-			continue;
-		if (data.size)
-			buffer_str(&data, ",");
-		buffer_str(&data, req->options[i]);
-	}
-	if (data.failed)
+	if (!kept)
 		return error_set(err, ENOMEM, "out of memory for mount options");
-	/* The lowest four attributes are the old flags: ro, nosuid, nodev, noexec. */
-	if (mount(NULL, req->mount_point, NULL, MS_REMOUNT | (o.set & 0xf), buffer_cstr(&data)) < 0)
+	for (size_t i = 0; i < req->n_options; i++)
+		if (!str_starts(req->options[i], "fsgid="))
+			kept[words.n++] = req->options[i];
+	mount_options_parse(&words, &o);
+	r = mount_words_join(&words, &data, err);
+	if (r < 0)
+		return r;
+	if (statvfs(req->mount_point, &now) < 0)
+		return error_errno(err, errno, "%s", req->mount_point);
+	/* The flags, the attributes and what statvfs(3) tells have the same lowest four bits. */
+	if (mount(NULL, req->mount_point, NULL,
+	          MS_REMOUNT | (((now.f_flag & ~o.clear) | o.set) & old_flags),
+	          buffer_cstr(&data)) < 0)
 		return error_errno(err, errno, "remounting %s", req->mount_point);
 	return 0;
 }
@@ -373,12 +386,16 @@ static int remount_ephemeral(const Grpc__Storage *req, struct error *err)
 int storage_remount_ephemeral(const Grpc__Storage *request, struct error *err)
 {
 	struct storage_mount_args args = {request, request->source, "", 0};
+	int r;
 
 	if (strcmp(request->driver, "ephemeral") != 0)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "%s: only ephemeral storages can be remounted, not \"%s\"",
 		                      request->mount_point, request->driver);
+	r = storage_check_links(request->mount_point, err);
+	if (r < 0)
+		return r;
 	if (!storage_is_mounted(request->mount_point, NULL))
 		return mount_ephemeral(&args, err);
-	return remount_ephemeral(request, err);
+	return request->n_options ? remount_ephemeral(request, err) : 0;
 }

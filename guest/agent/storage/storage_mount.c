@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "guest/agent/container/mount.h"
 #include "guest/agent/container/mountinfo.h"
+#include "guest/agent/sandbox.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
@@ -53,6 +55,53 @@ int storage_mounts_at(const char *target, struct error *err)
 	return r < 0 ? r : n;
 }
 
+/* -ELOOP: through a link below SANDBOX_ROOT; a negative errno. */
+static int open_point(const char *path)
+{
+	static const char root[] = SANDBOX_ROOT "/";
+	_cleanup_close_ int dir = -1;
+	int fd;
+
+	if (!str_starts(path, root)) {
+		fd = open(path, O_PATH | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
+	dir = open(SANDBOX_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	path += sizeof(root) - 1;
+	while (*path == '/')
+		path++;
+	fd = fs_openat2(dir, *path ? path : ".", O_PATH | O_CLOEXEC, 0,
+	                RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
+	return fd < 0 ? -errno : fd;
+}
+
+int storage_check_links(const char *mount_point, struct error *err)
+{
+	_cleanup_free_ char *path = strdup(mount_point);
+	char *slash;
+
+	if (!path)
+		return error_set(err, ENOMEM, "out of memory");
+	/* As far as it exists: the rest is made later, and has no links. */
+	while (str_starts(path, SANDBOX_ROOT "/")) {
+		int fd = open_point(path);
+
+		if (fd >= 0)
+			close(fd);
+		if (fd == -ELOOP)
+			return error_set_kind(err, ERROR_INPUT, EINVAL,
+			                      "the mount point %s leads through a symbolic link",
+			                      mount_point);
+		if (fd != -ENOENT)
+			break;
+		slash = strrchr(path, '/');
+		*slash = '\0';
+	}
+	return 0;
+}
+
 static int make_file(const char *path, struct error *err)
 {
 	_cleanup_free_ char *parent = strdup(path);
@@ -85,8 +134,8 @@ static int open_target(const char *source, const char *target, bool bind, struct
 		r = fs_mkdir_p(target, 0755, err);
 	if (r < 0)
 		return r;
-	fd = open(target, O_PATH | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, errno, "mount point %s", target) : fd;
+	fd = open_point(target);
+	return fd < 0 ? error_errno(err, -fd, "mount point %s", target) : fd;
 }
 
 /* The words that are the kernel's or ours. */
@@ -104,6 +153,26 @@ static int keep_words(char *const *options, size_t n, struct oci_strings *out, s
 			out->v[out->n++] = options[i];
 	}
 	return 0;
+}
+
+/* With options that are longer than mount_new() takes. */
+static int mount_long(int at, const char *source, const char *target, const char *fstype,
+                      const struct oci_strings *words, const struct mount_options *o,
+                      struct error *err)
+{
+	_cleanup_close_ int top = -1;
+	int r;
+
+	error_clear(err);
+	r = mount_by_name(at, fstype, source, words, target, err);
+	if (r < 0)
+		return r;
+	top = open_point(target);
+	r = top < 0 ? error_errno(err, -top, "the mount %s", target)
+	            : mount_change_options(top, o, target, err);
+	if (r < 0)
+		umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return r;
 }
 
 int storage_mount(const char *source, const char *target, const char *fstype, char *const *options,
@@ -129,14 +198,16 @@ int storage_mount(const char *source, const char *target, const char *fstype, ch
 		return 0;
 	mnt = bind ? mount_clone(AT_FDCWD, source, o.recursive, err)
 	           : mount_new(fstype, source, &words, o.set, NULL, err);
-	if (mnt < 0)
+	if (mnt < 0 && mnt != -E2BIG)
 		return error_prefix(err, mnt, "mounting %s on %s", source, target);
-	r = mount_change_options(mnt, &o, target, err);
+	r = mnt < 0 ? 0 : mount_change_options(mnt, &o, target, err);
 	if (r < 0)
 		return r;
 	at = open_target(source, target, bind, err);
 	if (at < 0)
 		return at;
+	if (mnt < 0)
+		return mount_long(at, source, target, fstype, &words, &o, err);
 	return mount_attach(mnt, at, target, err);
 }
 
@@ -203,8 +274,7 @@ static int own_entry(int dirfd, const char *name, const struct stat *st, void *d
 	fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	/* Group access as the owner's, as far as reading and writing go. */
-	mode |= st->st_mode & S_IWUSR ? 0660 : 0440;
+	mode |= 0660; /* as kubelet does it, also for files that their owner only reads */
 	if (S_ISDIR(st->st_mode))
 		mode |= S_ISGID | 0110;
 	if (fchownat(fd, "", (uid_t)-1, *(const gid_t *)data, AT_EMPTY_PATH) < 0)
