@@ -8,6 +8,7 @@
  * in each thread of each guest took milliseconds and some hundred KiB.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/if_tun.h>
@@ -39,7 +40,8 @@ enum {
 enum check {
 	ANY,
 	NOT_EXECUTABLE, /* argument 2 has no PROT_EXEC */
-	UNIX_SOCKET,    /* argument 0 is AF_UNIX */
+	UNIX_SOCKET,    /* argument 0 is AF_UNIX, argument 1 a stream */
+	FILE_FLAGS,     /* argument 1 is F_GETFL or F_SETFL: no owner, lock or copy */
 	OURSELVES,      /* argument 0 is this process */
 	SANITIZER,      /* only in programs built with AddressSanitizer, which calls it */
 };
@@ -74,8 +76,9 @@ static const struct {
     {"sigaltstack", ALL},
     {"restart_syscall", ALL},
     {"tgkill", ALL, OURSELVES},
-    {"tkill",
-     ALL}, /* musl's pthread_kill(), by thread; jail_fork()'s namespace and Landlock bound it */
+    /* musl's pthread_kill() of processors, by thread: jail_fork()'s namespace and Landlock bound it
+     */
+    {"tkill", DEVICES},
     {"getrandom", ALL},
     {"exit", ALL},
     {"exit_group", ALL},
@@ -85,14 +88,13 @@ static const struct {
     {"write", ALL},
     {"writev", ALL},
     {"close", ALL},
-    {"fcntl", LOOPS | STORAGE},
-    {"fstat", LOOPS | STORAGE},
-    {"newfstatat", LOOPS | STORAGE}, /* what glibc's fstat() is; Landlock cannot deny a stat */
+    {"fcntl", LOOPS, FILE_FLAGS},
+    {"fstat", LOOPS},
+    {"newfstatat", LOOPS}, /* what glibc's fstat() is; Landlock cannot deny a stat */
     /* event loops */
     {"epoll_ctl", LOOPS},
     {"epoll_wait", LOOPS},
     {"epoll_pwait", LOOPS},
-    {"epoll_create1", DEVICES},
     {"poll", LOOPS},
     {"ppoll", LOOPS},
     {"eventfd2", LOOPS},
@@ -109,17 +111,16 @@ static const struct {
     {"shutdown", LOOPS},
     {"getsockopt", DEVICES}, /* a stream to passt that comes while the guest runs */
     /* disks, and guest memory that is given back or saved */
-    {"pread64", DEVICES | STORAGE},
+    {"pread64", DEVICES},
     {"preadv", DEVICES | STORAGE},
     {"preadv2", DEVICES}, /* reads that do not wait */
     {"pwrite64", DEVICES | STORAGE},
     {"pwritev", DEVICES | STORAGE},
-    {"lseek", DEVICES | STORAGE},
-    {"fsync", DEVICES | STORAGE},
+    {"lseek", DEVICES},
+    {"fsync", DEVICES},
     {"fdatasync", DEVICES | STORAGE},
     {"ftruncate", DEVICES},
     {"fallocate", DEVICES | STORAGE},
-    {"sync_file_range", DEVICES | STORAGE},
     {"getuid", ALL, SANITIZER},
     {"readlink", ALL, SANITIZER},
 };
@@ -148,21 +149,27 @@ static const struct {
     {KVM_GET_CLOCK, DEVICES},
     {KVM_GET_IRQCHIP, DEVICES},
     {KVM_GET_PIT2, DEVICES},
-    {KVM_GET_DIRTY_LOG, DEVICES},
-    {KVM_KVMCLOCK_CTRL, DEVICES},
     {KVM_SET_USER_MEMORY_REGION, DEVICES},
     {KVM_IRQFD, DEVICES},
     {KVM_IOEVENTFD, DEVICES},
-    {KVM_IRQ_LINE, DEVICES},
-    {KVM_SIGNAL_MSI, DEVICES},
-    {FIONBIO, LOOPS},
     {TUNSETOFFLOAD, DEVICES}, /* what the driver of a network device took */
     {TUNGETIFF, DEVICES},     /* of a tap that comes while the guest runs, and the next */
     {TUNSETVNETHDRSZ, DEVICES},
 };
 
 /* The kernel looks at the lower half of arguments that are int; musl extends ioctl(2)'s sign. */
-#define LOW 0xffffffffu
+#define LOW         0xffffffffu
+#define SOCKET_TYPE 0xfu /* beside SOCK_CLOEXEC and SOCK_NONBLOCK */
+
+static int add_file_flags(scmp_filter_ctx ctx, int nr)
+{
+	int r =
+	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW, F_GETFL));
+
+	return r < 0 ? r
+	             : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
+	                                SCMP_A1(SCMP_CMP_MASKED_EQ, LOW, F_SETFL));
+}
 
 static int add_call(scmp_filter_ctx ctx, int nr, enum check check)
 {
@@ -171,8 +178,11 @@ static int add_call(scmp_filter_ctx ctx, int nr, enum check check)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
 		                        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	case UNIX_SOCKET:
-		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
-		                        SCMP_A0(SCMP_CMP_MASKED_EQ, LOW, AF_UNIX));
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 2,
+		                        SCMP_A0(SCMP_CMP_MASKED_EQ, LOW, AF_UNIX),
+		                        SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE, SOCK_STREAM));
+	case FILE_FLAGS:
+		return add_file_flags(ctx, nr);
 	case OURSELVES:
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
 		                        SCMP_A0(SCMP_CMP_MASKED_EQ, LOW, PID_MARK));

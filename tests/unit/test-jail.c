@@ -196,6 +196,59 @@ static void try_tap(void)
 	ioctl(-1, TUNSETOFFLOAD, 0);
 }
 
+static void try_datagram_socket(void)
+{
+	socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static void try_set_flags(void)
+{
+	fcntl(0, F_SETFL, fcntl(0, F_GETFL));
+}
+
+/* With O_ASYNC its signals would go to any process of the same user. */
+static void try_set_owner(void)
+{
+	fcntl(0, F_SETOWN, 1);
+}
+
+static void try_duplicate(void)
+{
+	fcntl(0, F_DUPFD_CLOEXEC, 0);
+}
+
+static void try_thread_signal(void)
+{
+	syscall(SYS_tkill, gettid(), 0);
+}
+
+static void try_fstat(void)
+{
+	struct stat st;
+
+	fstat(0, &st);
+}
+
+static void try_seek(void)
+{
+	lseek(-1, 0, SEEK_SET);
+}
+
+static void try_new_epoll(void)
+{
+	epoll_create1(EPOLL_CLOEXEC);
+}
+
+static void try_signal_msi(void)
+{
+	ioctl(-1, KVM_SIGNAL_MSI, NULL);
+}
+
+static void try_dirty_log(void)
+{
+	ioctl(-1, KVM_GET_DIRTY_LOG, NULL);
+}
+
 static void try_epoll(void)
 {
 	struct epoll_event e;
@@ -256,6 +309,16 @@ static const struct {
     {"anonymous memory", try_map, C | D | S | V},
     {"protecting memory", try_protect, C | D | S | V},
     {"a Unix socket", try_unix_socket, D | V},
+    {"a Unix datagram socket", try_datagram_socket, 0},
+    {"flags of a descriptor", try_set_flags, D | V},
+    {"the owner of a descriptor", try_set_owner, 0},
+    {"a copy of a descriptor", try_duplicate, 0},
+    {"a signal to a processor by thread", try_thread_signal, D},
+    {"a status of a file", try_fstat, D | V},
+    {"seeking", try_seek, D},
+    {"another event loop", try_new_epoll, 0},
+    {"KVM_SIGNAL_MSI", try_signal_msi, 0},
+    {"KVM_GET_DIRTY_LOG", try_dirty_log, 0},
     {"an event loop", try_epoll, D | V},
     {"timers and events", try_timer, D | V},
     {"writing to a disk", try_pwrite, D | S},
