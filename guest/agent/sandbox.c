@@ -29,20 +29,21 @@ void sandbox_init(struct sandbox *s, struct loop *loop, const struct agent_confi
 	s->pidns_fd = -1;
 }
 
-int sandbox_id_check(const char *id, const char *what, struct error *err)
+int sandbox_id_check(const char *id, size_t shortest, const char *what, struct error *err)
 {
 	size_t n = strlen(id);
-	bool ok = n >= 2 && n < SANDBOX_ID_MAX && strchr("._-", id[0]) == NULL;
+	bool ok = n >= shortest && n < SANDBOX_ID_MAX && strchr("._-", id[0]) == NULL;
 
 	for (size_t i = 0; i < n && ok; i++)
 		ok = (id[i] >= '0' && id[i] <= '9') || (id[i] >= 'a' && id[i] <= 'z') ||
 		     (id[i] >= 'A' && id[i] <= 'Z') || strchr("._-", id[i]);
 	if (ok)
 		return 0;
-	return error_set_kind(err, ERROR_INPUT, EINVAL,
-	                      "%s \"%.64s\": must be 2 to %u of A-Z a-z 0-9 . _ - and begin with a "
-	                      "letter or digit",
-	                      what, id, SANDBOX_ID_MAX - 1);
+	return error_set_kind(
+	    err, ERROR_INPUT, EINVAL,
+	    "%s \"%.64s\": must be %zu to %u of A-Z a-z 0-9 . _ - and begin with a "
+	    "letter or digit",
+	    what, id, shortest, SANDBOX_ID_MAX - 1);
 }
 
 /* ---- CreateSandbox, in a helper */

@@ -67,8 +67,10 @@ void sandbox_init(struct sandbox *s, struct loop *loop, const struct agent_confi
 /* Frees memory; kills and unmounts nothing (sandbox_destroy() does). */
 void sandbox_release(struct sandbox *s);
 
-/* Letters, digits, '.', '_', '-', the first alphanumeric, at least 2 of them. */
-int sandbox_id_check(const char *id, const char *what, struct error *err);
+/* Letters, digits, '.', '_', '-', the first alphanumeric, at least `shortest` of them: Kata's agent
+ * wants two of a sandbox or a container, of a process whatever the user has chosen. */
+#define SANDBOX_ID_MIN 2u
+int sandbox_id_check(const char *id, size_t shortest, const char *what, struct error *err);
 
 /* What CreateSandbox asks for, besides storages. Runs in a helper. */
 struct sandbox_setup {

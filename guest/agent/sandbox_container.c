@@ -381,7 +381,7 @@ int sandbox_container_new(struct sandbox *s, const char *id, struct sandbox_cont
                           struct error *err)
 {
 	struct sandbox_container *c;
-	int r = sandbox_id_check(id, "container id", err);
+	int r = sandbox_id_check(id, SANDBOX_ID_MIN, "container id", err);
 
 	if (r < 0)
 		return r;

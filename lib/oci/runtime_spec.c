@@ -218,7 +218,8 @@ static int validate_linux(const struct oci_spec *spec, struct error *err)
 		return invalid(err, "linux.rootfsPropagation", l->rootfs_propagation,
 		               "is not shared, slave, private or unbindable");
 	for (size_t i = 0; i < l->sysctl.n; i++)
-		if (strstr(l->sysctl.v[i].key, "..") || l->sysctl.v[i].key[0] == '/')
+		if (str_empty(l->sysctl.v[i].key) || strstr(l->sysctl.v[i].key, "..") ||
+		    l->sysctl.v[i].key[0] == '/')
 			return invalid(err, "linux.sysctl", l->sysctl.v[i].key, "is not a name");
 	if (l->n_time_offsets && !oci_spec_namespace(spec, "time"))
 		return error_set_kind(

@@ -104,6 +104,16 @@ static const ProtobufCMessageDescriptor *type_of(const ProtobufCMessageDescripto
 	return type->fields[number].descriptor;
 }
 
+/* Strings of this protocol become those of C, which would end there: no name, path or option may
+ * pass for another one. */
+static bool has_zero(const ProtobufCMessageDescriptor *type, const struct field *f)
+{
+	const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(type, f->id);
+
+	return d && d->type == PROTOBUF_C_TYPE_STRING && f->wire == WIRE_BYTES && f->value_size &&
+	       memchr(f->value, 0, f->value_size);
+}
+
 /* 1: something is in parts, 0: nothing. Which fields of this level are, in *twice. */
 static int find_parts(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
                       unsigned int depth, uint64_t *twice)
@@ -119,6 +129,8 @@ static int find_parts(const ProtobufCMessageDescriptor *type, const uint8_t *dat
 	while (next_field(&r, &f)) {
 		int number = message_field(type, &f), below;
 
+		if (has_zero(type, &f))
+			return -EBADMSG;
 		if (number < 0)
 			continue;
 		if (singular(type, number)) {

@@ -15,6 +15,6 @@
 
 /* Looks at an encoded message of a type without cycles. 0: no sub-message of it, at any depth, is
  * in parts. 1: one is; `out`, empty before, has the message with each sub-message once. -EBADMSG:
- * not a message; -ENOMEM. */
+ * not a message, or a string of it has a zero byte; -ENOMEM. */
 int rpc_join_parts(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
                    struct buffer *out);

@@ -435,6 +435,12 @@ TEST(broken_bytes_are_refused)
 	/* a group, and a cut varint, inside a sub-message in parts */
 	check(!DECODE(process, &a, 0x1a, 2, 0x08, 7, 0x1a, 2, 0x0b, 0x0c));
 	check(!DECODE(process, &a, 0x1a, 2, 0x08, 7, 0x1a, 2, 0x10, 0x80));
+	/* a string of C would end at the zero byte; bytes may have it */
+	check(!DECODE(start_container_request, &a, 0x0a, 3, 'c', 0, 'd'));
+	check(!DECODE(start_container_request, &a, 0x0a, 1, 0));
+	check(!DECODE(exec_process_request, &a, 0x22, 4, 0x22, 2, 'a', 0)); /* process.Args */
+	check(!DECODE(process, &a, 0x1a, 2, 0x08, 7, 0x1a, 4, 0x22, 2, 0, 'a'));
+	check(DECODE(write_stream_request, &a, 0x1a, 2, 0, 'a') != NULL);
 	check(!DECODE(read_stream_request, &a, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 	              0xff, 0xff, 0xff)); /* endless varint */
 	arena_free(&a);

@@ -212,6 +212,11 @@ void rpc_update_container(struct rpc_call *call, const ProtobufCMessage *request
 	int r = op ? sandbox_container_find(&agent->sandbox, req->container_id, &c, &err)
 	           : error_set(&err, ENOMEM, "out of memory");
 
+	if (r == 0 && !req->resources) { /* nothing is to be changed, as for Kata's agent */
+		update_free(op);
+		rpc_call_reply(call, NULL);
+		return;
+	}
 	if (r == 0)
 		r = spec_from_resources(req->resources, &op->spec, &err);
 	if (r == 0)

@@ -116,7 +116,8 @@ int container_spec_namespaces(struct oci_spec *spec, const struct sandbox *s, bo
 		if (strcmp(ns->type, always[0]) == 0 || strcmp(ns->type, always[1]) == 0)
 			continue;
 		v[n] = *ns;
-		if (!v[n].path)
+		/* What the host calls its ipc or uts namespace means nothing here. */
+		if (strcmp(ns->type, "ipc") == 0 || strcmp(ns->type, "uts") == 0)
 			v[n].path = shared_path(a, s, ns->type, shared_pid);
 		if (v[n].path && strcmp(ns->type, "uts") == 0)
 			spec->hostname = spec->domainname = NULL;

@@ -81,7 +81,7 @@ static int exec_check(struct sandbox_container *c, const Grpc__ExecProcessReques
 
 	if (c->state != SANDBOX_CONTAINER_STARTED)
 		return error_set(err, EBUSY, "container %s has not been started", c->id);
-	r = sandbox_id_check(req->exec_id, "exec id", err);
+	r = sandbox_id_check(req->exec_id, 1, "exec id", err);
 	if (r == 0 && sandbox_container_process(c, req->exec_id, &there, NULL) == 0) {
 		if (!there->waited)
 			return error_set(err, EEXIST, "process %s exists already", req->exec_id);

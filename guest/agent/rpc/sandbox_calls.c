@@ -227,7 +227,9 @@ static int create_check(const struct sandbox *s, const Grpc__CreateSandboxReques
 	if (strlen(req->hostname) > 64)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "the host name is longer than 64 bytes");
-	return *req->sandbox_id ? sandbox_id_check(req->sandbox_id, "sandbox id", err) : 0;
+	return *req->sandbox_id
+	           ? sandbox_id_check(req->sandbox_id, SANDBOX_ID_MIN, "sandbox id", err)
+	           : 0;
 }
 
 void rpc_create_sandbox(struct rpc_call *call, const ProtobufCMessage *request, void *data)

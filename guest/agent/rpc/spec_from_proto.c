@@ -3,6 +3,9 @@
 #include "guest/agent/rpc/spec_from_proto.h"
 
 #include <errno.h>
+#include <string.h>
+
+#define DEFAULT_VERSION "1.0.2" /* Kata's agent asks for none */
 
 /* An array for a repeated field. Sets *out and *n; the arena remembers a failure. */
 #define REPEAT(arena, out, n_out, count)                                                           \
@@ -81,6 +84,21 @@ static void rlimits(struct arena *a, const Grpc__Process *in, struct oci_process
 		};
 }
 
+/* Kata's agent leaves out what is no NAME=VALUE. */
+static struct oci_strings environment(struct arena *a, char **v, size_t n)
+{
+	struct oci_strings out = strings(a, v, n);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out.n; i++)
+		if (strchr(out.v[i], '=') && out.v[i][0] != '=')
+			out.v[kept++] = out.v[i];
+	if (out.v)
+		out.v[kept] = NULL;
+	out.n = kept;
+	return out;
+}
+
 static struct oci_process *process(struct arena *a, const Grpc__Process *in)
 {
 	struct oci_process *out = in ? arena_alloc(a, sizeof(*out)) : NULL;
@@ -95,7 +113,7 @@ static struct oci_process *process(struct arena *a, const Grpc__Process *in)
 	}
 	user(in->user, &out->user);
 	out->args = strings(a, in->args, in->n_args);
-	out->env = strings(a, in->env, in->n_env);
+	out->env = environment(a, in->env, in->n_env);
 	out->cwd = text(in->cwd);
 	out->capabilities = capabilities(a, in->capabilities);
 	rlimits(a, in, out);
@@ -406,7 +424,7 @@ int spec_from_proto(const Grpc__Spec *in, struct oci_spec **out, struct error *e
 		                                     : "linux");
 	spec = oci_spec_new();
 	if (spec) {
-		spec->version = text(in->version);
+		spec->version = text(in->version) ? in->version : DEFAULT_VERSION;
 		spec->process = process(&spec->arena, in->process);
 		spec->hostname = text(in->hostname);
 		mounts(&spec->arena, in, spec);
