@@ -34,9 +34,24 @@ static const ProtobufCMessageDescriptor *find_request(const char *name)
 	return NULL;
 }
 
+/* Of two members with one name only one would count, and who reads it takes the other. */
+static int check_twice(const cJSON *object, struct error *err)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object)
+	{
+		if (cJSON_GetObjectItemCaseSensitive(object, item->string) != item)
+			return error_set_kind(err, ERROR_INPUT, EINVAL,
+			                      "policy: \"%.200s\" is there twice", item->string);
+	}
+	return 0;
+}
+
 static int check_rule(const ProtobufCMessageDescriptor *type, const cJSON *rule, struct error *err)
 {
 	const cJSON *where = cJSON_GetObjectItemCaseSensitive(rule, "where"), *field;
+	int r;
 
 	if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(rule, "name")) ||
 	    !cJSON_IsObject(where) || cJSON_GetArraySize(rule) != 2)
@@ -44,14 +59,13 @@ static int check_rule(const ProtobufCMessageDescriptor *type, const cJSON *rule,
 		    err, ERROR_INPUT, EINVAL,
 		    "policy: a rule of %s needs \"name\" and \"where\", nothing else",
 		    type->short_name);
+	r = check_twice(where, err);
 	cJSON_ArrayForEach(field, where)
 	{
-		int r = policy_match_check(type, field->string, field, err);
-
-		if (r < 0)
-			return r;
+		if (r == 0)
+			r = policy_match_check(type, field->string, field, err);
 	}
-	return 0;
+	return r;
 }
 
 static int check_entry(const cJSON *entry, struct error *err)
@@ -90,6 +104,8 @@ static int check_document(const cJSON *doc, struct error *err)
 		                   POLICY_SCHEMA);
 	if (r == 0)
 		r = json_object(doc, "allow", true, &allow, "policy", err);
+	if (r == 0)
+		r = check_twice(allow, err);
 	if (r < 0)
 		return r;
 	cJSON_ArrayForEach(entry, allow)

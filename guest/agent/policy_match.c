@@ -7,6 +7,8 @@
 
 #include "lib/base/str.h"
 
+#define SEGMENT_MAX 255u
+
 /* What a path led to. */
 struct value {
 	const ProtobufCFieldDescriptor *field;
@@ -45,16 +47,21 @@ static bool is_map(const ProtobufCFieldDescriptor *f)
 	       strcmp(d->fields[0].name, "key") == 0 && strcmp(d->fields[1].name, "value") == 0;
 }
 
-/* Copies the segment up to '/', returns what follows it (NULL at the end). */
+/* Copies the segment up to '/', returns what follows it (NULL at the end). "~1" and "~0" stand for
+ * '/' and '~', as in RFC 6901. */
 static const char *next_segment(const char *path, char *out, size_t size)
 {
-	size_t n = strcspn(path, "/");
+	size_t n = 0;
 
-	if (n >= size)
-		n = size - 1; /* no field has such a name */
-	memcpy(out, path, n);
+	while (*path && *path != '/') {
+		char c = *path++;
+
+		if (c == '~' && (*path == '0' || *path == '1'))
+			c = *path++ == '1' ? '/' : '~';
+		if (n + 1 < size) /* a longer one was refused (policy_match_check()) */
+			out[n++] = c;
+	}
 	out[n] = '\0';
-	path += strcspn(path, "/");
 	return *path ? path + 1 : NULL;
 }
 
@@ -183,6 +190,14 @@ static bool one_of(const struct value *v, const cJSON *list)
 	return false;
 }
 
+/* What begins like a path must not leave it again. */
+static bool has_prefix(const char *s, const char *prefix)
+{
+	if (!s || !str_starts(s, prefix))
+		return false;
+	return *prefix != '/' || (!strstr(s, "/../") && !str_ends(s, "/.."));
+}
+
 static bool matches(const struct value *v, const cJSON *want)
 {
 	const char *key = cJSON_IsObject(want) ? want->child->string : "";
@@ -200,7 +215,7 @@ static bool matches(const struct value *v, const cJSON *want)
 		return one_of(v, arg);
 	if (strcmp(key, "max") == 0)
 		return at_most(v, arg->valuedouble);
-	return !v->whole && string_of(v) && str_starts(string_of(v), arg->valuestring);
+	return !v->whole && has_prefix(string_of(v), arg->valuestring);
 }
 
 /* ---- walking */
@@ -246,7 +261,7 @@ static bool walk_map(const struct value *map, const char *key, const char *rest,
 
 static bool walk_list(const struct value *list, const char *path, const cJSON *want)
 {
-	char segment[128];
+	char segment[SEGMENT_MAX + 1];
 	const char *rest = next_segment(path, segment, sizeof(segment));
 	uint64_t index;
 
@@ -270,7 +285,7 @@ static bool walk_list(const struct value *list, const char *path, const cJSON *w
 
 static bool walk(const ProtobufCMessage *m, const char *path, const cJSON *want)
 {
-	char segment[128];
+	char segment[SEGMENT_MAX + 1];
 	const char *rest = next_segment(path, segment, sizeof(segment));
 	const ProtobufCFieldDescriptor *f;
 	struct value v;
@@ -298,51 +313,110 @@ bool policy_match(const ProtobufCMessage *m, const char *path, const cJSON *want
 
 /* ---- checking a policy before it is used */
 
+/* cJSON has numbers as doubles: beyond 2^53 two would be one. */
+#define MAX_NUMBER 9007199254740992.0
+
+static bool is_scalar(const cJSON *v)
+{
+	return cJSON_IsString(v) || cJSON_IsBool(v) ||
+	       (cJSON_IsNumber(v) && v->valuedouble < MAX_NUMBER && v->valuedouble > -MAX_NUMBER);
+}
+
+static bool is_list(const cJSON *v)
+{
+	const cJSON *item;
+
+	if (!cJSON_IsArray(v))
+		return false;
+	cJSON_ArrayForEach(item, v)
+	{
+		if (!is_scalar(item))
+			return false;
+	}
+	return true;
+}
+
+static bool is_choice(const cJSON *v)
+{
+	const cJSON *item;
+
+	if (!cJSON_IsArray(v))
+		return false;
+	cJSON_ArrayForEach(item, v)
+	{
+		if (!is_scalar(item) && !is_list(item))
+			return false;
+	}
+	return true;
+}
+
 static int check_want(const char *path, const cJSON *want, struct error *err)
 {
 	const cJSON *arg = cJSON_IsObject(want) ? want->child : NULL;
-	bool ok = cJSON_IsString(want) || cJSON_IsNumber(want) || cJSON_IsBool(want) ||
-	          cJSON_IsArray(want);
+	bool ok = is_scalar(want) || is_list(want);
 
 	if (arg && !arg->next)
-		ok = (strcmp(arg->string, "one_of") == 0 && cJSON_IsArray(arg)) ||
+		ok = (strcmp(arg->string, "one_of") == 0 && is_choice(arg)) ||
 		     (strcmp(arg->string, "prefix") == 0 && cJSON_IsString(arg)) ||
-		     (strcmp(arg->string, "max") == 0 && cJSON_IsNumber(arg)) ||
+		     (strcmp(arg->string, "max") == 0 && cJSON_IsNumber(arg) && is_scalar(arg)) ||
 		     (strcmp(arg->string, "absent") == 0 && cJSON_IsTrue(arg)) ||
 		     (strcmp(arg->string, "any") == 0 && cJSON_IsTrue(arg));
 	if (ok)
 		return 0;
 	return error_set_kind(
 	    err, ERROR_INPUT, EINVAL,
-	    "policy: %s: expected a value, a list, or one of one_of, prefix, max, "
-	    "absent, any",
+	    "policy: %s: expected a value, a list of values, or one of one_of, prefix, max, "
+	    "absent, any; numbers of at most 2^53",
 	    path);
+}
+
+static bool segments_fit(const char *path)
+{
+	while (strcspn(path, "/") <= SEGMENT_MAX) {
+		path += strcspn(path, "/");
+		if (!*path++)
+			return true;
+	}
+	return false;
+}
+
+/* What may follow a repeated field; the type of what it leads to, NULL for a scalar. */
+static bool check_key(const ProtobufCFieldDescriptor *f, const char *key,
+                      const ProtobufCMessageDescriptor **type)
+{
+	uint64_t index;
+
+	if (!is_map(f))
+		return strcmp(key, "*") == 0 || parse_u64(key, &index) == 0;
+	f = &(*type)->fields[1];
+	*type = f->type == PROTOBUF_C_TYPE_MESSAGE ? f->descriptor : NULL;
+	return true;
 }
 
 int policy_match_check(const ProtobufCMessageDescriptor *type, const char *path, const cJSON *want,
                        struct error *err)
 {
-	const char *rest = path;
+	const char *rest = segments_fit(path) ? path : "";
 	unsigned int depth = 0;
 
 	while (rest) {
-		char segment[128];
+		char segment[SEGMENT_MAX + 1];
 		const ProtobufCFieldDescriptor *f = NULL;
+		bool ok;
 
 		rest = next_segment(rest, segment, sizeof(segment));
 		if (type)
 			f = protobuf_c_message_descriptor_get_field_by_name(type, segment);
-		if (!f || ++depth > POLICY_MAX_DEPTH)
+		ok = f && ++depth <= POLICY_MAX_DEPTH;
+		if (ok)
+			type = f->type == PROTOBUF_C_TYPE_MESSAGE ? f->descriptor : NULL;
+		if (ok && f->label == PROTOBUF_C_LABEL_REPEATED && rest) {
+			rest = next_segment(rest, segment, sizeof(segment));
+			ok = check_key(f, segment, &type);
+		}
+		if (!ok)
 			return error_set_kind(err, ERROR_INPUT, EINVAL,
-			                      "policy: there is no field \"%s\"", path);
-		type = f->type == PROTOBUF_C_TYPE_MESSAGE ? f->descriptor : NULL;
-		if (f->label != PROTOBUF_C_LABEL_REPEATED || !rest)
-			continue;
-		rest = next_segment(rest, segment, sizeof(segment)); /* key, number or '*' */
-		if (is_map(f))
-			type = type->fields[1].type == PROTOBUF_C_TYPE_MESSAGE
-			           ? type->fields[1].descriptor
-			           : NULL;
+			                      "policy: there is no field \"%.200s\"", path);
 	}
 	return check_want(path, want, err);
 }

@@ -226,6 +226,80 @@ TEST(no_policy)
 	       "expected");
 }
 
+/* A rule about CreateContainer with this condition is no rule. */
+static void refuse_condition(const char *condition, const char *says)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+	         "{\"schema\":1,\"allow\":{\"CreateContainerRequest\":[{\"name\":\"r\",\"where\":{%"
+	         "s}}]}}",
+	         condition);
+	refuse(text, says);
+}
+
+TEST(what_could_be_read_in_two_ways_is_refused)
+{
+	char key[400] = "\"OCI/Annotations/";
+
+	refuse("{\"schema\":1,\"allow\":{\"ReadStreamRequest\":false,\"ReadStreamRequest\":true}}",
+	       "twice");
+	refuse("{\"schema\":1,\"allow\":{},\"allow\":{\"ReadStreamRequest\":true}}",
+	       "nothing else");
+	refuse("{\"schema\":1,\"allow\":{}}{}", "behind its end");
+	refuse("{\"schema\":1,\"allow\":{\"readstreamrequest\":true}}", "there is no request");
+	refuse_condition("\"container_id\":\"a\",\"container_id\":\"b\"", "twice");
+	refuse_condition("\"container_id\":\"a\\u0000b\"", "NUL");
+	refuse_condition("\"OCI/Process/User/UID\":9007199254740993", "2^53");
+	refuse_condition("\"OCI/Process/Args\":{\"max\":1e300}", "2^53");
+	refuse_condition("\"OCI/Process/User/AdditionalGids\":[1,-9007199254740993]", "2^53");
+	refuse_condition("\"OCI/Process/Args\":[{\"prefix\":\"/bin/\"}]", "expected");
+	refuse_condition("\"OCI/Process/Args\":[null]", "expected");
+	refuse_condition("\"container_id\":{\"one_of\":[{\"prefix\":\"w\"}]}", "expected");
+	refuse_condition("\"container_id\":{\"prefix\":\"w\",\"max\":1}", "expected");
+	refuse_condition("\"container_id\":{\"absent\":false}", "expected");
+	refuse_condition("\"storages/first/source\":\"x\"", "there is no field");
+	refuse_condition("\"storages/-1/source\":\"x\"", "there is no field");
+	refuse_condition("\"storages//source\":\"x\"", "there is no field");
+	refuse_condition("\"\":1", "there is no field");
+	refuse_condition("\"OCI/\":1", "there is no field");
+	refuse_condition("\"container_id/x\":\"web\"", "there is no field");
+	memset(key + strlen(key), 'k', 300);
+	strcat(key, "\":\"3\"");
+	refuse_condition(key, "there is no field");
+}
+
+TEST(keys_with_slashes)
+{
+	check(holds("\"OCI/Annotations/io.example~1level\": \"3\""));
+	check(!holds("\"OCI/Annotations/io.example~1level\": \"4\""));
+	check(!holds("\"OCI/Annotations/io.example~0level\": \"3\""));
+}
+
+/* A path that leaves what it begins with is not below it. */
+TEST(prefixes_of_paths)
+{
+	struct policy *p = parse("{\"schema\":1,\"allow\":{\"CopyFileRequest\":[{\"name\":\"r\","
+	                         "\"where\":{\"path\":{\"prefix\":\"/run/shared/\"}}}]}}");
+	static const struct {
+		const char *path;
+		int result;
+	} cases[] = {
+	    {"/run/shared/a", 0},         {"/run/shared/..a/b..", 0},
+	    {"/run/shared/", 0},          {"/run/shared", -EPERM},
+	    {"/run/sharedx", -EPERM},     {"/run/shared/../etc/x", -EPERM},
+	    {"/run/shared/..", -EPERM},   {"/run/shared/a/../../../etc", -EPERM},
+	    {"/run/shared/a/..", -EPERM}, {"", -EPERM},
+	};
+	Grpc__CopyFileRequest copy = GRPC__COPY_FILE_REQUEST__INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		copy.path = (char *)cases[i].path;
+		check_int(policy_check(p, AGENT, &copy.base, NULL), cases[i].result);
+	}
+	policy_free(p);
+}
+
 TEST(traces_are_asked_about_too)
 {
 	Kihon__StartTraceRequest start = KIHON__START_TRACE_REQUEST__INIT;

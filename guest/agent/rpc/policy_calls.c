@@ -73,8 +73,11 @@ void rpc_set_policy(struct rpc_call *call, const ProtobufCMessage *request, void
 {
 	const Grpc__SetPolicyRequest *req = (const void *)request;
 	struct error err = ERROR_INIT;
+	int r = take_policy(data, req->policy, strlen(req->policy), &err);
 
-	if (take_policy(data, req->policy, strlen(req->policy), &err) < 0)
+	if (r < 0 && r != -ENOMEM) /* too large, too deep, no policy: all one to who sent it */
+		rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", err.text);
+	else if (r < 0)
 		rpc_call_fail_error(call, &err);
 	else
 		rpc_call_reply(call, NULL);
