@@ -3,6 +3,7 @@
 #include "host-shim/cli/boot.h"
 #include "host-shim/cli/doctor.h"
 #include "host-shim/cli/guest.h"
+#include "host-shim/cli/network.h"
 #include "host-shim/cli/resize.h"
 #include "host-shim/cli/run.h"
 #include "host-shim/cli/stats.h"
@@ -14,9 +15,9 @@
 
 int main(int argc, char **argv)
 {
-	const struct verb verbs[] = {run_verb,   boot_verb,   template_verb,
-	                             stats_verb, resize_verb, volume_verb,
-	                             trace_verb, doctor_verb, {0}};
+	const struct verb verbs[] = {run_verb,    boot_verb,   template_verb, stats_verb,
+	                             resize_verb, volume_verb, network_verb,  trace_verb,
+	                             doctor_verb, {0}};
 	const struct program kihon = {
 	    .name = "kihon",
 	    .summary = "run containers and guest images in virtual machines",

@@ -56,7 +56,7 @@ static int detach(struct control *c, const struct control_request *req, int *fd,
 static int find(struct control *c, const struct control_request *req, int *fd,
                 struct control_answer *a, struct error *err)
 {
-	return builtin_volumes_find(c->volumes, req->id, &a->value, err);
+	return builtin_volumes_find(c->volumes, req, &a->value, err);
 }
 
 static int list(struct control *c, const struct control_request *req, int *fd,
@@ -64,7 +64,7 @@ static int list(struct control *c, const struct control_request *req, int *fd,
 {
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
 
-	builtin_volumes_list(c->volumes, &b);
+	builtin_volumes_list(c->volumes, req, &b);
 	snprintf(a->text, sizeof(a->text), "%s", b.size ? buffer_cstr(&b) : "");
 	return 0;
 }

@@ -18,6 +18,7 @@ int builtin_volumes_attach(struct builtin_volumes *vs, const struct control_requ
                            uint64_t *slot, struct error *err);
 int builtin_volumes_detach(struct builtin_volumes *vs, const struct control_request *req,
                            struct error *err);
-int builtin_volumes_find(struct builtin_volumes *vs, const char *id, uint64_t *slot,
-                         struct error *err);
-void builtin_volumes_list(const struct builtin_volumes *vs, struct buffer *text);
+int builtin_volumes_find(struct builtin_volumes *vs, const struct control_request *req,
+                         uint64_t *slot, struct error *err);
+void builtin_volumes_list(const struct builtin_volumes *vs, const struct control_request *req,
+                          struct buffer *text);

@@ -127,14 +127,14 @@ int control_check_id(const char *id, struct error *err)
 	if (n == 0 || n > CONTROL_ID_MAX || *id == '.' ||
 	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")])
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "a volume's id has 1 to %d letters, digits, '-', '_' and '.'",
+		                      "an id has 1 to %d letters, digits, '-', '_' and '.'",
 		                      CONTROL_ID_MAX);
 	return 0;
 }
 
 const char *control_kind_name(enum control_kind kind)
 {
-	static const char *const names[CONTROL_KINDS] = {"disk", "pmem", "fs"};
+	static const char *const names[CONTROL_KINDS] = {"disk", "pmem", "fs", "user", "tap"};
 
 	return names[kind];
 }

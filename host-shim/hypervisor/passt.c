@@ -44,13 +44,13 @@ int passt_check(struct error *err)
 	                      PROGRAM);
 }
 
-int passt_start(struct passt *p, int *stream, struct error *err)
+static int start(struct passt *p, int *stream, bool stays, struct error *err)
 {
 	struct process_opts o = {.path = PROGRAM,
 	                         .argv = arguments,
 	                         .n_fds = STREAM + 1,
 	                         .new_group = true,
-	                         .die_with_parent = true};
+	                         .die_with_parent = !stays};
 	_cleanup_close_ int errors = -1, theirs = -1;
 	const int buffer = 4 << 20; /* bytes; the kernel takes less where it allows less */
 	int pair[2], pipe_fds[2], r;
@@ -67,11 +67,22 @@ int passt_start(struct passt *p, int *stream, struct error *err)
 	/* It drops what does not fit, and waits before it sends that again: as much as may be. */
 	if (setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
 		return error_errno(err, errno, "the guest's network: its socket");
-	o.fds[0] = -1;
+	/* The other end of what it writes to: there has to be one when nobody listens any more. */
+	o.fds[0] = stays ? p->errors : -1;
 	o.fds[1] = o.fds[2] = errors;
 	o.fds[STREAM] = theirs;
 	r = process_spawn(&o, &p->pid, err);
 	return r < 0 ? error_prefix(err, r, "starting %s, the guest's network", PROGRAM) : 0;
+}
+
+int passt_start(struct passt *p, int *stream, struct error *err)
+{
+	return start(p, stream, false, err);
+}
+
+int passt_leave(struct passt *p, int *stream, struct error *err)
+{
+	return start(p, stream, true, err);
 }
 
 /* What it says of every host: one without a system log, one where root starts it. */

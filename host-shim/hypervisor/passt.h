@@ -30,6 +30,9 @@ int passt_check(struct error *err);
 /* *stream: the guest's end, the caller's to close. */
 int passt_start(struct passt *p, int *stream, struct error *err);
 
+/* The same for who does not stay: it outlives the caller, and ends with the stream. */
+int passt_leave(struct passt *p, int *stream, struct error *err);
+
 /* Why it ended, one line in fresh memory. */
 char *passt_failure(struct passt *p, int wait_status);
 

@@ -113,6 +113,25 @@ TEST(one_slot_is_filled_and_cleared_by_its_number)
 	remove_sysfs();
 }
 
+TEST(a_network_is_told_by_its_interface)
+{
+	_cleanup_buffer_ struct buffer names = BUFFER_INIT;
+	struct error err = ERROR_INIT;
+
+	make_sysfs();
+	folder("class/net");
+	folder("devices/platform/LNRO0005:0b/virtio4/net/eth1");
+	folder("devices/pci0000:00/net/eth0");
+	folder(DEVICES "/LNRO0005:0b");
+	check_int(
+	    symlink("../../devices/platform/LNRO0005:0b/virtio4/net/eth1", at("class/net/eth1")),
+	    0);
+	check_int(symlink("../../devices/pci0000:00/net/eth0", at("class/net/eth0")), 0);
+	check_int(mmio_slots_fill(root, dev, 11, &names, &err), 0);
+	check_str(buffer_cstr(&names), "eth1\n");
+	remove_sysfs();
+}
+
 /* Of persistent memory the disk is there only after the driver is, and its node after that. */
 TEST(a_disk_that_appears_later_is_waited_for)
 {

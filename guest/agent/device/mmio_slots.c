@@ -107,10 +107,11 @@ static int no_slot(uint32_t slot, struct error *err)
 	return error_set(err, ENOENT, "there is no virtio-mmio slot %u", slot);
 }
 
-/* The disks whose path goes through the slot. */
-static int list_disks(const char *sysfs, const char *slot, struct buffer *names, struct error *err)
+/* The devices of a class ("block", "net") whose path goes through the slot. */
+static int list_class(const char *sysfs, const char *class, const char *slot, struct buffer *names,
+                      struct error *err)
 {
-	_cleanup_free_ char *folder = str_printf("%s/class/block", sysfs);
+	_cleanup_free_ char *folder = str_printf("%s/class/%s", sysfs, class);
 	_cleanup_closedir_ DIR *dir = folder ? opendir(folder) : NULL;
 	struct dirent *e;
 
@@ -125,7 +126,12 @@ static int list_disks(const char *sysfs, const char *slot, struct buffer *names,
 		if (in && strcmp(in, slot) == 0)
 			buffer_printf(names, "%s\n", e->d_name);
 	}
-	return names->failed ? error_set(err, ENOMEM, "no memory for names of disks") : 0;
+	return names->failed ? error_set(err, ENOMEM, "no memory for names of devices") : 0;
+}
+
+static int list_disks(const char *sysfs, const char *slot, struct buffer *names, struct error *err)
+{
+	return list_class(sysfs, "block", slot, names, err);
 }
 
 /* Of a block device or persistent memory (virtio 1.2 §5): "0x0002", "0x001b". */
@@ -186,7 +192,9 @@ int mmio_slots_fill(const char *sysfs, const char *dev, uint32_t number, struct 
 		nanosleep(&pause, NULL);
 		r = list_disks(sysfs, slot, names, err);
 	}
-	return r < 0 ? r : wait_ready(dev, names, err);
+	if (r == 0)
+		r = wait_ready(dev, names, err);
+	return r < 0 ? r : list_class(sysfs, "net", slot, names, err);
 }
 
 /* Exclusive opening is what mounting is, too (open(2), O_EXCL of a block device). */

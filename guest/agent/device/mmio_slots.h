@@ -23,8 +23,8 @@ bool mmio_slots_empty(const char *sysfs);
 int mmio_slots_probe(const char *sysfs, struct error *err);
 
 /* Looks at one slot again, counted from 0 in the machine's order. *names: the disks in it, a line
- * each ("vdb\n"), which can be opened below `dev` ("/dev") by now. -ENOENT: no such slot, or it is
- * empty. Waits as mmio_slots_probe() does. */
+ * each ("vdb\n"), which can be opened below `dev` ("/dev") by now, and network interfaces
+ * ("eth1\n"). -ENOENT: no such slot, or it is empty. Waits as mmio_slots_probe() does. */
 int mmio_slots_fill(const char *sysfs, const char *dev, uint32_t slot, struct buffer *names,
                     struct error *err);
 

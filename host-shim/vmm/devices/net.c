@@ -379,6 +379,11 @@ static const struct virtio_device_ops net_ops = {
     .free = net_free,
 };
 
+bool net_device_is_up(const struct virtio_device *dev)
+{
+	return ((const struct net *)dev)->up;
+}
+
 int net_device_new(struct virtio_device **out, struct loop *loop, const struct net_config *config,
                    struct error *err)
 {

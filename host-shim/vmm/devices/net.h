@@ -25,3 +25,5 @@ struct net_config {
 
 int net_device_new(struct virtio_device **out, struct loop *loop, const struct net_config *config,
                    struct error *err);
+/* Whether its other side is there; when it has gone the guest's link is down for good. */
+bool net_device_is_up(const struct virtio_device *dev);
