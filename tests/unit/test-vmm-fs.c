@@ -151,6 +151,14 @@ TEST(virtiofsd)
 	fuse_init();
 	read_file("file", "hello");
 	check_int(virtio_device_save(b.dev, &saved, &err), -ENOTSUP);
+	/* A queue that the driver takes back (4.2.2.1) is nobody's, notified or not. */
+	virtio_device_stop_queue(b.dev, REQUESTS);
+	vbench_offer(&b, REQUESTS, (struct vbench_part[]){{c, 40, false, 0}, {NULL, 40, true, 0}},
+	             2);
+	vbench_kick(&b, REQUESTS);
+	vbench_turn(&b, 20);
+	check(!vbench_used(&b, REQUESTS));
+	check(!b.needs_reset);
 	/* The process goes: the device needs a reset, and goes on needing it. */
 	kill(pid, SIGKILL);
 	check(waitpid(pid, &status, 0) == pid);

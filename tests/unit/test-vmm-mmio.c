@@ -11,7 +11,8 @@
 
 static struct {
 	struct virtio_device dev;
-	unsigned int activated, resets, notified[2];
+	unsigned int activated, resets, quiesced, notified[2];
+	bool was_ready; /* queue 0, when its requests were waited for */
 	uint8_t config[8];
 } model;
 
@@ -41,6 +42,12 @@ static void model_reset(struct virtio_device *dev)
 	model.resets++;
 }
 
+static void model_quiesce(struct virtio_device *dev)
+{
+	model.quiesced++;
+	model.was_ready = dev->queues[0].ready;
+}
+
 static void model_free(struct virtio_device *dev)
 {
 }
@@ -55,6 +62,7 @@ static const struct virtio_device_ops ops = {.name = "model",
                                              .activate = model_activate,
                                              .queue_notify = model_notify,
                                              .reset = model_reset,
+                                             .quiesce = model_quiesce,
                                              .free = model_free};
 
 static struct loop *loop;
@@ -433,6 +441,26 @@ TEST(s4_2_2_1_a_ready_queue_keeps_its_place)
 	set(0x44, 1);
 	check_int(model.dev.queues[0].size, 16);
 	check_int(get(0x44), 1);
+	stop();
+}
+
+/* A driver that reads 0 back has the ring and the buffers to itself; other queues go on. */
+TEST(s4_2_2_1_a_queue_is_taken_back)
+{
+	start(true);
+	negotiate();
+	set_queue(0, 16, DRIVER_GPA);
+	set_queue(1, 16, DRIVER_GPA + 0x10000);
+	set(0x70, 15);
+	model.quiesced = model.notified[1] = 0;
+	set(0x30, 0);
+	set(0x44, 0);
+	check_int(get(0x44), 0);
+	check_int(model.quiesced, 1);
+	check(model.was_ready);
+	check(!model.dev.queues[0].ready && !model.dev.queues[0].held);
+	check(model.dev.queues[1].ready && !model.dev.queues[1].held);
+	check_int(model.notified[1], 1); /* for what came meanwhile */
 	stop();
 }
 

@@ -247,23 +247,26 @@ static void queue_notify(struct virtio_device *dev, unsigned int queue)
 		kick(front_of(dev), queue);
 }
 
-/* The other process must have let go of the rings before the guest uses their memory again. */
-static void reset(struct virtio_device *dev)
+/* The other process must have let go of a ring before the guest uses its memory again. */
+static void stop_queue(struct virtio_device *dev, unsigned int queue)
 {
 	struct front *f = front_of(dev);
+	struct vhost_user_message m = {0};
 	struct error err = ERROR_INIT;
+	uint8_t state[8] = {0};
 
-	for (unsigned int i = 0; i < f->config.n_queues; i++) {
-		struct vhost_user_message m = {0};
-		uint8_t state[8] = {0};
+	if (!f->rings[queue].started)
+		return;
+	f->rings[queue].started = false;
+	put_le32(state, queue);
+	if (!f->gone && ask(f, VHOST_USER_GET_VRING_BASE, state, 8, 8, &m, &err) < 0)
+		give_up(f, err.text);
+}
 
-		if (!f->rings[i].started)
-			continue;
-		f->rings[i].started = false;
-		put_le32(state, i);
-		if (!f->gone && ask(f, VHOST_USER_GET_VRING_BASE, state, 8, 8, &m, &err) < 0)
-			give_up(f, err.text);
-	}
+static void reset(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < dev->ops->n_queues; i++)
+		stop_queue(dev, i);
 	dev->needs_reset = false;
 }
 
@@ -409,6 +412,7 @@ int vhost_user_device_new(struct virtio_device **out, struct loop *loop,
 	                                    .config_read = config_read,
 	                                    .activate = activate,
 	                                    .queue_notify = queue_notify,
+	                                    .stop_queue = stop_queue,
 	                                    .reset = reset,
 	                                    .free = front_free,
 	                                    .unsavable = true};

@@ -43,6 +43,15 @@ void virtio_device_notify(struct virtio_device *dev, unsigned int queue)
 		dev->ops->queue_notify(dev, queue);
 }
 
+void virtio_device_stop_queue(struct virtio_device *dev, unsigned int queue)
+{
+	virtio_device_pause(dev);
+	if (dev->ops->stop_queue)
+		dev->ops->stop_queue(dev, queue);
+	virtqueue_stop(&dev->queues[queue]);
+	virtio_device_resume(dev);
+}
+
 void virtio_device_reset(struct virtio_device *dev)
 {
 	dev->active = false;

@@ -62,6 +62,8 @@ struct virtio_device_ops {
 	/* The driver is ready (DRIVER_OK) and the queues it uses are started. */
 	void (*activate)(struct virtio_device *dev);
 	void (*queue_notify)(struct virtio_device *dev, unsigned int queue);
+	/* One queue is about to be stopped; NULL: nobody else serves it. */
+	void (*stop_queue)(struct virtio_device *dev, unsigned int queue);
 	/* Back to the state after creation; must not touch the queues any more. */
 	void (*reset)(struct virtio_device *dev);
 	void (*free)(struct virtio_device *dev);
@@ -112,6 +114,9 @@ void virtio_device_config_write(struct virtio_device *dev, size_t offset, const 
                                 size_t size);
 void virtio_device_activate(struct virtio_device *dev);
 void virtio_device_notify(struct virtio_device *dev, unsigned int queue);
+/* The driver takes one queue back: neither its rings nor the buffers of its requests are touched
+ * when this returns (§4.2.2.1). */
+void virtio_device_stop_queue(struct virtio_device *dev, unsigned int queue);
 /* Stops all queues and forgets what was negotiated, too. */
 void virtio_device_reset(struct virtio_device *dev);
 

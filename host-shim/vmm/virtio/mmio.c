@@ -134,7 +134,7 @@ static void do_stop_queue(void *data)
 {
 	struct request *r = data;
 
-	virtqueue_stop(&r->m->dev->queues[r->queue - r->m->queues]);
+	virtio_device_stop_queue(r->m->dev, (unsigned int)(r->queue - r->m->queues));
 }
 
 static void do_config_read(void *data)
