@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The machine in which the built-in VMM is tested: a Linux with KVM, itself emulated (tests/nested/run).
-NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program $(G)/test/identity $(G)/test/hog
+NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program $(G)/test/identity $(G)/test/fetch $(G)/test/hog
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
 NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/bin/run-program build/static/test/test-jail build/static/test/test-vmm-state
 
 $(G)/test/nested-program: tests/nested/program.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/identity: tests/nested/identity.c $(GUEST_SYSROOT_STAMP)
+$(G)/test/fetch: tests/nested/fetch.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/hog: tests/nested/hog.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/kvm-hello: tests/nested/kvm-hello.c $(GUEST_SYSROOT_STAMP)
 $(NESTED_GUESTS):
