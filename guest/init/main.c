@@ -22,8 +22,8 @@
 #include "marks.h"
 #include "reboot.h"
 
-/* How long the host may take to open its end of the exit port. */
-#define REPORT_MS 2000
+/* How long the host may take to open its end of the exit port, busy as it may be. */
+#define REPORT_MS 10000
 
 /* Statuses of ours, as podman has them. */
 #define STATUS_OURS        125

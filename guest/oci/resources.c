@@ -14,7 +14,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
 
-#define PAUSE_TIMEOUT_MS 10000
+#define PAUSE_TIMEOUT_MS 30000
 
 /* ---- pause, resume ---- */
 

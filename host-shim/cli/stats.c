@@ -17,7 +17,7 @@
 #include "lib/base/json.h"
 #include "lib/base/str.h"
 
-#define TIMEOUT_S 10
+#define TIMEOUT_S 30
 
 struct stats_data {
 	bool prometheus;

@@ -14,7 +14,7 @@
 #include "lib/base/cleanup.h"
 
 #define BACKLOG   8
-#define TIMEOUT_S 10
+#define TIMEOUT_S 30
 
 static int fill_address(struct sockaddr_un *a, const char *path, struct error *err)
 {

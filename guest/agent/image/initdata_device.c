@@ -19,7 +19,7 @@
 #include "lib/base/str.h"
 
 #define MAGIC      "initdata"
-#define LOOK_MS    10000u
+#define LOOK_MS    30000u
 #define EXTRACT_MS 30000u
 
 struct loading {

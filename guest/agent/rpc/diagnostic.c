@@ -15,7 +15,7 @@
 #include "lib/rpc/proto/agent.pb-c.h"
 
 #define TERMINATION_MAX 4096u /* as much as Kubernetes takes */
-#define READ_MS         10000u
+#define READ_MS         30000u
 
 /* The file may be on a share of the host's, which can hang: a helper reads it, into memory that it
  * has in common with us (a helper's answer has less room). */

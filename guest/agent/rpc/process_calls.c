@@ -12,7 +12,7 @@
 #include "lib/base/helper.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
-#define AWAIT_MS 1000u /* for looking what a process waits for */
+#define AWAIT_MS 10000u /* for looking what a process waits for; without an answer it is killed */
 
 /* ---- exec */
 

@@ -22,8 +22,8 @@
 
 #define SETUP_MS   30000u
 #define DESTROY_MS 30000u
-#define STALE_MS   10000u
-#define FLUSH_MS   1000u
+#define STALE_MS   30000u
+#define FLUSH_MS   5000u
 
 /* ---- CreateSandbox */
 

@@ -18,8 +18,8 @@
 #include "lib/base/str.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 
-#define STAT_MS   10000u
-#define SWAP_MS   10000u
+#define STAT_MS   30000u
+#define SWAP_MS   30000u
 #define RESIZE_MS 60000u
 
 /* ---- GetVolumeStats: statfs can hang on a dead share */
