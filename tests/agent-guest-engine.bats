@@ -93,7 +93,7 @@ has() { [[ $output == *"$1"* ]] || { echo "missing: $1 in: $output"; false; }; }
 	local n
 	head -c 300000 /dev/urandom >"$GUEST/in"
 	for n in in out err; do
-		if [ $n = in ]; then cat "$GUEST/in"; else sleep 1000; fi 3>&- |
+		if [ $n = in ]; then cat "$GUEST/in"; else exec sleep 1000; fi 3>&- |
 			tests/agent/port-client.py --vsock "$GUEST/vsock" 1027 "$GUEST/port.$n" >"$GUEST/got.$n" 3>&- &
 		until_true test -s "$GUEST/port.$n"
 	done

@@ -124,14 +124,14 @@ one_line() {
 	mkfifo image/image.json
 	local o
 	for o in --kernel --initrd; do
-		one_line 125 "fifo is not a file" "timeout 20 '$KIHON' boot --vmm qemu --accel tcg --net none $o fifo '$IMAGE'"
+		one_line 125 "fifo is not a file" "timeout 100 '$KIHON' boot --vmm qemu --accel tcg --net none $o fifo '$IMAGE'"
 	done
-	one_line 125 "not JSON" "timeout 20 '$KIHON' boot image"
+	one_line 125 "not JSON" "timeout 100 '$KIHON' boot image"
 	for o in inspect verify measure sbom; do
-		one_line 3 "not JSON" "timeout 20 '$TOOL' $o image"
+		one_line 3 "not JSON" "timeout 100 '$TOOL' $o image"
 	done
 	for o in inspect 'pack -o out'; do
-		one_line 3 fifo "timeout 20 '$TOOL' $o fifo"
+		one_line 3 fifo "timeout 100 '$TOOL' $o fifo"
 	done
 	[ ! -e out ]
 }

@@ -39,5 +39,6 @@ setup_file() {
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"never came to the mark 'init'"*panic* ]]
-	! pgrep -f "$BATS_TEST_TMPDIR/nothing"
+	. "$ROOT/tests/wait.bash"
+	until_true never pgrep -f "$BATS_TEST_TMPDIR/nothing"
 }

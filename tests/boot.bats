@@ -42,6 +42,7 @@ image() {
 }
 
 setup() {
+	. "$ROOT/tests/wait.bash"
 	export XDG_RUNTIME_DIR=$(mktemp -d /tmp/kihon-boot.XXXXXX)
 	cd "$BATS_TEST_TMPDIR"
 }
@@ -58,15 +59,11 @@ teardown() {
 start_guest() {
 	"$KIHON" boot --timeout 200s --verbose --net none "$@" "$FILES/vsock.img" >console 2>&1 3>&- &
 	pid=$!
-	local i
-	for i in {1..100}; do
-		socket=$(echo "$XDG_RUNTIME_DIR"/kihon/*/vsock)
-		[ -S "$socket" ] && return
-		sleep 0.1
-	done
-	cat console
-	return 1
+	until_true has_socket || { cat console; return 1; }
+	socket=$(echo "$XDG_RUNTIME_DIR"/kihon/*/vsock)
 }
+
+has_socket() { [ -S "$(echo "$XDG_RUNTIME_DIR"/kihon/*/vsock)" ] || ! kill -0 "$pid"; }
 
 checks() {
 	local c

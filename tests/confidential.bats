@@ -139,7 +139,7 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and no QEMU
 		for ((i = 0; i < ${#args[@]}; i++)); do
 			[ "${args[i]}" != -object ] || [[ ${args[i + 1]} != *-guest,* ]] || break
 		done
-		run timeout 20 qemu-system-x86_64 -nodefaults -display none -machine none -object "${args[i + 1]}" -S -monitor stdio <<<quit
+		run timeout 100 qemu-system-x86_64 -nodefaults -display none -machine none -object "${args[i + 1]}" -S -monitor stdio <<<quit
 		echo "$output"
 		[ "$status" -eq 0 ]
 	done

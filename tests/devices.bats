@@ -12,6 +12,7 @@ setup_file() {
 }
 
 setup() {
+	. "$ROOT/tests/wait.bash"
 	export XDG_RUNTIME_DIR=$(mktemp -d /tmp/kihon-dev.XXXXXX)
 	cd "$BATS_TEST_TMPDIR"
 	pid=
@@ -26,7 +27,7 @@ teardown() {
 	left=$(ls "$XDG_RUNTIME_DIR/kihon" 2>/dev/null)
 	rm -rf "$XDG_RUNTIME_DIR"
 	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
-	! pgrep -f "virtiofsd.*$BATS_TEST_TMPDIR"
+	until_true never pgrep -f "virtiofsd.*$BATS_TEST_TMPDIR"
 }
 
 # image FORMAT ROOT: an image folder with the container kernel.
@@ -89,7 +90,7 @@ start_spinner() {
 	[ -e image ] || image erofs root
 	"$KIHON" boot --vmm builtin --accel kvm --net none -m 64M --kernel "$ROOT/build/host/test/vmm/spin" "$@" image >console 2>&1 3>&- &
 	pid=$!
-	for _ in {1..100}; do
+	for _ in {1..400}; do
 		id=$(ls "$XDG_RUNTIME_DIR/kihon" 2>/dev/null) && [ -S "$XDG_RUNTIME_DIR/kihon/$id/control" ] &&
 			"$KIHON" stats "$id" 2>/dev/null | grep -q '"io":[1-9]' && return
 		kill -0 $pid || { cat console; return 1; }
@@ -113,8 +114,11 @@ one_line() {
 	mkdir "$at/may-be-made" 2>/dev/null || skip "no group of cgroup v2 may be made here"
 	rmdir "$at/may-be-made"
 	[ "$(pgrep -P $pid | while read -r p; do sed -n 's/^0:://p' "/proc/$p/cgroup"; done | sort -u)" = "${own%/}/kihon-$id" ]
+	local monitors
+	mapfile -t monitors < <(pgrep -P $pid)
 	kill -9 $pid
 	wait $pid || true
+	until_gone "${monitors[@]}"
 	# The next one takes away what it left.
 	start_spinner
 	[ -e "$at/kihon-$id" ]
@@ -178,7 +182,7 @@ one_line() {
 	: >empty
 	mkfifo pipe
 	for o in empty pipe nowhere /dev/null; do
-		run timeout 10 "$KIHON" volume attach "$id" --pmem --id c "$o"
+		run timeout 100 "$KIHON" volume attach "$id" --pmem --id c "$o"
 		echo "$o: $status $output"
 		[ "$status" -eq 125 ]
 		one_line
@@ -203,21 +207,18 @@ one_line() {
 	"$KIHON" stats "$id" | grep -q '"name":"fs"'
 	[ "$("$KIHON" volume ls "$id" | cut -d' ' -f1,2)" = "folder fs" ]
 	"$KIHON" volume detach "$id" folder
-	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/folder" >/dev/null || break; sleep 0.1; done
-	! pgrep -f "virtiofsd.*$PWD/folder"
+	until_true never pgrep -f "virtiofsd.*$PWD/folder"
 	"$KIHON" volume attach "$id" --id again folder 2>/dev/null
 	# One slot: refused, and nobody serves the folder for nothing.
 	mkdir other
 	run "$KIHON" volume attach "$id" other
 	[ "$status" -eq 125 ]
-	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/other" >/dev/null || break; sleep 0.1; done
-	! pgrep -f "virtiofsd.*$PWD/other"
+	until_true never pgrep -f "virtiofsd.*$PWD/other"
 	[ -z "$(ls "$XDG_RUNTIME_DIR/kihon/$id" | grep share)" ]
 	kill -TERM "$pid"
 	wait "$pid" || true
 	pid=
-	for _ in {1..50}; do pgrep -f "virtiofsd.*$PWD/folder" >/dev/null || break; sleep 0.1; done
-	! pgrep -f "virtiofsd.*$PWD/folder"
+	until_true never pgrep -f "virtiofsd.*$PWD/folder"
 	start_spinner --slots 1
 	run "$KIHON" volume attach "$id" folder
 	echo "$output"
@@ -253,7 +254,7 @@ one_line() {
 		    if i % 2 and size >= 8: data[0:8] = bytes([1, 0, 0, 0, random.randrange(8), 0, 0, 0])
 		    fds = [0] * random.randrange(4)
 		    socket.send_fds(s, [bytes(data)], fds) if fds else s.send(data)
-		    s.settimeout(10)
+		    s.settimeout(100)
 		    if i % 3: s.recv(8192)
 		    s.close()
 		idle = []
@@ -263,5 +264,5 @@ one_line() {
 		    idle.append(s)
 	PY
 	[ "$("$KIHON" resize "$id" --memory 64M)" = "64 MiB" ]
-	[ "$(ls /proc/"$(pgrep -P $pid | head -n 1)"/fd | wc -l)" -le "$before" ]
+	until_true eval '[ "$(ls /proc/"$(pgrep -P $pid | head -n 1)"/fd | wc -l)" -le "$before" ]'
 }

@@ -11,6 +11,7 @@ setup_file() {
 setup() {
 	cd "$BATS_TEST_DIRNAME/.."
 	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
+	. tests/wait.bash
 	GUEST=build/host/test/vmm/hostile
 	truncate -s 4M "$BATS_TEST_TMPDIR/disk" "$BATS_TEST_TMPDIR/image"
 }
@@ -84,14 +85,12 @@ survives() {
 	timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M --slots 2 --verbose --kernel "$GUEST" \
 		--append "image-rings 15" build/image/container >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$! i name status=0
-	for _ in {1..100}; do
-		name=$(ls "$BATS_TEST_TMPDIR/kihon" 2>/dev/null) && [[ -S $BATS_TEST_TMPDIR/kihon/$name/control ]] && break
-		sleep 0.1
-	done
+	until_true eval '[ -S "$(echo "$BATS_TEST_TMPDIR"/kihon/*/control)" ]'
+	name=$(ls "$BATS_TEST_TMPDIR/kihon")
 	for i in 1 2 3 4 5; do
 		# Nobody answers there, and so the guest is not told.
-		timeout 20 build/host/bin/kihon volume attach --pmem --id "v$i" "$name" "$BATS_TEST_TMPDIR/rings" || break
-		timeout 20 build/host/bin/kihon volume detach --force "$name" "v$i" || break
+		timeout 100 build/host/bin/kihon volume attach --pmem --id "v$i" "$name" "$BATS_TEST_TMPDIR/rings" || break
+		timeout 100 build/host/bin/kihon volume detach --force "$name" "v$i" || break
 	done
 	wait "$pid" || status=$?
 	cat "$BATS_TEST_TMPDIR/out"
@@ -119,14 +118,11 @@ survives() {
 @test "hostile: a saved machine whose file was changed is refused in one line" {
 	local machine=(--memory 32M --disk "$BATS_TEST_TMPDIR/disk") saved=$BATS_TEST_TMPDIR/saved at size
 	timeout 60 build/host/bin/vm-run --save "$saved" "${machine[@]}" build/host/test/vmm/spin >"$BATS_TEST_TMPDIR/out" 3>&- &
-	for _ in {1..100}; do
-		[[ ! -s $BATS_TEST_TMPDIR/out ]] || break
-		sleep 0.1
-	done
+	until_true test -s "$BATS_TEST_TMPDIR/out"
 	kill -USR1 "$(pgrep -P $! vm-run)"
 	wait $!
 	size=$(stat -c %s "$saved.state")
-	run timeout 20 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
+	run timeout 100 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
 	echo "$output"
 	[[ $output == "vm-run: failed: no end in time" ]]
 	cp "$saved.state" "$saved.whole"
@@ -134,7 +130,7 @@ survives() {
 		cp "$saved.whole" "$saved.state"
 		printf "\\x$(printf %x $(($(od -An -tu1 -j "$at" -N 1 "$saved.state") ^ 16)))" |
 			dd of="$saved.state" bs=1 seek="$at" conv=notrunc status=none
-		run timeout 20 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
+		run timeout 100 build/host/bin/vm-run --restore "$saved" --timeout 100ms "${machine[@]}" build/host/test/vmm/spin
 		echo "$at: $status $output"
 		[[ $status == 125 && ${#lines[@]} == 1 && $output == *snapshot* ]]
 	done

@@ -144,7 +144,7 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 	done
 	XDG_CACHE_HOME=$cache "$ROOT/kernel-config/build-kernel" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/said" 3>&- &
 	pid=$!
-	for i in $(seq 300); do
+	for i in $(seq 1200); do
 		grep -qs '^  CC' "$cache"/kihon/kernel/objects/*/build.log && break
 		sleep 0.1
 	done
@@ -155,7 +155,7 @@ early_khz() { awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo; }
 	grep -q 'interrupted: run the same command again' "$BATS_TEST_TMPDIR/said"
 	[ ! -e "$BATS_TEST_TMPDIR/out" ]
 	[ -z "$(find "$cache/kihon/kernel" -name kernel.json)" ]
-	for i in $(seq 50); do
+	for i in $(seq 600); do
 		pgrep -f "O=$cache" >/dev/null || return 0
 		sleep 0.1
 	done
@@ -360,7 +360,7 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 	: >log
 	KIHON_DATA=$BATS_TEST_TMPDIR/data env --default-signal=INT "$ROOT/build/host/bin/kata-image-tool" kernel -o out 2>err 3>&- &
 	pid=$!
-	for i in $(seq 200); do
+	for i in $(seq 1200); do
 		grep -q started log && break
 		sleep 0.05
 	done

@@ -11,6 +11,7 @@ setup_file() {
 }
 
 setup() {
+	. "$ROOT/tests/wait.bash"
 	cd "$BATS_TEST_TMPDIR"
 	# The sockets' paths must be short.
 	export XDG_RUNTIME_DIR=$(mktemp -d /tmp/kihon-cli.XXXXXX)
@@ -29,7 +30,7 @@ teardown() {
 	left=$(ls "$XDG_RUNTIME_DIR/kihon" 2>/dev/null)
 	rm -rf "$XDG_RUNTIME_DIR"
 	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
-	! pgrep -f "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	until_true never pgrep -f "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
 }
 
 image_json() { # FORMAT [SIZE]
@@ -168,17 +169,17 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 
 @test "a guest without vsock is fatal although QEMU goes on" {
 	fake_qemu 'echo "qemu-system-x86_64: -device x: Error starting vhost: 22" >&2; exec sleep 1000'
-	run timeout 20 "$KIHON" boot "$IMAGE"
+	run timeout 100 "$KIHON" boot "$IMAGE"
 	[ "$status" -eq 125 ]
 	[[ "$(quiet)" == *"Error starting vhost"* ]]
 }
 
 @test "a monitor that hangs ends with the time limit" {
 	fake_qemu 'exec -a "$0" sleep 1000'
-	run timeout 20 "$KIHON" boot --timeout 500ms "$IMAGE"
+	run timeout 100 "$KIHON" boot --timeout 500ms "$IMAGE"
 	[ "$status" -eq 125 ]
 	[[ "$(quiet)" == *"in time"* ]]
-	run timeout 20 "$KIHON" run --timeout 500ms --image-dir "$IMAGE" img
+	run timeout 100 "$KIHON" run --timeout 500ms --image-dir "$IMAGE" img
 	[ "$status" -eq 125 ]
 	[ "$(quiet)" = "kihon: the guest did not come up in time; its console: (nothing)" ]
 }
@@ -187,15 +188,15 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 	fake_qemu '
 	for a; do [[ $a == socket,id=console,fd=* ]] && fd=${a##*=}; done
 	printf "one\r\ntwo\r\nKernel panic - not syncing: no working init\r\nend\r\n" >&$fd'
-	run timeout 20 "$KIHON" run --image-dir "$IMAGE" img
+	run timeout 100 "$KIHON" run --image-dir "$IMAGE" img
 	[ "$status" -eq 125 ]
 	[ "$(quiet)" = "kihon: the guest's kernel panicked: no working init" ]
-	run timeout 20 "$KIHON" boot "$IMAGE"
+	run timeout 100 "$KIHON" boot "$IMAGE"
 	[ "$status" -eq 125 ]
 	fake_qemu '
 	for a; do [[ $a == socket,id=console,fd=* ]] && fd=${a##*=}; done
 	printf "one\ntwo \033[31mred\nthree\n" >&$fd'
-	run timeout 20 "$KIHON" run --image-dir "$IMAGE" img
+	run timeout 100 "$KIHON" run --image-dir "$IMAGE" img
 	[ "$status" -eq 125 ]
 	[ "$(quiet)" = "kihon: the guest ended too early; its console: one|two [31mred|three" ]
 }
@@ -263,7 +264,7 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 	echo x >&\$fd || echo refused >$BATS_TEST_TMPDIR/readonly
 	readlink /proc/\$\$/fd/\$fd >$BATS_TEST_TMPDIR/link
 	grep -rl $secret $XDG_RUNTIME_DIR >$BATS_TEST_TMPDIR/found"
-	run timeout 20 "$KIHON" run --image-dir "$IMAGE" --ca ca.pem --authfile auth.json img
+	run timeout 100 "$KIHON" run --image-dir "$IMAGE" --ca ca.pem --authfile auth.json img
 	[ "$status" -eq 125 ] # this guest has no agent
 	[ "$(head -c 8 disk)" = initdata ]
 	[ $(($(stat -c %s disk) % 512)) -eq 0 ]
@@ -298,9 +299,9 @@ start_hanging() {
 	fake_qemu 'echo $$ >pid; exec -a "$0" sleep 1000'
 	"$KIHON" "$@" 2>err &
 	pid=$!
-	local i
-	for i in {1..200}; do [ -s pid ] && break; sleep 0.05; done
+	until_true test -s pid
 	qemu=$(cat pid)
+	until_true pgrep -P "$pid" kihon-vsock >/dev/null
 	vsock=$(pgrep -P "$pid" kihon-vsock)
 }
 
@@ -308,16 +309,6 @@ finish() { # its status in $status
 	status=0
 	wait "$pid" || status=$?
 	echo "status $status: $(<err)"
-}
-
-gone() { # PID...: within a second
-	local i p
-	for i in {1..50}; do
-		for p; do kill -0 "$p" 2>/dev/null && break; done
-		kill -0 "$p" 2>/dev/null || return 0
-		sleep 0.05
-	done
-	return 1
 }
 
 @test "signals end the guest: status 128 + signal, nothing left" {
@@ -328,21 +319,21 @@ gone() { # PID...: within a second
 		kill -"${s%:*}" "$pid"
 		finish
 		[ "$status" -eq "${s#*:}" ]
-		gone "$qemu" "$vsock"
+		until_gone "$qemu" "$vsock"
 	done
 	rm -f pid
 	start_hanging run --image-dir "$IMAGE" img
 	kill -TERM "$pid"
 	finish
 	[ "$status" -eq 143 ]
-	gone "$qemu" "$vsock"
+	until_gone "$qemu" "$vsock"
 }
 
 @test "kihon killed outright: its processes die with it, the next one cleans up" {
 	start_hanging boot "$IMAGE"
 	[ -n "$vsock" ]
 	kill -KILL "$pid"
-	gone "$qemu" "$vsock"
+	until_gone "$qemu" "$vsock"
 	[ "$(ls "$XDG_RUNTIME_DIR/kihon" | wc -l)" -eq 1 ]
 	fake_qemu 'exit 0'
 	run "$KIHON" boot "$IMAGE"
@@ -368,7 +359,7 @@ gone() { # PID...: within a second
 	finish
 	[ "$status" -eq 125 ]
 	grep -q 'the vsock device failed' err
-	gone "$qemu"
+	until_gone "$qemu"
 }
 
 @test "a monitor that speaks nonsense to the vsock device: one line" {
@@ -376,23 +367,21 @@ gone() { # PID...: within a second
 	for a; do [[ $a == socket,id=vsock,fd=* ]] && fd=${a##*=}; done
 	printf "\\x63\\0\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\0" >&$fd
 	exec -a "$0" sleep 1000'
-	run timeout 20 "$KIHON" boot "$IMAGE"
+	run timeout 100 "$KIHON" boot "$IMAGE"
 	[ "$status" -eq 125 ]
 	[ "$(quiet)" = "kihon: the vsock device failed: vhost-user: message 99 is not known" ]
 	fake_qemu '
 	for a; do [[ $a == socket,id=vsock,fd=* ]] && fd=${a##*=}; done
 	head -c 100 /dev/zero >&$fd
 	exec -a "$0" sleep 1000'
-	run timeout 20 "$KIHON" boot "$IMAGE"
+	run timeout 100 "$KIHON" boot "$IMAGE"
 	[ "$status" -eq 125 ]
 	[[ "$(quiet)" == *"flags 0x0"* ]]
 }
 
 @test "the vsock device's process has a filter, no capabilities and few descriptors" {
 	start_hanging boot "$IMAGE"
-	local i
-	for i in {1..100}; do grep -q 'Seccomp:.2' /proc/$vsock/status && break; sleep 0.05; done
-	grep -q 'Seccomp:.2' /proc/$vsock/status
+	until_true grep -q 'Seccomp:.2' /proc/$vsock/status
 	grep -q 'NoNewPrivs:.1' /proc/$vsock/status
 	grep -q 'CapEff:.0000000000000000' /proc/$vsock/status
 	ls -l /proc/$vsock/fd
@@ -425,8 +414,8 @@ gone() { # PID...: within a second
 }
 
 @test "devices that are asked for: QEMU's words for them" {
-	fake_qemu "for i in {1..50}; do [ -s $BATS_TEST_TMPDIR/shareargs ] && break; sleep 0.1; done"
-	printf '#!/bin/bash\n[ "$1" = --help ] && { echo "--shared-dir DIR"; exit; }\nprintf "%%s\\n" "$@" >%s/shareargs\nexec sleep 20\n' \
+	fake_qemu "for i in {1..600}; do [ -s $BATS_TEST_TMPDIR/shareargs ] && break; sleep 0.1; done"
+	printf '#!/bin/bash\n[ "$1" = --help ] && { echo "--shared-dir DIR"; exit; }\nprintf "%%s\\n" "$@" >%s/shareargs\nexec sleep 1000\n' \
 		"$BATS_TEST_TMPDIR" >bin/virtiofsd
 	chmod +x bin/virtiofsd
 	mkdir 'a,folder'
@@ -441,7 +430,7 @@ gone() { # PID...: within a second
 	grep -q 'console=hvc0' args
 	grep -qx -- --fd=3 shareargs
 	grep -qx "$PWD/a,folder" shareargs
-	! pgrep -f "$BATS_TEST_TMPDIR/bin/virtiofsd"
+	until_true never pgrep -f "$BATS_TEST_TMPDIR/bin/virtiofsd"
 }
 
 @test "devices that cannot be: one line" {
@@ -472,17 +461,17 @@ gone() { # PID...: within a second
 }
 
 @test "a virtiofsd that fails ends the guest with its own words" {
-	fake_qemu 'exec sleep 20'
+	fake_qemu 'exec sleep 1000'
 	printf '#!/bin/bash\n[ "$1" = --help ] && exit\necho "fuse: it cannot be" >&2\nexit 1\n' >bin/virtiofsd
 	chmod +x bin/virtiofsd
 	mkdir folder
-	run timeout 15 "$KIHON" boot --accel tcg --share folder:t "$IMAGE"
+	run timeout 100 "$KIHON" boot --accel tcg --share folder:t "$IMAGE"
 	[ "$status" -eq 125 ]
 	[[ "$(quiet)" == *"the share t failed: virtiofsd: fuse: it cannot be"* ]]
 }
 
 @test "volumes and sizes of guests that are not, or cannot" {
-	fake_qemu 'exec sleep 20'
+	fake_qemu 'exec sleep 1000'
 	local o
 	for o in 'volume attach 0123 file' 'volume detach 0123 id' 'volume ls 0123' 'volume ls ..' 'volume eject 0123' \
 		'volume attach 0123' 'volume ls 0123 more' 'resize 0123 --memory 1G' 'resize 0123' 'resize'; do

@@ -81,7 +81,7 @@ refused() {
 	script 'trap "echo \$0 got USR1; exit 3" USR1; echo ready; while :; do sleep 0.05; done'
 	"$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID" </dev/null >"$B/out" 2>&1 3>&- &
 	local pid=$!
-	for _ in $(seq 200); do grep -q ready "$B/out" && break; sleep 0.05; done
+	until_true grep -q ready "$B/out"
 	refused 1 "is not a signal" oci kill "$ID" NONSENSE
 	refused 1 "is not a signal" oci kill "$ID" 65
 	refused 1 "is not a signal" oci kill "$ID" -- -1
@@ -105,8 +105,7 @@ refused() {
 	kill -0 "$left"
 	refused 1 "not running" oci kill "$ID" KILL
 	oci kill --all "$ID" KILL
-	for _ in $(seq 100); do kill -0 "$left" 2>/dev/null || break; sleep 0.05; done
-	! kill -0 "$left" 2>/dev/null
+	until_gone "$left"
 }
 
 @test "verbs in the wrong state" {

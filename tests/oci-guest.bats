@@ -32,7 +32,7 @@ setup_file() {
 		"pids": {"limit": 33}, "blockIO": {"weight": 500},
 		"unified": {"memory.high": "60000000", "cgroup.max.depth": "5"}}'
 	config oom '.process.args = ["sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=64M count=1"] | .linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
-	config pids '.process.args = ["sh", "-c", "sleep 9 & sleep 9 & sleep 9 & sleep 9 & sleep 9 & echo all"] | .linux.resources.pids = {"limit": 4}'
+	config pids '.process.args = ["sh", "-c", "for i in 1 2 3 4 5; do sleep 1000 >/dev/null 2>&1 & done; echo all"] | .linux.resources.pids = {"limit": 4}'
 	config devices '.process.args = ["sh", "-c", "head -c 1 /tmp/kmsg > /dev/null; echo kmsg $?; head -c 2 /dev/zero | wc -c; mknod /tmp/mine c 1 11 && echo made"] |
 		.linux.devices = [{"path": "/tmp/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 438}] |
 		.process.capabilities |= map_values(. + ["CAP_MKNOD", "CAP_SYSLOG"])'
@@ -60,7 +60,7 @@ section pids; oci run -b /b -f /b/pids.json pids </dev/null 2>&1
 section devices; oci run -b /b -f /b/devices.json devices </dev/null 2>&1
 section nodev; oci run -b /b -f /b/nodev.json nodev </dev/null 2>&1
 section inner; oci run -d -b /b -f /b/inner.json inner </dev/null >/dev/null 2>&1
-i=0; while [ ! -e /b/rootfs/tmp/ready ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+i=0; while [ ! -e /b/rootfs/tmp/ready ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 oci exec inner cat /proc/self/cgroup </dev/null; oci delete -f inner; ls -d $C/inner 2>&1
 section badres; oci run -b /b -f /b/badres.json badres </dev/null; echo "code $?"; ls -d $C/badres 2>&1
 section after; ls -d $C/*/ 2>/dev/null | wc -l; busybox ps | grep -c '[k]ihon-oci'; grep -c . /proc/mounts

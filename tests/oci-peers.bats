@@ -91,8 +91,8 @@ life() {
 pod() {
 	# Without --share-parent=false this podman makes the pod's cgroup with a filter that lets nobody use a device.
 	podman_ pod create --name pd --network none --share-parent=false
-	podman_ run -d --pod pd --name one test/busybox sleep 60
-	podman_ run -d --pod pd --name two test/busybox sleep 60
+	podman_ run -d --pod pd --name one test/busybox sleep 1000
+	podman_ run -d --pod pd --name two test/busybox sleep 1000
 	podman_ exec one cat /proc/sys/kernel/hostname
 	podman_ exec one ls /proc/self/ns
 	podman_ pod ps --format '{{.Status}} {{.NumberOfContainers}}'
@@ -212,7 +212,7 @@ containerd_setup() {
 	"$WORK/private" containerd -c "$WORK/containerd.toml" >"$WORK/containerd.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$WORK/containerd.pid"
 	podman_ save --format oci-archive -o "$WORK/oci.tar" localhost/test/busybox >/dev/null 2>&1
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		ctr_ version >/dev/null 2>&1 && break
 		sleep 0.1
 	done

@@ -38,7 +38,7 @@ teardown_file() {
 	script 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 	"$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID" >"$B/out" 3>&- &
 	local pid=$!
-	for _ in $(seq 100); do grep -q ready "$B/out" && break; sleep 0.05; done
+	until_true grep -q ready "$B/out"
 	kill -TERM "$pid"
 	status=0
 	wait "$pid" || status=$?
@@ -58,8 +58,7 @@ teardown_file() {
 	[ ! -e "$WORK/rootfs/data/mark-lifecycle" ]
 	oci start "$ID"
 	[ "$(oci state "$ID" | jq -r .status)" = running ]
-	for _ in $(seq 100); do [ -e "$WORK/rootfs/data/mark-lifecycle" ] && break; sleep 0.05; done
-	[ -e "$WORK/rootfs/data/mark-lifecycle" ]
+	until_true test -e "$WORK/rootfs/data/mark-lifecycle"
 	rm "$WORK/rootfs/data/mark-lifecycle"
 	run oci start "$ID"
 	[ "$status" -eq 1 ]
@@ -109,7 +108,7 @@ teardown_file() {
 	script 'sleep 1000'
 	oci run -d -b "$B" --pid-file "$B/pid" "$ID" </dev/null >/dev/null 2>&1 3>&-
 	oci delete --force "$ID"
-	! kill -0 "$(cat "$B/pid")" 2>/dev/null || grep -q Z "/proc/$(cat "$B/pid")/stat"
+	is_gone "$(cat "$B/pid")"
 	oci delete --force nobody
 	run oci delete nobody
 	[ "$status" -eq 1 ]
@@ -139,7 +138,7 @@ teardown_file() {
 	[ "$status" -eq 1 ]
 	rm "$B/config.json"
 	mkfifo "$B/config.json"
-	run timeout 20 "$WORK/private" "$OCI" --root "$ROOT" create -b "$B" "$ID"
+	run timeout 100 "$WORK/private" "$OCI" --root "$ROOT" create -b "$B" "$ID"
 	[ "$status" -eq 1 ] && [ "${#lines[@]}" -eq 1 ]
 	[[ "$output" == *"not JSON"* ]]
 	[ -z "$(ls -A "$ROOT")" ]
@@ -219,7 +218,7 @@ teardown_file() {
 	script 'tty; stty size; read x; echo "<$x>"'
 	python3 - "$B/console" >"$B/out" <<'END' &
 import array, os, socket, sys
-s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1] + ".new"); s.listen(1); os.rename(sys.argv[1] + ".new", sys.argv[1])
 c, _ = s.accept()
 _, anc, _, _ = c.recvmsg(64, socket.CMSG_SPACE(4))
 fd = array.array("i", anc[0][2])[0]
@@ -230,7 +229,7 @@ while True:
     if not data: break
     sys.stdout.buffer.write(data); sys.stdout.flush()
 END
-	for _ in $(seq 100); do [ -S "$B/console" ] && break; sleep 0.05; done
+	until_true test -S "$B/console"
 	oci create -b "$B" --console-socket "$B/console" "$ID" </dev/null >/dev/null 2>&1 3>&-
 	oci start "$ID"
 	wait %1
@@ -303,7 +302,7 @@ END
 	script 'mkdir /x 2>&1; echo done'
 	python3 - "$B/agent" >"$B/state" <<'END' &
 import array, ctypes, fcntl, os, socket, struct, sys
-s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1] + ".new"); s.listen(1); os.rename(sys.argv[1] + ".new", sys.argv[1])
 c, _ = s.accept()
 data, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4))
 fd = array.array("i", anc[0][2])[0]
@@ -313,8 +312,8 @@ fcntl.ioctl(fd, 0xc0502100, buf)                       # SECCOMP_IOCTL_NOTIF_REC
 ident = struct.unpack_from("Q", buf)[0]
 fcntl.ioctl(fd, 0xc0182101, bytearray(struct.pack("QqiI", ident, 0, -71, 0)))  # EPROTO
 END
-	for _ in $(seq 100); do [ -S "$B/agent" ] && break; sleep 0.05; done
-	run timeout 20 "$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID"
+	until_true test -S "$B/agent"
+	run timeout 100 "$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID"
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"Protocol error"* ]]
 	[[ "$output" == *"done"* ]]

@@ -23,10 +23,8 @@ setup_file() {
 	export REGISTRY REGISTRY_PORT REGISTRY_CA REGISTRY_AUTHFILE REGISTRY_DIR REGISTRY_PID
 	python3 "$ROOT/tests/publish/registry.py" "$FILES/ports" "$FILES/log" 3>&- &
 	export ODD_PID=$! LOG=$FILES/log
-	for _ in $(seq 100); do
-		[ -e "$FILES/ports" ] && break
-		sleep 0.1
-	done
+	. "$ROOT/tests/wait.bash"
+	until_true test -e "$FILES/ports"
 	read -r ODD_PORT OTHER_PORT <"$FILES/ports"
 	export ODD=127.0.0.1:$ODD_PORT OTHER_PORT
 	echo '{"auths":{"'"$ODD"'":{"auth":"dTpw"}}}' >"$FILES/odd-auth.json"
@@ -37,6 +35,7 @@ teardown_file() {
 }
 
 setup() {
+	. "$ROOT/tests/wait.bash"
 	cd "$BATS_TEST_TMPDIR"
 	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
 }
@@ -208,10 +207,7 @@ blob() { curl -s --cacert "$REGISTRY_CA" -u demo:secret "https://$REGISTRY/v2/$1
 @test "Ctrl-C ends an upload; the tag is not there" {
 	odd publish "$FILES/image" "$ODD/slow/guest:1" --quiet 2>said 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
-		grep -q "PUT /v2/slow/" "$LOG" && break
-		sleep 0.1
-	done
+	until_true grep -q "PUT /v2/slow/" "$LOG"
 	kill -INT "$(pgrep -P "$pid" -x kata-image-tool || echo "$pid")"
 	status=0
 	wait "$pid" || status=$?

@@ -25,10 +25,8 @@ setup_file() {
 	python3 "$ROOT/tests/pull/server.py" "$LAYOUT" "$REGISTRY_DIR/server.pem" "$REGISTRY_DIR/server.key" \
 		"$BATS_FILE_TMPDIR/ports" "$BATS_FILE_TMPDIR/log" 3>&- &
 	export SERVER_PID=$! LOG=$BATS_FILE_TMPDIR/log
-	for _ in $(seq 100); do
-		[ -e "$BATS_FILE_TMPDIR/ports" ] && break
-		sleep 0.1
-	done
+	. "$ROOT/tests/wait.bash"
+	until_true test -e "$BATS_FILE_TMPDIR/ports"
 	read -r SERVER_PORT OTHER_PORT <"$BATS_FILE_TMPDIR/ports"
 	export SERVER=127.0.0.1:$SERVER_PORT OTHER_PORT
 }
@@ -39,6 +37,7 @@ teardown_file() {
 
 setup() {
 	. "$ROOT/tests/registry.bash"
+	. "$ROOT/tests/wait.bash"
 	cd "$BATS_TEST_TMPDIR"
 	STORE=$BATS_TEST_TMPDIR/store
 	export no_proxy=127.0.0.1,localhost
@@ -68,6 +67,8 @@ fails() {
 	nothing_left
 }
 nothing_left() { [ ! -e "$STORE" ] || [ -z "$(find "$STORE" -type f)" ]; }
+
+has_part() { [ -n "$(find "$STORE" -name '.part*')" ]; }
 
 files() { jq -r '.layers[].file'; }
 
@@ -250,13 +251,13 @@ same_as_umoci() {
 		import http.server, sys
 		class H(http.server.BaseHTTPRequestHandler):
 		    def do_GET(self):
-		        self.send_response(404); self.end_headers(); open("asked", "w").close()
+		        open("asked", "w").close(); self.send_response(404); self.end_headers()
 		s = http.server.HTTPServer(("127.0.0.1", 0), H)
 		open("port", "w").write(str(s.server_port)); s.serve_forever()
 	END
 	python3 web.py 2>/dev/null 3>&- &
 	local pid=$!
-	for _ in $(seq 50); do [ -s port ] && break; sleep 0.1; done
+	until_true test -s port
 	run --separate-stderr pull "127.0.0.1:$(cat port)/x"
 	[ "$status" -ne 0 ]
 	[ ! -e asked ]
@@ -386,8 +387,8 @@ same_as_umoci() {
 	: >"$LOG"
 	"$PULL" pull --no-system-ca --ca "$REGISTRY_CA" --store "$STORE" "$SERVER/hang:rich" 2>err 3>&- &
 	local pid=$!
-	for _ in $(seq 100); do grep -q hanging "$LOG" && break; sleep 0.1; done
-	[ -n "$(find "$STORE" -type f)" ]
+	until_true grep -q hanging "$LOG"
+	until_true has_part
 	kill -TERM "$pid"
 	local status=0
 	wait "$pid" || status=$?
@@ -397,7 +398,8 @@ same_as_umoci() {
 	: >"$LOG"
 	"$PULL" pull --no-system-ca --ca "$REGISTRY_CA" --store "$STORE" "$SERVER/hang:rich" 2>/dev/null 3>&- &
 	pid=$!
-	for _ in $(seq 100); do grep -q hanging "$LOG" && break; sleep 0.1; done
+	until_true grep -q hanging "$LOG"
+	until_true has_part
 	kill -KILL "$pid"
 	wait "$pid" || true
 	[ -n "$(find "$STORE" -name '.part*')" ]
@@ -500,7 +502,7 @@ same_as_umoci() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups "$PULL" pull --no-system-ca --ca "$REGISTRY_CA" \
 		--store "$PWD/open/store" "$SERVER/hang:rich" 2>/dev/null 3>&- &
 	local pid=$!
-	for _ in $(seq 100); do grep -q hanging "$LOG" && break; sleep 0.1; done
+	until_true grep -q hanging "$LOG"
 	grep -E '^(NoNewPrivs|Seccomp|Cap[A-Z][a-z]+):' "/proc/$pid/status" >status || true
 	kill "$pid"
 	cat status

@@ -178,7 +178,7 @@ one_line() {
 	cp "$FILES/image/rootfs.erofs" "$FILES/image/image.json" copy/
 	rm copy/vmlinux
 	mkfifo copy/vmlinux
-	run timeout 20 "$TOOL" sbom copy -o doc
+	run timeout 100 "$TOOL" sbom copy -o doc
 	one_line 3 'no regular file'
 	run "$TOOL" sbom "$FILES/image" -o /nonexistent/doc
 	one_line 4 /nonexistent

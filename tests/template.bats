@@ -63,7 +63,7 @@ one_line() { [ "${#lines[@]}" -eq 1 ] && [[ "$output" == kihon*": "* ]]; }
 
 # refused STATUS WORDS OPTION...: kihon boot --template t OPTION...
 refused() {
-	run timeout 20 "$KIHON" boot --template t "${@:3}"
+	run timeout 100 "$KIHON" boot --template t "${@:3}"
 	echo "$status: $output"
 	[ "$status" -eq "$1" ] && [[ "$output" == *"$2"* ]] && one_line
 }
@@ -90,9 +90,9 @@ refused() {
 	[ "$status" -eq 125 ] && [[ "$output" == *nowhere* ]] && one_line
 	run "$KIHON" template create "$IMAGE" -o no/where/new
 	[ "$status" -eq 125 ] && one_line
-	run timeout 20 "$KIHON" template create "$IMAGE" -o new --accel tcg
+	run timeout 100 "$KIHON" template create "$IMAGE" -o new --accel tcg
 	[ "$status" -eq 125 ] && [[ "$output" == *"needs a KVM"* ]] && one_line
-	run timeout 20 "$KIHON" template create "$IMAGE" -o new --vmm qemu --net none --accel tcg
+	run timeout 100 "$KIHON" template create "$IMAGE" -o new --vmm qemu --net none --accel tcg
 	[ "$status" -eq 2 ] && [[ "$output" == *"has no templates"* ]] && one_line
 	run "$KIHON" template create "$IMAGE" -o new --net user
 	[ "$status" -eq 2 ] && [[ "$output" == *"has no network"* ]] && one_line
@@ -118,11 +118,11 @@ refused() {
 }
 
 @test "kihon run: what a clone cannot be" {
-	run timeout 20 "$KIHON" run --template t --append quiet registry.example/x
+	run timeout 100 "$KIHON" run --template t --append quiet registry.example/x
 	[ "$status" -eq 2 ] && [[ "$output" == *--append*template* ]] && one_line
-	run timeout 20 "$KIHON" run --template t registry.example/x
+	run timeout 100 "$KIHON" run --template t registry.example/x
 	[ "$status" -eq 125 ] && [[ "$output" == *"template t"*"no room for a network"*"again"* ]] && one_line
-	run timeout 20 "$KIHON" run --template nowhere registry.example/x
+	run timeout 100 "$KIHON" run --template nowhere registry.example/x
 	[ "$status" -eq 125 ] && [[ "$output" == *"template nowhere"* ]] && one_line
 	run "$KIHON" run --help
 	[[ "$output" == *--template* ]]

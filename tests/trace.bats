@@ -30,6 +30,7 @@ teardown_file() {
 }
 
 setup() {
+	. "$ROOT/tests/wait.bash"
 	cd "$BATS_TEST_TMPDIR"
 	OUT=$BATS_TEST_TMPDIR/out
 	TRACER=
@@ -53,13 +54,7 @@ group() {
 traced() {
 	"$TRACE" --cgroup "$GROUP" "$@" >"$OUT" 2>"$OUT.err" 3>&- &
 	TRACER=$!
-	local i
-	for ((i = 0; i < 200; i++)); do
-		[ -s "$OUT" ] && return
-		sleep 0.05
-	done
-	cat "$OUT.err"
-	false
+	until_true test -s "$OUT" || { cat "$OUT.err"; false; }
 }
 
 # in_group COMMAND...: in $GROUP, from its first system call on.
@@ -243,7 +238,7 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	needs_bpf
 	group nested
 	mkdir "$GROUP/below" "$CGROUPS/$TAG/beside"
-	sh -c 'echo $$ >"$0/cgroup.procs"; exec sleep 60' "$CGROUPS/$TAG/beside" 3>&- &
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec sleep 1000' "$CGROUPS/$TAG/beside" 3>&- &
 	beside=$!
 	traced --kinds exec
 	GROUP=$CGROUPS/$TAG/beside in_group /bin/echo beside
@@ -260,19 +255,13 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	needs_bpf
 	group space/inner
 	mkdir mnt
-	sh -c 'echo $$ >"$0/cgroup.procs"; exec unshare --cgroup --mount sh -c "mount -t cgroup2 none mnt && exec sleep 60"' \
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec unshare --cgroup --mount sh -c "mount -t cgroup2 none mnt && exec sleep 1000"' \
 		"$CGROUPS/$TAG/space" 3>&- &
-	local holder=$! i
-	for ((i = 0; i < 100; i++)); do
-		[ ! -e "/proc/$holder/root$PWD/mnt/inner" ] || break
-		sleep 0.1
-	done
+	local holder=$!
+	until_true test -e "/proc/$holder/root$PWD/mnt/inner"
 	nsenter --cgroup --mount -t "$holder" "$TRACE" --cgroup "$PWD/mnt/inner" --kinds exec >"$OUT" 2>"$OUT.err" 3>&- &
 	TRACER=$!
-	for ((i = 0; i < 100; i++)); do
-		[ ! -s "$OUT" ] || break
-		sleep 0.1
-	done
+	until_true test -s "$OUT"
 	GROUP=$CGROUPS/$TAG/space in_group /bin/echo outside
 	in_group /bin/echo inside
 	wait "$TRACER"
@@ -316,7 +305,7 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	    except OSError: pass
 	END
 	in_group "$PYTHON" many.py
-	timeout 30 cat <&8 >"$OUT"
+	timeout 100 cat <&8 >"$OUT"
 	exec 8<&-
 	finish
 	CODE='
@@ -334,35 +323,20 @@ inside() {
 	needs_bpf
 	unshare --mount --uts --ipc --pid --net --fork true 2>/dev/null || skip "namespaces cannot be made here"
 	command -v protoc >/dev/null || skip "protoc is not installed"
-	run timeout 100 unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child bash -c '
+	run timeout 300 unshare --mount --uts --ipc --pid --net --fork --mount-proc --kill-child bash -c '
 		. "$ROOT/tests/agent/inside.sh"
 		AGENT_SETTINGS=("tracer = \"$TRACE\"")
 		# tcall METHOD REQUEST-TYPE TEXT: one call on a connection of its own.
 		tcall() {
 			printf "%s" "$3" | protoc --encode="kihon.$2" lib/rpc/proto/trace.proto |
-				build/host/bin/agent-client $SOCKET kihon.Trace "$1" 20000 >/run/answer
+				build/host/bin/agent-client $SOCKET kihon.Trace "$1" 60000 >/run/answer
 			return "${PIPESTATUS[2]}"
 		}
 		follow() { "$KIHON" trace --address $SOCKET "$@"; }
 		tracers() { pgrep -c -x kihon-trace || true; }
 		# gone: no tracer is left, soon.
-		gone() {
-			local i
-			for ((i = 0; i < 100; i++)); do
-				[ "$(tracers)" -eq 0 ] && return
-				sleep 0.1
-			done
-			echo "tracers left: $(tracers)"
-			return 1
-		}
-		ready() { # FILE: the trace whose lines go there has begun
-			local i
-			for ((i = 0; i < 300; i++)); do
-				grep -q start "$1" && return
-				sleep 0.1
-			done
-			return 1
-		}'$'\n'"$1"
+		gone() { until_true eval "[ \$(tracers) -eq 0 ]"; }
+		ready() { until_true grep -q start "$1"; } # FILE: the trace whose lines go there has begun'$'\n'"$1"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
@@ -456,14 +430,14 @@ inside() {
 			case $fake in
 			waits)
 				"$KIHON" trace --address $SOCKET c2 >/run/lines & f=$!
-				for i in 1 2 3 4 5 6 7 8 9 10; do grep -q one /run/lines && break; sleep 0.2; done
+				until_true grep -q one /run/lines
 				call GetGuestDetails >/dev/null; echo "meanwhile $?"
 				tcall Read ReadTraceRequest "trace_id: \"t1\" timeout_ms: 1"; echo "other reader $?"
 				tcall Stop StopTraceRequest "trace_id: \"t1\""; echo "stop $?"
 				wait $f; echo "$fake $? $(cat /run/lines)" ;;
 			mute)
 				timeout -s KILL 2 "$KIHON" trace --address $SOCKET c2; echo "$fake $?"
-				for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f "$FAKES/mute" >/dev/null || break; sleep 0.2; done
+				until_true never pgrep -f "$FAKES/mute"
 				pgrep -f "$FAKES/mute"; echo "mute left $?" ;;
 			*) follow c2; echo "$fake $?" ;;
 			esac

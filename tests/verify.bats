@@ -328,6 +328,6 @@ refused() {
 	run "$TOOL" verify one
 	[ "$status" -ne 0 ]
 	rm one/vmlinux && mkfifo one/vmlinux
-	run timeout 10 "$TOOL" verify one
+	run timeout 100 "$TOOL" verify one
 	[ "$status" -eq 3 ] && [[ $output == *'no regular file'* ]]
 }

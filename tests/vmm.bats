@@ -9,6 +9,7 @@ setup_file() {
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/.."
+	. tests/wait.bash
 	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
 	GUESTS=build/host/test/vmm
 }
@@ -85,7 +86,7 @@ machine() {
 }
 
 @test "vmm: a guest that spins is paused and goes on, and is ended" {
-	run timeout 60 build/host/bin/vm-run --timeout 1s --pauses 10 "$GUESTS/spin"
+	run timeout 60 build/host/bin/vm-run --timeout 3s --pauses 10 "$GUESTS/spin"
 	[[ $output == "spin"* && $output == *"no end in time" ]]
 }
 
@@ -124,34 +125,30 @@ network_guest() {
 	XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M --net user "$@" \
 		--kernel "$GUESTS/spin" build/image/container 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	kihon=$!
-	for _ in {1..100}; do
-		! passt=$(pgrep -P "$kihon" passt) || [[ $(readlink "/proc/$passt/exe") != *passt* ]] || break
-		sleep 0.05
-	done
+	until_true passt_runs
+	passt=$(pgrep -P "$kihon" passt) || skip "passt does not run here: $(<"$BATS_TEST_TMPDIR/err")"
 	# Once it is closed in, it stays.
 	sleep 0.5
 	kill -0 "$passt" || skip "passt does not run here: $(<"$BATS_TEST_TMPDIR/err")"
 }
-
-# Nothing is left of them, after a while.
-gone() {
-	for _ in {1..100}; do
-		kill -0 "$1" 2>/dev/null || return 0
-		sleep 0.05
-	done
-	return 1
+# Or nobody waits for it any more.
+passt_runs() {
+	local p
+	! is_gone "$kihon" || return 0
+	p=$(pgrep -P "$kihon" passt) && [[ $(readlink "/proc/$p/exe") == *passt* ]]
 }
 
 @test "vmm: a user network is passt, which goes with the guest and with kihon" {
-	network_guest --timeout 2s
+	network_guest
 	tr '\0' ' ' <"/proc/$passt/cmdline" | grep -e '--address 10.0.2.15 .*--gateway 10.0.2.2 .*--dns-forward 10.0.2.3'
+	kill -TERM "$kihon"
 	status=0
 	wait "$kihon" || status=$?
-	[[ $status == 125 ]]
-	gone "$passt"
+	[[ $status == 143 ]]
+	until_gone "$passt"
 	network_guest
 	kill -KILL "$kihon"
-	gone "$passt"
+	until_gone "$passt"
 }
 
 @test "vmm: without passt, with one that fails, and when it dies: one line, and the guest is no more" {
@@ -168,26 +165,23 @@ gone() {
 	[[ $status == 125 && $output == *"passt"*"--net none"* && ${#lines[@]} == 1 ]]
 	printf '#!/bin/sh\necho first >&2\necho second >&2\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/passt"
 	chmod +x "$BATS_TEST_TMPDIR/bin/passt"
-	PATH=$BATS_TEST_TMPDIR/bin run /usr/bin/timeout 30 build/host/bin/kihon boot "${network[@]}"
+	PATH=$BATS_TEST_TMPDIR/bin run /usr/bin/timeout 100 build/host/bin/kihon boot "${network[@]}"
 	echo "$output"
 	[[ $status == 125 && $output == *"network failed: passt: first; second" && ${#lines[@]} == 1 ]]
-	! pgrep -f "kernel $BATS_TEST_TMPDIR/spin"
+	until_true never pgrep -f "kernel $BATS_TEST_TMPDIR/spin"
 }
 
 @test "vmm: kihon killed at random moments leaves no process and no socket" {
 	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
+	# Others may run the same guest.
+	cp "$GUESTS/spin" "$BATS_TEST_TMPDIR/spin"
 	for pause in 0.01 0.03 0.05 0.1 0.2; do
 		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M \
-			--kernel "$GUESTS/spin" build/image/container 3>&- &
+			--kernel "$BATS_TEST_TMPDIR/spin" build/image/container 3>&- &
 		pid=$!
 		sleep "$pause"
 		kill -KILL "$pid"
 		wait "$pid" || true
 	done
-	for _ in {1..50}; do
-		pgrep -f "kernel $GUESTS/spi[n]" >/dev/null || return 0
-		sleep 0.1
-	done
-	pgrep -af "kernel $GUESTS/spi[n]"
-	return 1
+	until_true never pgrep -f "kernel $BATS_TEST_TMPDIR/spi[n]"
 }

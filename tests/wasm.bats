@@ -141,7 +141,7 @@ refused() {
 	python3 - <<-'PY' &
 		import ctypes, time
 		libc = ctypes.CDLL(None)
-		end = time.time() + 40
+		end = time.time() + 200
 		while time.time() < end:
 		    libc.renameat2(-100, b"box/in/a", -100, b"box/in/b", 2)
 	PY
@@ -161,7 +161,7 @@ refused() {
 @test "poll_oneoff" {
 	native poll
 	mkfifo in
-	(echo input; sleep 20) >in &
+	(echo input; exec sleep 200) >in &
 	local writer=$!
 	in_root poll <in
 	kill "$writer"
@@ -175,9 +175,9 @@ refused() {
 
 		def clients(address):
 		    def connect():
-		        for _ in range(200):
+		        for _ in range(1200):
 		            try:
-		                return socket.create_connection(address, timeout=20)
+		                return socket.create_connection(address, timeout=100)
 		            except ConnectionRefusedError:
 		                time.sleep(0.05)
 		        sys.exit("nobody listens")
@@ -207,7 +207,7 @@ refused() {
 		    p = subprocess.Popen(["./sock"], env={"KIHON_WASI_LISTEN": "127.0.0.1:%d" % address[1],
 		                                          "KIHON_WASI_DIRS": "root=/"})
 		clients(address)
-		sys.exit(p.wait(20))
+		sys.exit(p.wait(100))
 	PY
 	python3 clients.py inherited
 	python3 clients.py own
@@ -347,11 +347,8 @@ refused() {
 	chmod +x bin/gcc
 	TMPDIR=$PWD/scratch PATH="$PWD/bin:$PATH" "$ROOT/build/host/bin/kata-image-tool" pack --quiet args.wasm -o image 2>err &
 	local tool=$!
-	for _ in $(seq 100); do
-		[ -z "$(find scratch -name started)" ] || break
-		kill -0 "$tool" 2>/dev/null || break
-		sleep 0.1
-	done
+	. "$ROOT/tests/wait.bash"
+	until_true eval '[ -n "$(find scratch -name started)" ] || is_gone $tool'
 	kill -INT "$tool" 2>/dev/null || true
 	local result=0
 	wait "$tool" || result=$?

@@ -83,7 +83,9 @@ monitor() {
 }
 # Nothing is left of it, after a while.
 nobody() {
-	for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	tries=0
+	while [ $tries -lt 240 ]; do
+		tries=$((tries + 1))
 		left=$(for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <"$f" 2>/dev/null | grep -- "$files/image" | grep -v cases.sh; done)
 		[ -n "$left" ] || return 0
 		sleep 0.25

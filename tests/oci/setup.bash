@@ -28,6 +28,7 @@ teardown_file() {
 }
 
 setup() {
+	. "$BATS_TEST_DIRNAME/wait.bash"
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	"$WORK/private" true 2>/dev/null || skip "no cgroup2 here"
 	[ -x /bin/busybox ] || skip "needs busybox-static"
@@ -69,10 +70,5 @@ script() {
 	edit ".process.args = [\"sh\", \"-c\", $(printf %s "$1" | jq -Rs .)]"
 }
 
-wait_status() {
-	for _ in $(seq 200); do
-		[ "$(oci state "$ID" | jq -r .status)" = "$1" ] && return 0
-		sleep 0.05
-	done
-	return 1
-}
+wait_status() { until_true has_status "$1"; }
+has_status() { [ "$(oci state "$ID" | jq -r .status)" = "$1" ]; }

@@ -113,7 +113,7 @@ int box_create(struct box *b)
 	close(fds[1]);
 	if (r < 0)
 		return r;
-	return container_process_wait_ready(container_init(b->c), 20000, &b->err);
+	return container_process_wait_ready(container_init(b->c), 60000, &b->err);
 }
 
 void read_all(int fd, struct buffer *out)
@@ -139,7 +139,7 @@ int box_finish(struct box *b)
 	int r = container_start(b->c, &b->err);
 
 	if (r == 0)
-		r = container_process_wait_ready(container_init(b->c), 20000, &b->err);
+		r = container_process_wait_ready(container_init(b->c), 60000, &b->err);
 	if (r == 0)
 		read_all(b->terminal ? b->console : b->out, &b->output);
 	if (r < 0)
@@ -156,7 +156,7 @@ void box_free(struct box *b)
 			container_signal_all(b->c, SIGKILL, NULL);
 			reap(container_init(b->c));
 		}
-		for (int i = 0; i < 500 && container_destroy(b->c, &b->err) == 1; i++)
+		for (int i = 0; i < 6000 && container_destroy(b->c, &b->err) == 1; i++)
 			usleep(10000);
 		container_free(b->c);
 	}

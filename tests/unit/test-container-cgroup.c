@@ -36,10 +36,10 @@ TEST(cgroup_kill_pause_and_removal)
 	b.script = "sleep 100 & sleep 100 & wait";
 	check_ok(box_create(&b), &b.err);
 	check_ok(container_start(b.c, &b.err), &b.err);
-	check_ok(container_process_wait_ready(container_init(b.c), 20000, &b.err), &b.err);
+	check_ok(container_process_wait_ready(container_init(b.c), 60000, &b.err), &b.err);
 	snprintf(path, sizeof(path), "%s/%s", root, id);
 	check_str(container_cgroup_path(b.c), path);
-	for (i = 0; i < 200 && n != 3; i++) {
+	for (i = 0; i < 6000 && n != 3; i++) {
 		free(pids);
 		check_ok(container_pids(b.c, &pids, &n, &b.err), &b.err);
 		usleep(10000);
@@ -47,13 +47,13 @@ TEST(cgroup_kill_pause_and_removal)
 	free(pids);
 	check_int(n, 3);
 	check_ok(container_pause(b.c, &b.err), &b.err);
-	for (i = 0; i < 200 && container_status(b.c) != CONTAINER_PAUSED; i++)
+	for (i = 0; i < 6000 && container_status(b.c) != CONTAINER_PAUSED; i++)
 		usleep(10000);
 	check_int(container_status(b.c), CONTAINER_PAUSED);
 	check_ok(container_resume(b.c, &b.err), &b.err);
 	check_int(container_destroy(b.c, &b.err) < 0, 0);
 	reap(container_init(b.c));
-	for (i = 0; i < 500 && container_destroy(b.c, &b.err) == 1; i++)
+	for (i = 0; i < 6000 && container_destroy(b.c, &b.err) == 1; i++)
 		usleep(10000);
 	check(access(path, F_OK) < 0);
 	check_int(container_process_exit_code(container_init(b.c)), 128 + SIGKILL);

@@ -335,7 +335,7 @@ TEST(terminal)
 	check(b.console >= 0);
 	check_int(container_process_take_console(container_init(b.c)), -1);
 	check_ok(container_start(b.c, &b.err), &b.err);
-	check_ok(container_process_wait_ready(container_init(b.c), 20000, &b.err), &b.err);
+	check_ok(container_process_wait_ready(container_init(b.c), 60000, &b.err), &b.err);
 	read_all(b.console, &b.output);
 	check(waitpid(container_process_pid(container_init(b.c)), &status, 0) > 0);
 	container_process_exited(container_init(b.c), status);
@@ -358,7 +358,7 @@ static int exec_in(struct box *b, const char *json, struct buffer *out, int *cod
 	r = container_exec(b->c, spec->process, &o, &p, &b->err);
 	close(fds[1]);
 	if (r == 0) {
-		r = container_process_wait_ready(p, 20000, &b->err);
+		r = container_process_wait_ready(p, 60000, &b->err);
 		read_all(fds[0], out);
 		reap(p);
 		*code = container_process_exit_code(p);
@@ -384,7 +384,7 @@ TEST(further_processes)
 	           "[\"mkdir\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":95}]}";
 	check_ok(box_create(&b), &b.err);
 	check_ok(container_start(b.c, &b.err), &b.err);
-	check_ok(container_process_wait_ready(container_init(b.c), 20000, &b.err), &b.err);
+	check_ok(container_process_wait_ready(container_init(b.c), 60000, &b.err), &b.err);
 	check_int(container_status(b.c), CONTAINER_RUNNING);
 	check_ok(exec_in(&b,
 	                 "{\"cwd\":\"/etc\",\"user\":{\"uid\":0,\"gid\":0},\"env\":[\"PATH=/bin\"],"

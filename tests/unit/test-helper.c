@@ -116,12 +116,12 @@ TEST(a_result_and_an_error)
 	int code = 0;
 
 	run_init(&r);
-	check_ok(helper_run(r.loop, "trying", report, &code, 5000, ended, &r, &err), &err);
+	check_ok(helper_run(r.loop, "trying", report, &code, 60000, ended, &r, &err), &err);
 	check_ok(loop_run(r.loop, &err), &err);
 	check_int(r.result, 0);
 	check_int(r.value, 42);
 	code = EXDEV;
-	check_ok(helper_run(r.loop, "trying", report, &code, 5000, ended, &r, &err), &err);
+	check_ok(helper_run(r.loop, "trying", report, &code, 60000, ended, &r, &err), &err);
 	check_ok(loop_run(r.loop, &err), &err);
 	check_int(r.result, -EXDEV);
 	check_str(r.text, "as told");
@@ -147,7 +147,7 @@ TEST(a_child_that_dies_is_replaced_when_reserved)
 
 	run_init(&r);
 	r.tries = 2;
-	reserved(&r, die_first, &r, 5000);
+	reserved(&r, die_first, &r, 60000);
 	check_int(r.result, 0);
 	check_int(r.value, 42);
 	run_free(&r);
@@ -159,7 +159,7 @@ TEST(but_not_for_ever)
 
 	run_init(&r);
 	r.tries = 100;
-	reserved(&r, die_first, &r, 5000);
+	reserved(&r, die_first, &r, 60000);
 	check_int(r.result, -EIO);
 	check(strstr(r.text, "trying: the helper ended with signal 9") != NULL);
 	run_free(&r);
@@ -171,7 +171,7 @@ TEST(a_child_without_memory_is_replaced_when_reserved)
 
 	run_init(&r);
 	r.tries = 1;
-	reserved(&r, starve_first, &r, 5000);
+	reserved(&r, starve_first, &r, 60000);
 	check_int(r.result, 0);
 	run_free(&r);
 }
@@ -209,8 +209,8 @@ TEST(waits_for_descriptors_when_reserved)
 	none = r.limit;
 	none.rlim_cur = 3;
 	check(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	check(helper_run(r.loop, "trying", report, &code, 5000, ended, &r, &err) < 0);
-	helper_run_reserved(r.helper, "trying", report, &code, 5000, ended, &r);
+	check(helper_run(r.loop, "trying", report, &code, 60000, ended, &r, &err) < 0);
+	helper_run_reserved(r.helper, "trying", report, &code, 60000, ended, &r);
 	check_ok(loop_run(r.loop, &err), &err);
 	check_int(r.result, 0);
 	run_free(&r);
@@ -228,9 +228,9 @@ TEST(a_released_one_tells_nobody)
 	helper_release(unused);
 	helper_release(NULL);
 	check_ok(helper_reserve(r.loop, &unused, &err), &err);
-	helper_run_reserved(unused, "trying", report, &code, 5000, ended, &r);
+	helper_run_reserved(unused, "trying", report, &code, 60000, ended, &r);
 	helper_release(unused);
-	check_ok(helper_run(r.loop, "waiting", die_first, &r, 5000, ended, &r, &err), &err);
+	check_ok(helper_run(r.loop, "waiting", die_first, &r, 60000, ended, &r, &err), &err);
 	check_ok(loop_run(r.loop, &err), &err);
 	check_int(r.times, 1);
 	run_free(&r);

@@ -100,7 +100,7 @@ static void on_closed(struct rpc_client *client, const char *why, void *data)
 
 static void guard(struct loop_source *src, void *data)
 {
-	check_fail(__FILE__, __LINE__, "nothing happened for 20 s");
+	check_fail(__FILE__, __LINE__, "nothing happened for 100 s");
 }
 
 static void world_open(struct world *w, const struct rpc_limits *limits, bool with_client)
@@ -112,7 +112,7 @@ static void world_open(struct world *w, const struct rpc_limits *limits, bool wi
 	w->raw = -1;
 	check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	check_int(loop_new(&w->loop, NULL), 0);
-	check_int(loop_add_timer(w->loop, 20000, guard, NULL, &timer, NULL), 0);
+	check_int(loop_add_timer(w->loop, 100000, guard, NULL, &timer, NULL), 0);
 	check_int(rpc_server_new(w->loop, limits, &w->server, NULL), 0);
 	check_int(rpc_server_add_service(w->server, AGENT, handlers, w, NULL), 0);
 	check_int(rpc_server_add_connection(w->server, sv[0], NULL), 0);
@@ -329,11 +329,20 @@ static void turn_over(struct loop_source *src, void *data)
 	loop_exit(w->loop, 0);
 }
 
-/* Lets the loop run for a while. */
+static void leave(void *data)
+{
+	loop_exit(data, 0);
+}
+
+/* Lets the loop handle what is ready and what comes of that, and run for a while. */
 static void turn(struct world *w, int ms)
 {
 	struct loop_source *t;
 
+	for (int i = 0; i < 8; i++) {
+		check_int(loop_defer(w->loop, leave, w->loop), 0);
+		check_int(loop_run(w->loop, NULL), 0);
+	}
 	check_int(loop_add_timer(w->loop, (uint64_t)ms, turn_over, w, &t, NULL), 0);
 	check_int(loop_run(w->loop, NULL), 0);
 	loop_source_free(t);
@@ -522,15 +531,15 @@ TEST(waiting_client)
 		poll(NULL, 0, 5);
 	}
 	check_int(
-	    rpc_call_wait(fd, &stream, AGENT, "StartContainer", &start.base, 5000, &reply, &err),
+	    rpc_call_wait(fd, &stream, AGENT, "StartContainer", &start.base, 60000, &reply, &err),
 	    0);
 	check_int(reply.code, RPC_OK);
 	check(reply.message && reply.message->descriptor == &google__protobuf__empty__descriptor);
 	rpc_reply_free(&reply);
 	start.container_id = (char *)"bad";
-	check_int(
-	    rpc_call_wait_ok(fd, &stream, AGENT, "StartContainer", &start.base, 5000, &reply, &err),
-	    -ENOENT);
+	check_int(rpc_call_wait_ok(fd, &stream, AGENT, "StartContainer", &start.base, 60000, &reply,
+	                           &err),
+	          -ENOENT);
 	check_str(err.text, "StartContainer: NOT_FOUND: no container bad");
 	rpc_reply_free(&reply);
 	check_int(rpc_call_wait(fd, &stream, AGENT, "WaitProcess", &wait.base, 30, &reply, &err),
@@ -538,7 +547,7 @@ TEST(waiting_client)
 	check_int(reply.code, RPC_DEADLINE_EXCEEDED);
 	rpc_reply_free(&reply);
 	kill(pid, SIGKILL);
-	check_int(rpc_call_wait(fd, &stream, AGENT, "WaitProcess", &wait.base, 5000, &reply, &err),
+	check_int(rpc_call_wait(fd, &stream, AGENT, "WaitProcess", &wait.base, 60000, &reply, &err),
 	          -ECONNRESET);
 	rpc_reply_free(&reply);
 	close(fd);

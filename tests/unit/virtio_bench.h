@@ -224,12 +224,12 @@ static inline void vbench_kick(struct vbench *b, unsigned int queue)
 	virtio_device_notify(b->dev, queue);
 }
 
-/* The next used chain: its head and bytes written, waiting up to 5 s for it; -1: none came. */
+/* The next used chain: its head and bytes written, waiting up to a minute for it; -1: none came. */
 static inline int vbench_wait(struct vbench *b, unsigned int queue, uint32_t *len)
 {
 	uint32_t id;
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		if (driver_take(&b->ring[queue], &id, len))
 			return (int)id;
 		if (b->needs_reset)
