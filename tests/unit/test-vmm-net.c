@@ -323,6 +323,41 @@ TEST(s5_1_4_1_no_frame_is_longer_than_the_mtu)
 	stop();
 }
 
+/* Frames that were segmented for another driver, or by a back end that does not listen. */
+TEST(s5_1_6_4_1_no_segmentation_that_was_not_negotiated)
+{
+	static const struct {
+		uint64_t features;
+		uint8_t gso;
+		bool comes;
+	} cases[] = {
+	    {0, VIRTIO_NET_HDR_GSO_TCPV4, false},
+	    {F(VIRTIO_NET_F_GUEST_CSUM), VIRTIO_NET_HDR_GSO_TCPV4, false},
+	    {F(VIRTIO_NET_F_GUEST_TSO4), VIRTIO_NET_HDR_GSO_TCPV4, false},
+	    {F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4), VIRTIO_NET_HDR_GSO_TCPV4,
+	     true},
+	    {F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4), VIRTIO_NET_HDR_GSO_TCPV6,
+	     false},
+	    {F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO4), VIRTIO_NET_HDR_GSO_UDP,
+	     false},
+	    {F(VIRTIO_NET_F_GUEST_CSUM), VIRTIO_NET_HDR_GSO_NONE, true},
+	};
+	uint64_t gpa[1];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		start_fake(F(VIRTIO_F_VERSION_1) | F(VIRTIO_NET_F_MTU) | cases[i].features);
+		fake.next = (struct net_frame){.data = frame, .size = 1000};
+		fake.next.header[1] = cases[i].gso;
+		fake.has_next = true;
+		offer_rx(1, 2000, gpa);
+		check_int(eventfd_write(fake.backend.fd, 1), 0);
+		vbench_turn(&b, 10);
+		check_int(vbench_used(&b, NET_QUEUE_RX), cases[i].comes);
+		check(!fake.has_next);
+		stop();
+	}
+}
+
 TEST(s5_1_4_1_an_mtu_has_its_bounds)
 {
 	struct virtio_device *dev = NULL;

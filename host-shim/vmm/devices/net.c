@@ -35,6 +35,7 @@ struct net {
 	bool up;
 	bool tx_blocked;           /* the descriptor must be writable first */
 	bool rx_full;              /* a frame is held, the guest has no buffers */
+	bool lost;                 /* the frame is not for this driver */
 	struct loop_source *watch; /* NULL while nothing is waited for */
 	uint32_t events;           /* of `watch` */
 	struct later again;
@@ -223,11 +224,26 @@ static bool is_too_long(const struct net *n)
 	       n->frame.size > header + n->mtu;
 }
 
+/* §5.1.6.4.1: what is still to be segmented is for drivers that took that; there are such frames on
+ * their way when another driver comes. */
+static bool is_understood(const struct net *n)
+{
+	uint8_t gso = n->frame.header[HDR_GSO_TYPE];
+
+	if (gso == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	return virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM) &&
+	       ((gso == VIRTIO_NET_HDR_GSO_TCPV4 &&
+	         virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_TSO4)) ||
+	        (gso == VIRTIO_NET_HDR_GSO_TCPV6 &&
+	         virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_TSO6)));
+}
+
 static enum delivered deliver(struct net *n, uint16_t *offered)
 {
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
 	struct delivery d = {.n = 0};
-	enum delivered r = is_too_long(n) ? LOST : take_buffers(n, &d);
+	enum delivered r = n->lost ? LOST : take_buffers(n, &d);
 	uint8_t count[2];
 
 	*offered = q->next_avail;
@@ -255,6 +271,7 @@ static bool next_frame(struct net *n)
 		link_down(n);
 	if (r <= 0)
 		return false;
+	n->lost = !is_understood(n) || is_too_long(n);
 	if (!virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM))
 		memset(n->frame.header, 0, sizeof(n->frame.header));
 	return true;
