@@ -45,7 +45,8 @@ static const struct option exec_options[] = {
     {"env", 'e', OPTION_LIST, AT(env), "NAME=VALUE", NULL, "add to the environment"},
     {"user", 'u', OPTION_STRING, AT(user), "UID[:GID]", NULL, "run as this user"},
     {"additional-gids", 'g', OPTION_LIST, AT(gids), "GID", NULL, "additional groups"},
-    {"cap", 'c', OPTION_LIST, AT(caps), "CAP", NULL, "add a capability to all sets"},
+    {"cap", 'c', OPTION_LIST, AT(caps), "CAP", NULL,
+     "add a capability (bounding, effective, permitted)"},
     {"no-new-privs", 0, OPTION_FLAG, AT(no_new_privs), NULL, NULL, "set no_new_privs"},
     {"process-label", 0, OPTION_STRING, AT(process_label), "LABEL", NULL, "SELinux label"},
     {"apparmor", 0, OPTION_STRING, AT(apparmor), "PROFILE", NULL, "AppArmor profile"},
@@ -108,9 +109,10 @@ static int append(struct arena *a, struct oci_strings *to, const struct strv *mo
 	return a->failed ? -ENOMEM : 0;
 }
 
+/* Not inheritable: programs with inheritable file capabilities would gain them (CVE-2022-24769). */
 static int add_capabilities(struct arena *a, struct oci_process *p, const struct strv *caps)
 {
-	struct oci_strings *sets[4];
+	struct oci_strings *sets[3];
 
 	if (caps->n == 0)
 		return 0;
@@ -121,8 +123,7 @@ static int add_capabilities(struct arena *a, struct oci_process *p, const struct
 	sets[0] = &p->capabilities->bounding;
 	sets[1] = &p->capabilities->effective;
 	sets[2] = &p->capabilities->permitted;
-	sets[3] = &p->capabilities->inheritable;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		if (append(a, sets[i], caps) < 0)
 			return -ENOMEM;
 	return 0;

@@ -312,17 +312,41 @@ static int apply_rdma(const struct cgroup *c, const struct oci_resources *res, s
 	return 0;
 }
 
+/* The two sentences are those of crun, which scripts know. */
+static int check_key(const char *key, struct error *err)
+{
+	if (!strchr(key, '/') && strchr(key, '.'))
+		return 0;
+	return error_set_kind(err, ERROR_INPUT, EINVAL,
+	                      "unified resource \"%s\" is no file of a cgroup: the specified key "
+	                      "has not the form CONTROLLER.VALUE `%s`",
+	                      key, key);
+}
+
+static int explain_missing(const char *key, struct error *err)
+{
+	struct oci_pair pair = {.key = (char *)key};
+	const struct oci_map one = {.n = 1, .v = &pair};
+
+	if (unified_needs(&one) || str_starts(key, "cgroup."))
+		return -ENOENT;
+	error_clear(err);
+	return error_set_kind(err, ERROR_INPUT, ENOENT,
+	                      "unified resource \"%s\": the requested cgroup controller `%.*s` is "
+	                      "not available",
+	                      key, (int)strcspn(key, "."), key);
+}
+
 static int apply_unified(const struct cgroup *c, const struct oci_map *unified, struct error *err)
 {
 	for (size_t i = 0; i < unified->n; i++) {
 		const char *key = unified->v[i].key;
 		char *line, *save = NULL, *copy;
-		int r = 0;
+		int r;
 
-		if (strchr(key, '/') || !strchr(key, '.'))
-			return error_set_kind(err, ERROR_INPUT, EINVAL,
-			                      "unified resource \"%s\" is no file of a cgroup",
-			                      key);
+		r = check_key(key, err);
+		if (r < 0)
+			return r;
 		/* A file takes one line a write: io.max has one a device. */
 		copy = strdup(unified->v[i].value);
 		if (!copy)
@@ -331,6 +355,8 @@ static int apply_unified(const struct cgroup *c, const struct oci_map *unified, 
 		     line = strtok_r(NULL, "\n", &save))
 			r = put(c, key, line, err);
 		free(copy);
+		if (r == -ENOENT)
+			r = explain_missing(key, err);
 		if (r < 0)
 			return r;
 	}

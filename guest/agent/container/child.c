@@ -201,7 +201,12 @@ static int run_create_hooks(struct child *c, struct error *err)
 
 	if (p->spec->hooks[OCI_HOOK_PRESTART].n || p->spec->hooks[OCI_HOOK_CREATE_RUNTIME].n)
 		r = helper_ask(p->helper_fd, SYNC_HOOKS, err);
-	return r < 0 ? r : run_hooks(c, OCI_HOOK_CREATE_CONTAINER, "creating", err);
+	if (r < 0 || p->spec->hooks[OCI_HOOK_CREATE_CONTAINER].n == 0)
+		return r;
+	/* In the container's root as the others run them: those who mount there use it. */
+	if (fchdir(c->root.fd) < 0)
+		return error_errno(err, errno, "entering the root file system");
+	return run_hooks(c, OCI_HOOK_CREATE_CONTAINER, "creating", err);
 }
 
 static int set_up_root(struct child *c, struct error *err)
@@ -292,7 +297,8 @@ static int change_ids(struct child *c, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (setgroups(u->n_gids, u->gids) < 0 && !(errno == EPERM && u->n_gids == 0))
+	if (!c->plan->keep_groups && setgroups(u->n_gids, u->gids) < 0 &&
+	    !(errno == EPERM && u->n_gids == 0))
 		return error_errno(err, errno, "setting the additional groups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)
 		return error_errno(err, errno, "changing to group %u", u->gid);
@@ -468,6 +474,9 @@ static int execute(struct child *c, struct error *err)
 	if (r < 0)
 		return error_errno(err, -r, "telling that the program starts");
 	r = load_filter(c, sender, err);
+	/* What a hook of the container's own files does is filtered like the program. */
+	if (r == 0 && p->spec && c->filter.n > 0)
+		r = run_hooks(c, OCI_HOOK_START_CONTAINER, "created", err);
 	if (r == 0 && late)
 		r = capability_apply(&p->capabilities, err);
 	if (r < 0)
@@ -530,7 +539,7 @@ void child_run(const struct spawn_args *args)
 		r = error_set_kind(&err, ERROR_INPUT, EINVAL,
 		                   "process is not set in the configuration: there is nothing to "
 		                   "start");
-	if (r == 0 && c.plan->spec)
+	if (r == 0 && c.plan->spec && c.filter.n == 0)
 		r = run_hooks(&c, OCI_HOOK_START_CONTAINER, "created", &err);
 	if (r == 0)
 		r = execute(&c, &err);

@@ -37,6 +37,7 @@ struct child_plan {
 	bool no_pivot;
 	bool die_with_parent;
 	bool keep_keyring;
+	bool keep_groups;  /* the additional groups of the caller stay */
 	bool filter_comes; /* over sync_fd: the maker compiles it */
 };
 

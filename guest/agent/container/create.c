@@ -68,6 +68,15 @@ static void plan_labels(struct child_plan *plan, const struct container *c,
 	                      "SELinux", c->id);
 }
 
+/* crun's word, which "podman run --group-add keep-groups" sets. */
+static bool keeps_groups(const struct oci_map *annotations)
+{
+	for (size_t i = 0; i < annotations->n; i++)
+		if (strcmp(annotations->v[i].key, "run.oci.keep_original_groups") == 0)
+			return strcmp(annotations->v[i].value, "0") != 0;
+	return false;
+}
+
 /* ---- checks that need no container ---- */
 
 /* Parameters that a namespace of the container separates (namespaces(7), sysctl(5)). */
@@ -77,25 +86,36 @@ static bool sysctl_is_separate(const char *key, const struct namespace_plan *ns)
 		const char *prefix;
 		uint64_t flag;
 	} separate[] = {
-	    {"net.", CLONE_NEWNET},
-	    {"fs.mqueue.", CLONE_NEWIPC},
-	    {"kernel.msg", CLONE_NEWIPC},
-	    {"kernel.sem", CLONE_NEWIPC},
-	    {"kernel.shm", CLONE_NEWIPC},
-	    {"kernel.hostname", CLONE_NEWUTS},
-	    {"kernel.domainname", CLONE_NEWUTS},
+	    {"net.", CLONE_NEWNET},       {"fs.mqueue.", CLONE_NEWIPC},
+	    {"kernel.msg", CLONE_NEWIPC}, {"kernel.sem", CLONE_NEWIPC},
+	    {"kernel.shm", CLONE_NEWIPC}, {"kernel.domainname", CLONE_NEWUTS},
 	    {"user.", CLONE_NEWUSER},
 	};
+
+	for (size_t i = 0; i < sizeof(separate) / sizeof(separate[0]); i++)
+		if (str_starts(key, separate[i].prefix))
+			return (ns->create | ns->join) & separate[i].flag;
+	return false;
+}
+
+static int check_sysctl(const char *key, const struct namespace_plan *ns, struct error *err)
+{
 	char dotted[128];
 
 	snprintf(dotted, sizeof(dotted), "%s", key);
 	for (char *p = dotted; *p; p++)
 		if (*p == '/')
 			*p = '.';
-	for (size_t i = 0; i < sizeof(separate) / sizeof(separate[0]); i++)
-		if (str_starts(dotted, separate[i].prefix))
-			return (ns->create | ns->join) & separate[i].flag;
-	return false;
+	if (strcmp(dotted, "kernel.hostname") == 0)
+		return error_set_kind(err, ERROR_INPUT, EPERM,
+		                      "the kernel parameter kernel.hostname is not allowed: it is "
+		                      "what the member \"hostname\" is for");
+	if (sysctl_is_separate(dotted, ns))
+		return 0;
+	return error_set_kind(err, ERROR_INPUT, EPERM,
+	                      "the kernel parameter %s is not separate in the container's "
+	                      "namespaces",
+	                      key);
 }
 
 /* config.md: what is not supported must be an error, not silence. */
@@ -121,18 +141,15 @@ static int check_spec(const struct container_opts *o, const struct oci_spec *spe
                       const struct namespace_plan *ns, struct error *err)
 {
 	const struct oci_linux *l = &spec->linux_;
+	int r = 0;
 
 	if (!((ns->create | ns->join) & CLONE_NEWNS) && !o->allow_shared_mounts)
 		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
 		                      "a container without a mount namespace is not supported: add "
 		                      "{\"type\": \"mount\"} to linux.namespaces");
-	for (size_t i = 0; i < l->sysctl.n && !o->allow_global_sysctls; i++)
-		if (!sysctl_is_separate(l->sysctl.v[i].key, ns))
-			return error_set_kind(err, ERROR_INPUT, EPERM,
-			                      "the kernel parameter %s is not separate in the "
-			                      "container's namespaces",
-			                      l->sysctl.v[i].key);
-	return refuse_unsupported(l, err);
+	for (size_t i = 0; i < l->sysctl.n && !o->allow_global_sysctls && r == 0; i++)
+		r = check_sysctl(l->sysctl.v[i].key, ns, err);
+	return r < 0 ? r : refuse_unsupported(l, err);
 }
 
 /* ---- the cgroup ---- */
@@ -319,6 +336,7 @@ static void fill_plan(struct making *m)
 	p->no_pivot = m->o->no_pivot;
 	p->die_with_parent = m->o->die_with_parent;
 	p->keep_keyring = m->o->no_new_keyring;
+	p->keep_groups = m->o->caller_waits && keeps_groups(&spec->annotations);
 	p->filter_comes = m->o->caller_waits && spec->linux_.seccomp;
 	plan_labels(p, m->c, spec->process);
 }
@@ -511,7 +529,8 @@ static int make_further(struct container_process *p, const struct oci_process *p
 	                          .root_fd = -1,
 	                          .preserve_fds = o->preserve_fds,
 	                          .die_with_parent = o->die_with_parent,
-	                          .keep_keyring = true};
+	                          .keep_keyring = true,
+	                          .keep_groups = c->attached && keeps_groups(&c->annotations)};
 	int fds[2], r = oci_process_validate(process, err);
 
 	if (r == 0 && process->capabilities)

@@ -2,10 +2,12 @@
 /* hook: spawn, wait with a deadline, judge. */
 #include "guest/agent/container/hook.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -79,6 +81,18 @@ static void read_complaint(int fd, char *text, size_t size)
 			*p = ' ';
 }
 
+/* "status 1", "signal 31 (bad system call)" */
+static void describe_end(int status, char *text, size_t size)
+{
+	if (!WIFSIGNALED(status)) {
+		snprintf(text, size, "status %d", process_exit_code(status));
+		return;
+	}
+	snprintf(text, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	for (char *p = text; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+}
+
 static int run_one(const struct oci_hook *h, const char *point, const struct state *state,
                    struct error *err)
 {
@@ -90,7 +104,7 @@ static int run_one(const struct oci_hook *h, const char *point, const struct sta
 	                         .fds = {in, -1, out},
 	                         .n_fds = 3,
 	                         .die_with_parent = true};
-	char text[256];
+	char text[256], end[64];
 	int status = 0, r;
 	pid_t pid;
 
@@ -107,8 +121,9 @@ static int run_one(const struct oci_hook *h, const char *point, const struct sta
 	if (process_exit_code(status) == 0)
 		return 0;
 	read_complaint(out, text, sizeof(text));
-	return error_set(err, EIO, "the %s hook %s failed with status %d%s%s", point, h->path,
-	                 process_exit_code(status), *text ? ": " : "", text);
+	describe_end(status, end, sizeof(end));
+	return error_set(err, EIO, "error running hook: the %s hook %s failed with %s%s%s", point,
+	                 h->path, end, *text ? ": " : "", text);
 }
 
 int hooks_run(const struct oci_hooks *hooks, const char *point, const struct state *state,

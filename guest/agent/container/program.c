@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,6 +80,55 @@ static int find(struct arena *a, const struct oci_process *p, const char **found
 	return 0;
 }
 
+/* A name and where its assignment stands. */
+struct assignment {
+	char *text;
+	size_t at;
+};
+
+static size_t name_length(const char *text)
+{
+	return strcspn(text, "=");
+}
+
+/* By name; the last one of a name first. */
+static int by_name(const void *a, const void *b)
+{
+	const struct assignment *x = a, *y = b;
+	size_t n = name_length(x->text), m = name_length(y->text);
+	int r = memcmp(x->text, y->text, n < m ? n : m);
+
+	if (r == 0 && n != m)
+		r = n < m ? -1 : 1;
+	return r ? r : x->at < y->at ? 1 : -1;
+}
+
+/* Of two assignments to a name the later one holds, as when a shell does them in turn: getenv(3)
+ * would find the first. */
+static int drop_repeated(struct arena *a, char **env, size_t *n)
+{
+	struct assignment *sorted = arena_new_array(a, *n + 1, struct assignment);
+	size_t kept = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < *n; i++)
+		sorted[i] = (struct assignment){env[i], i};
+	qsort(sorted, *n, sizeof(*sorted), by_name);
+	for (size_t i = 1; i < *n; i++) {
+		size_t k = name_length(sorted[i].text);
+
+		if (name_length(sorted[i - 1].text) == k &&
+		    memcmp(sorted[i - 1].text, sorted[i].text, k) == 0)
+			env[sorted[i].at] = NULL;
+	}
+	for (size_t i = 0; i < *n; i++)
+		if (env[i])
+			env[kept++] = env[i];
+	env[ *n = kept] = NULL;
+	return 0;
+}
+
 static int complete_environment(struct arena *a, const struct oci_process *p, const char *home,
                                 struct program *out)
 {
@@ -89,6 +139,8 @@ static int complete_environment(struct arena *a, const struct oci_process *p, co
 		return -ENOMEM;
 	if (n)
 		memcpy(out->envp, p->env.v, n * sizeof(char *));
+	if (drop_repeated(a, out->envp, &n) < 0)
+		return -ENOMEM;
 	if (!environment(p, "HOME")) {
 		out->envp[n] = arena_printf(a, "HOME=%s", str_empty(home) ? "/" : home);
 		if (!out->envp[n])

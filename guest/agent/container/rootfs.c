@@ -322,6 +322,15 @@ static int make_readonly(const char *path, struct error *err)
 	return r < 0 ? r : mount_attach(copy, fd, path, err);
 }
 
+static int protect_dev(struct error *err)
+{
+	_cleanup_close_ int dev = openat(AT_FDCWD, "/dev", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dev < 0)
+		return error_errno(err, errno, "making /dev read-only");
+	return mount_change(dev, MOUNT_ATTR_RDONLY, 0, 0, false, "/dev", err);
+}
+
 int rootfs_protect(struct rootfs *root, struct error *err)
 {
 	const struct oci_linux *l = &root->spec->linux_;
@@ -333,6 +342,8 @@ int rootfs_protect(struct rootfs *root, struct error *err)
 		r = make_readonly(l->readonly_paths.v[i], err);
 	if (r == 0)
 		r = mask_all(root, err);
+	if (r == 0 && root->dev_readonly)
+		r = protect_dev(err);
 	if (r == 0 && root->spec->root->readonly)
 		r = mount_change(root->fd, MOUNT_ATTR_RDONLY, 0, 0, false, "/", err);
 	if (r == 0 && !str_empty(l->rootfs_propagation) && !root->shared) {

@@ -21,6 +21,7 @@ struct rootfs {
 	int helper_fd;      /* asks the runtime's side for sources it alone may open; -1: none */
 	const char *cgroup_path; /* directory of the container's cgroup, NULL: none */
 	bool no_pivot;
+	bool dev_readonly; /* /dev, at the end */
 	bool shared;    /* no mount namespace: everything is mounted in the runtime's */
 	int fd;         /* the root mount, once rootfs_open() was called */
 	int null_mount; /* the runtime's /dev/null, detached until the first mask used it */

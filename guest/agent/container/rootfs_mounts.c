@@ -169,7 +169,7 @@ static int check_ordinary(struct mounting *x, struct error *err)
 		return error_errno(err, errno, "opening %s in the container", x->m->destination);
 	if (fd < 0 && errno == ELOOP)
 		return error_set_kind(err, ERROR_INPUT, ELOOP,
-		                      "%s must be mounted on an ordinary directory, and %s leads "
+		                      "%s must be mounted on ordinary directory %s, which leads "
 		                      "through a link",
 		                      x->m->type, x->m->destination);
 	return 0;
@@ -270,6 +270,13 @@ static int mount_one(struct mounting *x, struct error *err)
 	return r < 0 ? r : mount_attach(x->fd, destination, x->m->destination, err);
 }
 
+/* A fresh /dev becomes read-only when the mounts below it and the devices are made. */
+static bool is_late_readonly(const struct oci_mount *m, const struct mount_options *o)
+{
+	return o->set & MOUNT_ATTR_RDONLY && !is_bind(m, o) &&
+	       (strcmp(m->destination, "/dev") == 0 || strcmp(m->destination, "/dev/") == 0);
+}
+
 int rootfs_mount_all(struct rootfs *root, struct error *err)
 {
 	const struct oci_spec *spec = root->spec;
@@ -279,6 +286,10 @@ int rootfs_mount_all(struct rootfs *root, struct error *err)
 		struct mounting x = {.root = root, .m = &spec->mounts[i], .index = i, .fd = -1};
 
 		mount_options_parse(&x.m->options, &x.o);
+		if (is_late_readonly(x.m, &x.o)) {
+			x.o.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+			root->dev_readonly = true;
+		}
 		r = mount_one(&x, err);
 		close_fd(&x.fd);
 	}

@@ -20,6 +20,7 @@
 
 #include "guest/agent/container/calls.h"
 #include "guest/agent/container/sync.h"
+#include "guest/agent/container/syscall_unknown.h"
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
@@ -196,8 +197,17 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp_rule *rule,
 	return 0;
 }
 
-static int add_architectures(scmp_filter_ctx ctx, const struct oci_seccomp *s, struct error *err)
+/* The architectures of a filter: the machine's own and those that the profile lists. */
+struct architectures {
+	uint32_t v[N(arches) + 1];
+	size_t n;
+};
+
+static int add_architectures(scmp_filter_ctx ctx, const struct oci_seccomp *s,
+                             struct architectures *out, struct error *err)
 {
+	out->n = 0;
+	out->v[out->n++] = seccomp_arch_native();
 	for (size_t i = 0; i < s->architectures.n; i++) {
 		int a = index_of(arch_names, s->architectures.v[i], "architecture", err);
 		int r;
@@ -208,6 +218,8 @@ static int add_architectures(scmp_filter_ctx ctx, const struct oci_seccomp *s, s
 		if (r < 0 && r != -EEXIST)
 			return error_errno(err, -r, "adding the seccomp architecture %s",
 			                   s->architectures.v[i]);
+		if (r == 0 && out->n < N(out->v))
+			out->v[out->n++] = arches[a];
 	}
 	return 0;
 }
@@ -246,8 +258,11 @@ struct program_head {
 #define PROGRAM_MAGIC 0x4b534331 /* "KSC1" */
 
 static int export(scmp_filter_ctx ctx, const struct oci_seccomp *s, uint32_t filter_flags,
-                  int *program_fd, struct error *err)
+                  const struct architectures *a, int *program_fd, struct error *err)
 {
+	struct sock_filter unknown[SYSCALL_UNKNOWN_MAX];
+	size_t n = syscall_unknown_write(s, a->v, a->n, unknown);
+
 	const struct program_head head = {PROGRAM_MAGIC, filter_flags, uses_notify(s), 0};
 	_cleanup_close_ int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	int r;
@@ -255,6 +270,8 @@ static int export(scmp_filter_ctx ctx, const struct oci_seccomp *s, uint32_t fil
 	if (fd < 0)
 		return error_errno(err, errno, "compiling the seccomp filter");
 	r = fs_write_all(fd, &head, sizeof(head));
+	if (r == 0 && n > 0)
+		r = fs_write_all(fd, unknown, n * sizeof(unknown[0]));
 	if (r == 0)
 		r = seccomp_export_bpf(ctx, fd);
 	if (r < 0)
@@ -266,6 +283,7 @@ static int export(scmp_filter_ctx ctx, const struct oci_seccomp *s, uint32_t fil
 int syscall_filter_compile(const struct oci_seccomp *s, int *program_fd, struct error *err)
 {
 	uint32_t default_action, filter_flags = 0;
+	struct architectures a;
 	scmp_filter_ctx ctx;
 	int r = action_value(s->default_action, &s->default_errno_ret, &default_action, err);
 
@@ -277,11 +295,11 @@ int syscall_filter_compile(const struct oci_seccomp *s, int *program_fd, struct 
 	if (!ctx)
 		return error_set(err, ENOMEM, "compiling the seccomp filter: no memory");
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
-	r = add_architectures(ctx, s, err);
+	r = add_architectures(ctx, s, &a, err);
 	for (size_t i = 0; i < s->n_rules && r == 0; i++)
 		r = add_rule(ctx, &s->rules[i], default_action, err);
 	if (r == 0)
-		r = export(ctx, s, filter_flags, program_fd, err);
+		r = export(ctx, s, filter_flags, &a, program_fd, err);
 	seccomp_release(ctx);
 	return r;
 }
