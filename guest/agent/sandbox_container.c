@@ -195,6 +195,7 @@ static void container_release(struct sandbox_container *c)
 	free(rm);
 	free(c->pci_names);
 	free(c->termination_log);
+	free(c->name);
 	free(c->id);
 	free(c);
 }

@@ -32,6 +32,7 @@ struct sandbox_container {
 	struct sandbox_container *next;
 	struct sandbox *sandbox;
 	char *id;
+	char *name; /* in its pod, by annotation; NULL: it has none */
 	enum sandbox_container_state state;
 	struct container *engine;          /* NULL until created */
 	struct sandbox_process *processes; /* of which init is one, while it was not waited for */

@@ -16,6 +16,7 @@
 #include "guest/agent/rpc/container_devices.h"
 #include "guest/agent/rpc/container_spec.h"
 #include "guest/agent/rpc/handlers.h"
+#include "guest/agent/rpc/shared_mounts.h"
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/sandbox_container.h"
 #include "guest/agent/storage/storage.h"
@@ -107,7 +108,7 @@ static void keep_pid_namespace(struct create_op *op)
 	op->sandbox->pidns_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static void created(int result, const struct error *err, void *data)
+static void finished(int result, const struct error *err, void *data)
 {
 	struct create_op *op = data;
 	struct error failure = *err;
@@ -123,6 +124,17 @@ static void created(int result, const struct error *err, void *data)
 	op->c->cancel = NULL;
 	rpc_call_reply(op->call, NULL);
 	op_free(op);
+}
+
+static void created(int result, const struct error *err, void *data)
+{
+	struct create_op *op = data;
+	struct error failure = *err;
+
+	if (result == 0)
+		result = shared_mounts_add(op->c, op->req, finished, op, &failure);
+	if (result != 0)
+		finished(result < 0 ? result : 0, &failure, op);
 }
 
 /* What hooks find in the bundle, as with Kata: the container as it is made. */
@@ -175,14 +187,10 @@ static const struct image_root *find_image(const struct sandbox_container *c)
 	return NULL;
 }
 
-static int keep_termination_log(struct create_op *op, struct error *err)
+static int keep(const char *text, char **out, struct error *err)
 {
-	const char *path = container_spec_termination_log(op->spec);
-
-	if (!path)
-		return 0;
-	op->c->termination_log = strdup(path);
-	return op->c->termination_log ? 0 : error_set(err, ENOMEM, "out of memory for a container");
+	*out = text ? strdup(text) : NULL;
+	return text && !*out ? error_set(err, ENOMEM, "out of memory for a container") : 0;
 }
 
 static int adapt_spec(struct create_op *op, struct error *err)
@@ -198,7 +206,9 @@ static int adapt_spec(struct create_op *op, struct error *err)
 	if (r == 0 && op->sandbox->hook_path)
 		r = container_spec_guest_hooks(op->spec, op->sandbox->hook_path, err);
 	if (r == 0)
-		r = keep_termination_log(op, err);
+		r = keep(container_spec_termination_log(op->spec), &op->c->termination_log, err);
+	if (r == 0)
+		r = keep(shared_mounts_name(op->spec), &op->c->name, err);
 	return r;
 }
 
