@@ -48,7 +48,7 @@ static int open_base(const char *path, struct error *err)
 	return steal_fd(&fd);
 failed:
 	return error_hint(err, error_errno(err, errno, "runtime folder %s", path),
-	                  "; set XDG_RUNTIME_DIR to a folder that can be written");
+	                  "set XDG_RUNTIME_DIR to a folder that can be written");
 }
 
 /* Removes the folders whose owner is gone. Called with the common lock held, so that none
@@ -97,7 +97,7 @@ static int make(struct runtime_dir *d, int base, const char *base_name, struct e
 			return 0;
 	}
 	return error_hint(err, error_errno(err, errno, "making %s", d->path),
-	                  "; set XDG_RUNTIME_DIR to a folder that can be written");
+	                  "set XDG_RUNTIME_DIR to a folder that can be written");
 }
 
 int runtime_dir_new(struct runtime_dir *d, struct error *err)

@@ -175,8 +175,7 @@ int builtin_volumes_attach(struct builtin_volumes *vs, const struct control_requ
 		r = vm_plug(vs->m->vm, v.dev, &v.slot, err);
 	if (r < 0) {
 		clear(vs->m, &v);
-		return r == -ENOSPC ? error_hint(err, r, "; guests have as many as --slots says")
-		                    : r;
+		return r == -ENOSPC ? error_hint(err, r, "guests have as many as --slots says") : r;
 	}
 	vs->v[vs->n++] = v; /* there are no more slots than places here */
 	*slot = v.slot;

@@ -217,11 +217,11 @@ int guest_net_open(struct guest_net *n, int *fd, struct error *err)
 		    n->tap, n->tap);
 	tap = net_tap_open(n->tap, err);
 	if (tap == -EBUSY)
-		return error_hint(err, tap, ": another program has it");
+		return error_hint(err, tap, "another program has it");
 	if (tap == -EINVAL)
-		return error_hint(err, tap, ": it is no tap interface with one queue");
+		return error_hint(err, tap, "it is no tap interface with one queue");
 	if (tap == -EPERM)
-		return error_hint(err, tap, ": it is not this user's");
+		return error_hint(err, tap, "it is not this user's");
 	if (tap < 0)
 		return tap;
 	if (n->mtu == 0)
