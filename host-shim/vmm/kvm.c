@@ -129,10 +129,10 @@ int kvm_set_slot(struct kvm *k, uint32_t slot, uint64_t gpa, void *host, uint64_
 	return set_slot(k, &s, err);
 }
 
-int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err)
+int kvm_add_region(struct kvm *k, const struct guest_region *r, uint32_t *slot, struct error *err)
 {
 	const struct kvm_userspace_memory_region s = {
-	    .slot = k->slots,
+	    .slot = (uint32_t)__builtin_ctz(~k->slots),
 	    .flags = r->readonly ? KVM_MEM_READONLY : 0,
 	    .guest_phys_addr = r->gpa,
 	    .memory_size = r->size,
@@ -140,7 +140,11 @@ int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *er
 	};
 	int ret = set_slot(k, &s, err);
 
-	k->slots += ret == 0;
+	_Static_assert(GUEST_MEMORY_REGIONS_MAX < 32, "there is always a slot");
+	if (ret == 0) {
+		k->slots |= 1u << s.slot;
+		*slot = s.slot;
+	}
 	return ret;
 }
 
@@ -148,19 +152,19 @@ int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error 
 {
 	int ret = kvm_set_slot(k, r->slot, r->gpa, NULL, 0, err);
 
-	/* Numbers are not endless: what comes and goes again and again has the same one. */
-	if (ret == 0 && r->slot + 1 == k->slots)
-		k->slots--;
+	if (ret == 0)
+		k->slots &= ~(1u << r->slot);
 	return ret;
 }
 
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err)
 {
+	uint32_t slot;
 	int r = 0;
 
 	for (unsigned int i = 0; i < m->n && r == 0; i++)
 		if (!m->regions[i].blocks)
-			r = kvm_add_region(k, &m->regions[i], err);
+			r = kvm_add_region(k, &m->regions[i], &slot, err);
 	return r;
 }
 

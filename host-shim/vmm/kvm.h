@@ -13,7 +13,7 @@
 struct kvm {
 	int dev, vm;       /* /dev/kvm; the machine */
 	uint32_t run_size; /* bytes to map of a processor's descriptor */
-	uint32_t slots;    /* memory slots in use */
+	uint32_t slots;    /* a bit for each memory slot that has a region */
 	bool deadline_timer;
 };
 
@@ -36,7 +36,8 @@ int kvm_set_slot(struct kvm *k, uint32_t slot, uint64_t gpa, void *host, uint64_
 /* Makes all regions of the memory visible to the guest, read-only ones as such, but those of
  * blocks. Once. */
 int kvm_add_memory(struct kvm *k, const struct guest_memory *m, struct error *err);
-int kvm_add_region(struct kvm *k, const struct guest_region *r, struct error *err);
+/* One region; its slot is of the lowest number that is free. */
+int kvm_add_region(struct kvm *k, const struct guest_region *r, uint32_t *slot, struct error *err);
 /* Takes the region with r->slot away again. */
 int kvm_remove_region(struct kvm *k, const struct guest_region *r, struct error *err);
 

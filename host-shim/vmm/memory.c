@@ -105,15 +105,22 @@ int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd
 	return 0;
 }
 
+struct guest_region *guest_memory_find(struct guest_memory *m, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < m->n; i++)
+		if (m->regions[i].gpa == gpa)
+			return &m->regions[i];
+	return NULL;
+}
+
 void guest_memory_remove(struct guest_memory *m, uint64_t gpa)
 {
-	for (unsigned int i = 0; i < m->n; i++) {
-		if (m->regions[i].gpa != gpa)
-			continue;
-		m->n--;
-		memmove(&m->regions[i], &m->regions[i + 1], (m->n - i) * sizeof(m->regions[0]));
+	struct guest_region *r = guest_memory_find(m, gpa);
+
+	if (!r)
 		return;
-	}
+	m->n--;
+	memmove(r, r + 1, (size_t)(&m->regions[m->n] - r) * sizeof(*r));
 }
 
 void guest_memory_clear(struct guest_memory *m)

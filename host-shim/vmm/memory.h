@@ -54,6 +54,9 @@ int guest_memory_add_blocks(struct guest_memory *m, uint64_t gpa, uint64_t size,
 int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd, uint64_t offset,
                      bool readonly, struct error *err);
 
+/* The region that begins at gpa, or NULL. */
+struct guest_region *guest_memory_find(struct guest_memory *m, uint64_t gpa);
+
 /* Forgets the region that begins at gpa; its memory was the caller's and is again. */
 void guest_memory_remove(struct guest_memory *m, uint64_t gpa);
 

@@ -78,15 +78,22 @@ int vm_add_slots(struct vm *vm, unsigned int n, struct error *err)
 
 /* ---- memory */
 
-/* Behind everything that is there, and above the gap. */
-uint64_t vm_next_address(const struct vm *vm)
+/* Addresses are not endless: what comes and goes again and again has those of before. */
+uint64_t vm_next_address(const struct vm *vm, uint64_t size)
 {
-	const struct guest_region *last = &vm->memory.regions[vm->memory.n - 1];
-	uint64_t end = last->gpa + last->size;
+	uint64_t at = LAYOUT_GAP_END;
 
-	if (end < LAYOUT_GAP_END)
-		end = LAYOUT_GAP_END;
-	return (end + LAYOUT_PMEM_ALIGN - 1) & ~(LAYOUT_PMEM_ALIGN - 1);
+	for (unsigned int i = 0; i < vm->memory.n; i++) {
+		const struct guest_region *r = &vm->memory.regions[i];
+		uint64_t end =
+		    (r->gpa + r->size + LAYOUT_PMEM_ALIGN - 1) & ~(LAYOUT_PMEM_ALIGN - 1);
+
+		if (r->gpa >= at && r->gpa - at >= size)
+			break;
+		if (end > at)
+			at = end;
+	}
+	return at;
 }
 
 static bool is_booted(const struct vm *vm)
@@ -97,16 +104,15 @@ static bool is_booted(const struct vm *vm)
 int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint64_t *gpa,
                   struct error *err)
 {
-	uint64_t at = vm_next_address(vm);
+	uint64_t at = vm_next_address(vm, size);
 	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_CREATED, "given memory", err);
 
 	if (r == 0)
 		r = guest_memory_add(&vm->memory, at, size, host, readonly, err);
 	if (r == 0 && is_booted(vm)) {
-		struct guest_region *region = &vm->memory.regions[vm->memory.n - 1];
+		struct guest_region *region = guest_memory_find(&vm->memory, at);
 
-		region->slot = vm->kvm.slots;
-		r = kvm_add_region(&vm->kvm, region, err);
+		r = kvm_add_region(&vm->kvm, region, &region->slot, err);
 		if (r < 0)
 			guest_memory_remove(&vm->memory, at);
 	}
@@ -138,23 +144,21 @@ static void resume_devices(struct vm *vm)
 int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 {
 	int r = is_booted(vm) ? 0 : vm_must_be(vm, VM_RUNNING, "relieved of memory", err);
+	struct guest_region *region;
 
 	if (r < 0)
 		return r;
-	for (unsigned int i = 0; i < vm->memory.n; i++) {
-		struct guest_region *region = &vm->memory.regions[i];
-
-		/* What was there at boot has no slot of its own noted. */
-		if (region->gpa != gpa || region->slot == 0)
-			continue;
-		leave_memory(vm, region);
-		r = kvm_remove_region(&vm->kvm, region, err);
-		if (r == 0)
-			guest_memory_remove(&vm->memory, gpa);
-		resume_devices(vm);
-		return r;
-	}
-	return error_set(err, ENOENT, "no memory was added at 0x%" PRIx64 " after boot", gpa);
+	region = guest_memory_find(&vm->memory, gpa);
+	/* What was there at boot has no slot of its own noted. */
+	if (!region || region->slot == 0)
+		return error_set(err, ENOENT, "no memory was added at 0x%" PRIx64 " after boot",
+		                 gpa);
+	leave_memory(vm, region);
+	r = kvm_remove_region(&vm->kvm, region, err);
+	if (r == 0)
+		guest_memory_remove(&vm->memory, gpa);
+	resume_devices(vm);
+	return r;
 }
 
 /* ---- while it runs */

@@ -48,8 +48,8 @@ struct vm {
 /* -EINVAL, and a line that names the state that the machine is in and `what` it cannot be. */
 int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err);
 
-/* Where memory that is added goes: behind everything that is there. */
-uint64_t vm_next_address(const struct vm *vm);
+/* Where memory that is added goes: the first place above the RAM that is large enough. */
+uint64_t vm_next_address(const struct vm *vm, uint64_t size);
 
 /* The memory device, when vm_config.memory_max wants one. */
 int vm_plug_memory_init(struct vm *vm, struct error *err);

@@ -125,7 +125,7 @@ int vm_plug_memory_init(struct vm *vm, struct error *err)
 	if (r < 0)
 		return r;
 	p->size = size;
-	p->gpa = vm_next_address(vm);
+	p->gpa = vm_next_address(vm, size);
 	return make_device(vm, size, err);
 }
 

@@ -289,6 +289,33 @@ TEST(a_device_has_one_slot)
 	stop();
 }
 
+/* Memory that comes and goes as volumes do, never all of it at once: neither addresses nor KVM's
+ * slots run out, and nothing overlaps. */
+TEST(addresses_are_used_again)
+{
+	uint64_t gpa[3] = {0}, first, last = 0;
+	struct error err = ERROR_INIT;
+
+	start(0);
+	check_ok(vm_add_memory(vm, page, 4096, false, &first, &err), &err);
+	check_int(first, LAYOUT_GAP_END);
+	check_ok(boot(false, &err), &err);
+	for (unsigned int i = 0; i < 100; i++) {
+		uint64_t *at = &gpa[i % 3];
+
+		if (*at)
+			check_ok(vm_remove_memory(vm, *at, &err), &err);
+		check_ok(vm_add_memory(vm, page, 4096, i % 2, at, &err), &err);
+		check(*at != first && gpa[0] != gpa[1] && (!gpa[2] || gpa[1] != gpa[2]));
+		last = *at > last ? *at : last;
+	}
+	check_int(last, first + 3 * LAYOUT_PMEM_ALIGN);
+	check(vm->kvm.slots < 1u << 6);
+	check_int(vm_remove_memory(vm, first, &err), -ENOENT);
+	check_int(vm_remove_memory(vm, 0, &err), -ENOENT);
+	stop();
+}
+
 /* ---- memory that goes while a device writes to it: the driver is written here */
 
 static struct virtio_mmio *mmio;
