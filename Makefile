@@ -27,7 +27,7 @@ COMMON := -std=gnu17 -Ulinux -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKIHON_VERSIO
 	-fno-strict-aliasing -fstack-protector-strong
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# Races (tests/vmm-races.bats); the tool does not know fences.
+# Data races (tests/vmm-sanitized.bats); it does not know fences, says the compiler.
 TSAN_FLAGS := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
 
 H := build/$(if $(ASAN),asan,$(if $(TSAN),tsan,host))
