@@ -41,7 +41,7 @@ well() {
 	done
 }
 
-@test "qemu: a program's end and output" { well status killed output words no_program verbose; }
+@test "qemu: a program's end and output" { well status killed out_of_memory output words no_program verbose; }
 @test "qemu: a machine's size, and what is none" { well cpus memory wrong_cpus wrong_memory; }
 @test "qemu: with a network and without" { well net_none net_user; }
 @test "qemu: the ends of a guest" { well off reset panic timeout interrupt monitor_killed kihon_killed; }

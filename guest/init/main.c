@@ -8,12 +8,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app_config.h"
 #include "console.h"
 #include "exit_port.h"
 #include "init.h"
+#include "killed.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
@@ -127,6 +129,9 @@ static void on_app_exit(struct loop_source *src, pid_t pid, int status, void *da
 	struct app *app = data;
 
 	loop_source_free(src);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+	    killed_out_of_memory("/dev/kmsg", pid))
+		log_error("%s was killed: out of memory", app->config.argv.v[0]);
 	app->pid = 0;
 	loop_exit(app->loop, process_exit_code(status));
 }

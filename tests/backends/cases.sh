@@ -12,7 +12,7 @@
 vmm=$1 files=$2
 shift 2
 
-group_program="status killed output words no_program verbose cpus memory wrong_cpus wrong_memory net_none net_user"
+group_program="status killed out_of_memory output words no_program verbose cpus memory wrong_cpus wrong_memory net_none net_user"
 group_ends="off reset panic timeout interrupt monitor_killed kihon_killed"
 group_files="multiboot kernel_absent kernel_folder kernel_empty kernel_text kernel_cut bzimage_cut initrd_absent image_absent image_cut"
 group_only="stats machine cpu_model"
@@ -97,6 +97,8 @@ nobody() {
 
 case_status() { guest 7 status && silent; }
 case_killed() { guest 137 killed && silent; }
+# The init's own line, on the console that is the program's.
+case_out_of_memory() { guest 137 hungry && grep -q 'was killed: out of memory' out || fail "not told"; }
 case_output() { guest 0 output && silent && seq 1 6000 | cmp - out || fail "not what it printed"; }
 # A kernel without ACPI is told of its devices by further words.
 case_words() { guest 0 "words  two  blanks" && grep -q "^words  two  blanks\( virtio_mmio.*\)\?$" out || fail "other words"; }

@@ -7,6 +7,7 @@ do=${words##*do=}
 case ${do%% *} in
 status) exit 7 ;;
 killed) $bb kill -KILL $$ ;;
+hungry) exec $bb tail /dev/zero ;;
 output) $bb seq 1 6000 ;;
 words) echo "${words##*do=}" ;;
 machine)
