@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "guest/oci/bundle.h"
 #include "guest/oci/console.h"
 #include "guest/oci/finish.h"
+#include "guest/oci/leftover.h"
+#include "guest/oci/notify.h"
 #include "guest/oci/runtime.h"
 #include "guest/oci/store.h"
 #include "lib/base/cleanup.h"
@@ -102,6 +105,7 @@ struct creation {
 	struct buffer text; /* of config.json */
 	struct container *c;
 	bool foreground;
+	int lock;    /* of the record while it is made */
 	int console; /* -1: handed over, or none */
 };
 
@@ -112,6 +116,7 @@ static void creation_free(struct creation *x)
 	buffer_free(&x->text);
 	free(x->bundle);
 	close_fd(&x->console);
+	close_fd(&x->lock);
 }
 
 /* sd_listen_fds(3): LISTEN_FDS descriptors from 3 on go to the container too. */
@@ -177,6 +182,10 @@ static int make(struct creation *x, struct error *err)
 		r = check_terminal(x, err);
 	if (r == 0)
 		r = bundle_set_cgroup(x->spec, x->id, &opts, err);
+	if (r == 0 && !opts.no_cgroup)
+		r = leftover_note_cgroup(x->id, x->spec->linux_.cgroups_path, err);
+	if (r == 0)
+		r = notify_prepare(x->id, x->spec, err);
 	if (r < 0)
 		return r;
 	if (x->spec->process)
@@ -197,6 +206,8 @@ static int make(struct creation *x, struct error *err)
 		r = take_console(x, err);
 	if (r == 0)
 		r = store_publish(x->id, err);
+	if (r == 0 && opts.start_socket)
+		r = container_keep_created(x->c, err);
 	if (r == 0)
 		r = bundle_write_pid(x->d->pid_file, container_process_pid(container_init(x->c)),
 		                     err);
@@ -208,7 +219,10 @@ static int create(struct creation *x, struct error *err)
 {
 	int r = store_new(x->id, err);
 
-	x->console = -1;
+	x->console = x->lock = -1;
+	if (r < 0)
+		return r;
+	r = x->lock = leftover_lock(x->id, err);
 	if (r < 0)
 		return r;
 	r = make(x, err);
@@ -244,13 +258,16 @@ const struct verb create_verb = {
 
 /* ---- start ---- */
 
-/* Starts it, gives the seccomp listener away, runs the poststart hooks. */
-static int start(struct container *c, const struct oci_spec *spec, struct error *err)
+/* Starts it, gives the seccomp listener away, runs the poststart hooks. *notify: see
+ * notify_listen(). */
+static int start(struct container *c, const struct oci_spec *spec, int *notify, struct error *err)
 {
 	struct container_process *init = container_init(c);
-	int r = container_start(c, err), listener;
+	int r = notify_listen(container_id(c), notify, err), listener;
 	pid_t runner = 0;
 
+	if (r == 0)
+		r = container_start(c, err);
 	if (r == 0)
 		r = container_process_wait_ready(init, -1, err);
 	if (r < 0)
@@ -276,12 +293,16 @@ static int start_main(int argc, char **argv, void *data)
 	_cleanup_container_ struct container *c = NULL;
 	_cleanup_oci_spec_ struct oci_spec *spec = NULL;
 	_cleanup_free_ char *filter = store_path(argv[0], "filter");
+	_cleanup_close_ int notify = -1;
 	struct error err = ERROR_INIT;
 	/* Only a container with a filter can have a listener. */
 	int r = store_attach(argv[0], filter && access(filter, F_OK) == 0, &c, &spec, &err);
 
 	if (r == 0)
-		r = start(c, spec, &err);
+		r = start(c, spec, &notify, &err);
+	if (r == 0 && notify >= 0)
+		notify_forward(notify, container_process_pid(container_init(c)),
+		               container_process_pid(container_init(c)));
 	return r < 0 ? runtime_fail(&err) : 0;
 }
 
@@ -296,9 +317,25 @@ const struct verb start_verb = {
 
 /* ---- run ---- */
 
-static int attend_and_delete(struct creation *x, struct error *err)
+/* In the foreground the service's main process is this one, which is busy. */
+static void forward_beside(int notify, pid_t pid)
 {
-	int code = console_attend(container_init(x->c), x->console, err);
+	pid_t self = getpid();
+
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	notify_forward(notify, pid, self);
+	_exit(0);
+}
+
+static int attend_and_delete(struct creation *x, int notify, struct error *err)
+{
+	int code;
+
+	if (notify >= 0)
+		forward_beside(notify, container_process_pid(container_init(x->c)));
+	code = console_attend(container_init(x->c), x->console, err);
 
 	if (!x->d->keep && finish_container(x->c, err) == 0)
 		store_remove(x->id);
@@ -309,18 +346,22 @@ static int run_main(int argc, char **argv, void *data)
 {
 	struct create_data *d = data;
 	struct creation x = {.d = d, .id = argv[0], .foreground = !d->detach};
+	_cleanup_close_ int notify = -1;
 	struct error err = ERROR_INIT;
 	int r = create(&x, &err);
 
 	if (r == 0) {
-		r = start(x.c, x.spec, &err);
+		r = start(x.c, x.spec, &notify, &err);
 		if (r < 0) {
 			finish_container(x.c, NULL);
 			store_remove(x.id);
 		}
 	}
 	if (r == 0 && x.foreground)
-		r = attend_and_delete(&x, &err);
+		r = attend_and_delete(&x, notify, &err);
+	else if (r == 0 && notify >= 0)
+		notify_forward(notify, container_process_pid(container_init(x.c)),
+		               container_process_pid(container_init(x.c)));
 	creation_free(&x);
 	return r < 0 ? runtime_fail(&err) : r;
 }

@@ -2,6 +2,7 @@
 /* lifecycle: the verbs state, kill, delete. */
 #include <ctype.h>
 #include <errno.h>
+#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <strings.h>
 
 #include "guest/oci/finish.h"
+#include "guest/oci/leftover.h"
 #include "guest/oci/runtime.h"
 #include "guest/oci/signal_name.h"
 #include "guest/oci/state_json.h"
@@ -22,7 +24,7 @@ static int state_main(int argc, char **argv, void *data)
 {
 	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
 	struct error err = ERROR_INIT;
-	int r = state_json_write(argv[0], true, &out, &err);
+	int r = state_json_write(argv[0], STATE_JSON_LINES, &out, &err);
 
 	if (r < 0)
 		return runtime_fail(&err);
@@ -95,11 +97,14 @@ const struct verb kill_verb = {
 
 struct delete_data {
 	bool force;
+	bool regex;
 };
 
 static const struct option delete_options[] = {
     {"force", 'f', OPTION_FLAG, offsetof(struct delete_data, force), NULL, NULL,
      "kill it first if it runs; no error if there is none"},
+    {"regex", 0, OPTION_FLAG, offsetof(struct delete_data, regex), NULL, NULL,
+     "ID is a regular expression (extended, regex(7)): all containers that match"},
     {0}};
 
 static int delete_container(const char *id, bool force, struct error *err)
@@ -112,8 +117,8 @@ static int delete_container(const char *id, bool force, struct error *err)
 		/* What a killed create left behind has no record. */
 		if (!force || r != -ENOENT)
 			return r;
-		store_remove(id);
-		return 0;
+		error_clear(err);
+		return leftover_remove(id, err);
 	}
 	s = container_status(c);
 	if (!force && s != CONTAINER_STOPPED && s != CONTAINER_CREATED)
@@ -126,11 +131,36 @@ static int delete_container(const char *id, bool force, struct error *err)
 	return r;
 }
 
+/* All that match are tried; the first error is told. */
+static int delete_matching(const char *pattern, bool force, struct error *err)
+{
+	_cleanup_strv_ struct strv ids = STRV_INIT;
+	struct error later = ERROR_INIT;
+	regex_t regex;
+	int r = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
+
+	if (r != 0)
+		return error_set_kind(err, ERROR_USAGE, EINVAL,
+		                      "\"%s\" is not a regular expression", pattern);
+	r = store_list(&ids, err);
+	for (size_t i = 0; i < ids.n && r != -ENOMEM; i++) {
+		if (regexec(&regex, ids.v[i], 0, NULL, 0) != 0)
+			continue;
+		if (r == 0)
+			r = delete_container(ids.v[i], force, err);
+		else
+			delete_container(ids.v[i], force, &later);
+	}
+	regfree(&regex);
+	return r;
+}
+
 static int delete_main(int argc, char **argv, void *data)
 {
 	const struct delete_data *d = data;
 	struct error err = ERROR_INIT;
-	int r = delete_container(argv[0], d->force, &err);
+	int r = d->regex ? delete_matching(argv[0], d->force, &err)
+	                 : delete_container(argv[0], d->force, &err);
 
 	return r < 0 ? runtime_fail(&err) : 0;
 }

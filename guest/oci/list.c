@@ -67,7 +67,7 @@ static int list_main(int argc, char **argv, void *data)
 			buffer_printf(&out, "%s\n", ids.v[i]);
 		} else if (!json) {
 			add_row(ids.v[i], &out);
-		} else if (state_json_write(ids.v[i], true, &one, NULL) == 0) {
+		} else if (state_json_write(ids.v[i], STATE_JSON_COMPACT, &one, NULL) == 0) {
 			buffer_printf(&out, "%s%s", first ? "" : ",", buffer_cstr(&one));
 			first = false;
 		}

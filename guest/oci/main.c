@@ -16,6 +16,8 @@
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/base/version.h"
+#include "lib/oci/runtime_spec.h"
 
 #define LOG_FD 512 /* or the next that is free */
 
@@ -215,6 +217,13 @@ static const char details[] =
     "Exit status: 0, the container's own (run, exec), 1 for every error (exec: 255), 2 for "
     "usage.\n";
 
+/* In the lines by which engines know a runtime. */
+static int print_version(void)
+{
+	printf("kihon-oci version %s\nspec: %s\n", KIHON_VERSION, OCI_SPEC_VERSION);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb verbs[] = {create_verb, start_verb,    run_verb,    exec_verb,
@@ -237,6 +246,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_begin();
+	if (argv[taken + 1] &&
+	    (strcmp(argv[taken + 1], "-v") == 0 || strcmp(argv[taken + 1], "--version") == 0))
+		return print_version();
 	if (needs_criu(argv[taken + 1], &err))
 		return runtime_fail(&err);
 	argv[taken] = argv[0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resources: the verbs pause, resume, update, events. */
+/* resources: the verbs pause, resume, update. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "guest/oci/runtime.h"
-#include "guest/oci/stats.h"
 #include "guest/oci/store.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
@@ -231,69 +230,4 @@ const struct verb update_verb = {
     .max_args = 1,
     .run = update_main,
     .data_size = sizeof(struct update_data),
-};
-
-/* ---- events ---- */
-
-struct events_data {
-	bool stats;
-	uint64_t interval;
-};
-
-static void events_defaults(void *data)
-{
-	((struct events_data *)data)->interval = 5000;
-}
-
-static const struct option events_options[] = {
-    {"stats", 0, OPTION_FLAG, offsetof(struct events_data, stats), NULL, NULL,
-     "print the statistics once"},
-    {"interval", 0, OPTION_DURATION, offsetof(struct events_data, interval), "TIME", NULL,
-     "time between statistics (5s)"},
-    {0}};
-
-static int print_stats(struct container *c, struct error *err)
-{
-	_cleanup_buffer_ struct buffer out = BUFFER_INIT;
-	int r;
-
-	buffer_str(&out, "{\"type\":\"stats\",\"id\":");
-	buffer_json_string(&out, container_id(c));
-	buffer_str(&out, ",\"data\":");
-	stats_write(container_cgroup_fd(c), &out);
-	buffer_str(&out, "}\n");
-	if (out.failed)
-		return error_set(err, ENOMEM, "no memory");
-	r = fs_write_all(1, out.data, out.size);
-	return r < 0 ? error_errno(err, -r, "writing statistics") : 0;
-}
-
-static int events_main(int argc, char **argv, void *data)
-{
-	const struct events_data *d = data;
-	_cleanup_container_ struct container *c = NULL;
-	struct error err = ERROR_INIT;
-	int r = store_attach(argv[0], false, &c, NULL, &err);
-
-	if (r == 0 && container_cgroup_fd(c) < 0)
-		r = error_set(&err, ENOTSUP, "container %s has no cgroup of its own", argv[0]);
-	while (r == 0) {
-		r = print_stats(c, &err);
-		if (d->stats || r < 0 || container_status(c) == CONTAINER_STOPPED)
-			break;
-		usleep((useconds_t)(d->interval < 100 ? 100 : d->interval) * 1000);
-	}
-	return r < 0 ? runtime_fail(&err) : 0;
-}
-
-const struct verb events_verb = {
-    .name = "events",
-    .args = "ID",
-    .summary = "print statistics of a container as JSON lines",
-    .options = events_options,
-    .min_args = 1,
-    .max_args = 1,
-    .run = events_main,
-    .defaults = events_defaults,
-    .data_size = sizeof(struct events_data),
 };

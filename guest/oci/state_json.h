@@ -5,5 +5,11 @@
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
 
-/* runtime.md's members, then rootfs, created and owner; `annotations` as one chooses. */
-int state_json_write(const char *id, bool annotations, struct buffer *out, struct error *err);
+enum state_json_form {
+	STATE_JSON_LINES,   /* a member a line, with all of them */
+	STATE_JSON_COMPACT, /* one line, without annotations where there are none */
+};
+
+/* runtime.md's members, then rootfs, created and owner. */
+int state_json_write(const char *id, enum state_json_form form, struct buffer *out,
+                     struct error *err);

@@ -117,6 +117,15 @@ static void write_memory(int dir, struct buffer *out)
 	buffer_str(out, "}},");
 }
 
+uint64_t stats_oom_kills(int dir)
+{
+	_cleanup_buffer_ struct buffer t = BUFFER_INIT;
+
+	return fs_read_file(dir, "memory.events", FILE_MAX, &t, NULL) < 0
+	           ? 0
+	           : find_key(&t, "oom_kill");
+}
+
 void stats_write(int dir, struct buffer *out)
 {
 	uint64_t current, limit;

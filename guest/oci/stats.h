@@ -6,3 +6,5 @@
 
 /* Appends the object. A controller that is not there leaves its part out. */
 void stats_write(int cgroup_fd, struct buffer *out);
+/* How many of its processes were killed for want of memory. */
+uint64_t stats_oom_kills(int dir);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest/oci/leftover.h"
 #include "guest/oci/runtime.h"
 #include "lib/base/bytes.h"
 #include "lib/base/fs.h"
@@ -63,15 +64,20 @@ int store_new(const char *id, struct error *err)
 		if (mkdir(path, 0711) == 0)
 			return 0;
 	}
-	if (errno == EEXIST)
-		return error_set_kind(err, ERROR_INPUT, EEXIST,
-		                      "a container with the id %s exists already", id);
+	if (errno == EEXIST) {
+		r = leftover_remove(id, err);
+		if (r < 0)
+			return r;
+		if (mkdir(path, 0711) == 0)
+			return 0;
+	}
 	return error_errno(err, errno, "making the record folder %s", path);
 }
 
 void store_remove(const char *id)
 {
-	static const char *const files[] = {RECORD, "config.json", "start.sock", "filter"};
+	static const char *const files[] = {RECORD, "config.json", "start.sock", "filter",
+	                                    "cgroup"};
 	struct error err = ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -166,6 +172,21 @@ static void write_light(struct buffer *j, const struct oci_spec *spec)
 	buffer_str(j, "]}");
 }
 
+static void write_rootfs(struct buffer *j, const char *bundle, const struct oci_spec *spec)
+{
+	_cleanup_free_ char *joined = NULL;
+	const char *path = spec->root ? spec->root->path : NULL;
+
+	if (str_empty(path))
+		return;
+	if (path[0] != '/') {
+		joined = str_printf("%s/%s", bundle, path);
+		path = joined;
+	}
+	buffer_str(j, ",\"rootfs\":");
+	buffer_json_string(j, path ? path : "");
+}
+
 int store_save(const char *id, const char *bundle, const struct oci_spec *spec, struct container *c,
                struct error *err)
 {
@@ -191,6 +212,7 @@ int store_save(const char *id, const char *bundle, const struct oci_spec *spec, 
 	                  ? "true"
 	                  : "false");
 	buffer_json_string(&j, bundle);
+	write_rootfs(&j, bundle, spec);
 	if (container_cgroup_path(c)) {
 		buffer_str(&j, ",\"cgroup\":");
 		buffer_json_string(&j, container_cgroup_path(c));
@@ -222,6 +244,7 @@ void store_record_free(struct store_record *r)
 {
 	free(r->id);
 	free(r->bundle);
+	free(r->rootfs);
 	free(r->cgroup);
 	free(r->shared_root);
 	free(r->created);
@@ -233,10 +256,12 @@ static int read_record(const cJSON *obj, const char *id, struct store_record *ou
                        struct error *err)
 {
 	const char *bundle = NULL, *cgroup = NULL, *created = NULL, *start = NULL, *root = NULL;
+	const char *rootfs = NULL;
 	uint64_t pid = 0, owner = 0;
 	int r;
 
 	if ((r = json_string(obj, "bundle", true, &bundle, id, err)) < 0 ||
+	    (r = json_string(obj, "rootfs", false, &rootfs, id, err)) < 0 ||
 	    (r = json_string(obj, "cgroup", false, &cgroup, id, err)) < 0 ||
 	    (r = json_string(obj, "created", true, &created, id, err)) < 0 ||
 	    (r = json_string(obj, "startTime", true, &start, id, err)) < 0 ||
@@ -253,10 +278,11 @@ static int read_record(const cJSON *obj, const char *id, struct store_record *ou
 	out->id = strdup(id);
 	out->bundle = strdup(bundle);
 	out->created = strdup(created);
+	out->rootfs = rootfs ? strdup(rootfs) : NULL;
 	out->cgroup = cgroup ? strdup(cgroup) : NULL;
 	out->shared_root = root ? strdup(root) : NULL;
 	if (!out->id || !out->bundle || !out->created || (cgroup && !out->cgroup) ||
-	    (root && !out->shared_root))
+	    (rootfs && !out->rootfs) || (root && !out->shared_root))
 		return error_set(err, ENOMEM, "no memory");
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * store: the records of containers between commands, one folder each below --root:
  * config.json as it was at creation, record.json, start.sock while it waits to be started,
- * filter (the compiled system call filter, if there is one).
+ * filter (the compiled system call filter, if there is one), cgroup (leftover.h), notify
+ * (notify.h).
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 struct store_record {
 	char *id;
 	char *bundle;
+	char *rootfs;      /* absolute path of its root file system; NULL in older records */
 	char *cgroup;      /* absolute directory, or NULL */
 	char *created;     /* RFC 3339 */
 	char *shared_root; /* of a container without a mount namespace, see container.h */

@@ -425,6 +425,7 @@ static int accept_start(struct child_plan *p)
 static int wait_for_start(struct child_plan *p, struct error *err)
 {
 	int r = sync_send(p->sync_fd, SYNC_READY, 0, -1);
+	bool kept = false;
 
 	if (r < 0)
 		return error_errno(err, -r, "telling that the container is created");
@@ -436,19 +437,23 @@ static int wait_for_start(struct child_plan *p, struct error *err)
 
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return error_errno(err, errno, "waiting for the start");
-		if (fds[1].revents && accept_start(p) == 0)
+		if (fds[1].revents && accept_start(p) == 0) {
+			kept = true; /* who comes has seen the record */
 			continue;
+		}
 		if (!fds[0].revents)
 			continue;
 		r = sync_recv(p->sync_fd, &m, &passed, 0);
 		close_fd(&passed);
 		if (r > 0 && m.type == SYNC_START)
 			break;
+		kept = kept || (r > 0 && m.type == SYNC_KEPT);
 		if (r > 0)
 			continue;
-		/* The maker is gone. Only a start socket leaves something to wait for. */
+		/* The maker is gone. Only a record and its start socket leave something to wait
+		 * for. */
 		close_fd(&p->sync_fd);
-		if (p->listen_fd < 0 || p->die_with_parent)
+		if (p->listen_fd < 0 || p->die_with_parent || !kept)
 			_exit(0);
 	}
 	close_fd(&p->listen_fd);

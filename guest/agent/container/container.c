@@ -155,6 +155,13 @@ int container_attach(const struct container_record *rec, const struct oci_spec *
 
 /* ---- starting ---- */
 
+int container_keep_created(struct container *c, struct error *err)
+{
+	int r = c->init.sync_fd < 0 ? 0 : sync_send(c->init.sync_fd, SYNC_KEPT, 0, -1);
+
+	return r < 0 ? error_errno(err, -r, "leaving container %s", c->id) : 0;
+}
+
 int container_start(struct container *c, struct error *err)
 {
 	int r;

@@ -106,6 +106,10 @@ struct container_record {
 int container_attach(const struct container_record *rec, const struct oci_spec *spec,
                      struct container **out, struct error *err);
 
+/* With a start socket: a record of the container is kept, so that it shall outlive the caller.
+ * Until then the end of the caller is its end, too. */
+int container_keep_created(struct container *c, struct error *err);
+
 /* Lets init execute the program. -EBUSY unless created and not started. */
 int container_start(struct container *c, struct error *err);
 

@@ -25,6 +25,7 @@ enum sync_type {
 	SYNC_EXECUTING, /* the next thing is execve */
 	/* to the child */
 	SYNC_START,
+	SYNC_KEPT, /* the maker has kept a record: its end of file is no reason to end */
 	/* between the child and the helper in the runtime's namespaces (helper.h) */
 	SYNC_MAP_IDS,
 	SYNC_MOUNT_SOURCE, /* code: index into the mounts; answered with a descriptor */
