@@ -183,6 +183,7 @@ static int make(struct monitor *m, struct error *err)
 	    .smaps_fd = m->smaps,
 	    .started_ns = m->started_ns,
 	    .pages_fd = c->from && !is_recorded(c) ? c->from->pages : -1,
+	    .trace_pages = is_recorded(c),
 	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
 	};
 	const struct vm_events events = {.ended = ended, .data = m};

@@ -48,5 +48,5 @@ int builtin_template_record(struct vm *vm, int pagemap, const struct template_fi
 		r = snapshot_read(&s, to->state, err);
 	if (r == 0)
 		r = snapshot_memory_id(s, id, err);
-	return r < 0 ? r : snapshot_pages_save(vm_ram(vm), pagemap, id, to->pages, err);
+	return r < 0 ? r : snapshot_pages_save(vm_memory(vm), pagemap, id, to->pages, err);
 }

@@ -483,7 +483,7 @@ void snapshot_prefault(int vcpu, const struct snapshot_range *ranges, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct kvm_pre_fault_memory m = {.gpa = ranges[i].gpa, .size = ranges[i].size};
 
-		if (ranges[i].written && kvm_ioctl(vcpu, KVM_PRE_FAULT_MEMORY, &m) < 0)
+		if (kvm_ioctl(vcpu, KVM_PRE_FAULT_MEMORY, &m) < 0)
 			return;
 	}
 }

@@ -44,6 +44,7 @@ int snapshot_load_vcpu(struct snapshot *s, const struct snapshot_kvm *k, unsigne
 int snapshot_save_machine(struct snapshot_writer *w, int vm, bool pit, struct error *err);
 int snapshot_load_machine(struct snapshot *s, int vm, bool pit, struct error *err);
 
-/* Has KVM map what snapshot_pages_populate() copied for the guest, too. A kernel that cannot is no
- * error. */
+/* Has KVM map these pages for the guest, too: each would take it out of the processor once, which
+ * costs several times as much. What will be written must be a copy by now
+ * (snapshot_pages_populate()). A kernel that cannot is no error. */
 void snapshot_prefault(int vcpu, const struct snapshot_range *ranges, size_t n);

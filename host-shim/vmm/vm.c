@@ -14,6 +14,7 @@
 #include "host-shim/vmm/boot/load.h"
 #include "host-shim/vmm/ram.h"
 #include "host-shim/vmm/snapshot_kvm.h"
+#include "host-shim/vmm/page_trace.h"
 #include "host-shim/vmm/snapshot_memory.h"
 #include "host-shim/vmm/snapshot_pages.h"
 #include "host-shim/vmm/vm_parts.h"
@@ -147,6 +148,11 @@ int vm_create(struct vm **out, struct loop *loop, const struct vm_config *config
 		return r;
 	*out = steal_ptr(&vm);
 	return 0;
+}
+
+const struct guest_memory *vm_memory(const struct vm *vm)
+{
+	return &vm->memory;
 }
 
 const struct guest_memory *vm_ram(const struct vm *vm)
@@ -475,7 +481,7 @@ static int renew_generation(struct vm *vm, struct error *err)
 	return r;
 }
 
-/* What will be written first is mapped here and for the processors, without two faults for each. */
+/* What will be touched first is mapped here and for the processors, without two faults for each. */
 static int load_pages(struct vm *vm, struct snapshot *s, struct error *err)
 {
 	_cleanup_snapshot_ struct snapshot *file = NULL;
@@ -490,10 +496,10 @@ static int load_pages(struct vm *vm, struct snapshot *s, struct error *err)
 	if (r == 0)
 		r = snapshot_memory_id(s, id, err);
 	if (r == 0)
-		r = snapshot_pages_parse(file, id, &vm->ram, &ranges, &n, err);
+		r = snapshot_pages_parse(file, id, &vm->memory, &ranges, &n, err);
 	if (r < 0)
 		return r;
-	snapshot_pages_populate(&vm->ram, ranges, n);
+	snapshot_pages_populate(&vm->memory, ranges, n);
 	snapshot_prefault(vm->vcpus.v[0].fd, ranges, n);
 	return 0;
 }
@@ -515,6 +521,8 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 		r = snapshot_memory_replace(s, memory_fd, &vm->ram, err);
 	if (r == 0)
 		r = kvm_add_memory(&vm->kvm, &vm->memory, err);
+	if (r == 0 && vm->config.trace_pages)
+		page_trace_begin(&vm->memory);
 	if (r == 0)
 		r = load_vcpus(vm, s, err);
 	if (r == 0)

@@ -46,6 +46,8 @@ struct vm_config {
 	int smaps_fd;
 	uint64_t started_ns;
 	int pages_fd; /* for vm_restore(): pages to map at once (snapshot_pages.h); 0 or -1: none */
+	/* For vm_restore(): which pages are touched is going to be looked at (page_trace.h). */
+	bool trace_pages;
 };
 
 enum vm_end_kind {
@@ -105,6 +107,8 @@ int vm_unplug(struct vm *vm, struct virtio_device *dev, bool force, struct error
 /* The guest's RAM, what it has plugged included, without what vm_add_memory() added; for a balloon.
  * Valid as long as the machine. */
 const struct guest_memory *vm_ram(const struct vm *vm);
+/* The same with the images of persistent memory. */
+const struct guest_memory *vm_memory(const struct vm *vm);
 /* Of shared memory the file of a region of the above, and where in it the region begins; else -1.
  * It stays the machine's. */
 int vm_memory_fd(const struct vm *vm, const struct guest_region *region, uint64_t *offset);
