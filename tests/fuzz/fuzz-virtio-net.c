@@ -9,7 +9,8 @@ static int ends[2]; /* [0] is the device's */
 
 static void make(struct vbench *b, struct reader *in)
 {
-	struct net_config config = {.mtu = reader_u8(in)};
+	uint8_t mtu = reader_u8(in);
+	struct net_config config = {.mtu = mtu >= 68 ? mtu : 0};
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) ||
 	    net_stream_new(&config.backend, ends[0], NULL) ||
