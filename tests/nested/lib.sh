@@ -3,7 +3,7 @@
 
 # run_vm OPTION... KERNEL: in a jail, with a limit on its time.
 run_vm() {
-	vm-run --jail --stats --timeout 50s "$@" >out 2>err
+	vm-run --jail --stats --timeout 150s "$@" >out 2>err
 	echo $? >status
 	tr -d '\r' <out >out.text
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define TIME_LIMIT_S 120
+#define TIME_LIMIT_S 250
 #define EXIT_SKIP    77
 
 #if defined(__SANITIZE_ADDRESS__)

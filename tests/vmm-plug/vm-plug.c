@@ -16,7 +16,7 @@
 #include "host-shim/vmm/devices/pmem.h"
 #include "host-shim/vmm/vm.h"
 
-enum { SLOTS = 3, DISK_SIZE = 4 << 20, LINE = 256, LIMIT_MS = 100000 };
+enum { SLOTS = 3, DISK_SIZE = 4 << 20, LINE = 256, LIMIT_MS = 280000 };
 
 /* In this order; the last one is taken away by force. */
 static const struct {
