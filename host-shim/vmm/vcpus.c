@@ -216,7 +216,7 @@ int vcpus_init(struct vcpus *all, struct loop *loop, unsigned int n, struct erro
 	__atomic_store_n(&all->pause, true, __ATOMIC_SEQ_CST);
 	pthread_mutex_init(&all->lock, NULL);
 	pthread_cond_init(&all->changed, NULL);
-	for (unsigned int i = 0; i < VCPUS_MAX; i++)
+	for (unsigned int i = 0; i < n; i++)
 		all->v[i].fd = -1;
 	sigaction(KICK_SIGNAL, &sa, NULL);
 	all->n = n;

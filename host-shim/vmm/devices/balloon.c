@@ -48,7 +48,6 @@ struct balloon {
 	void (*oom_fn)(void *data);
 	void *oom_data;
 	struct later again;
-	struct virtqueue_chain chain;
 };
 
 static struct balloon *balloon_of(struct virtio_device *dev)
@@ -203,7 +202,7 @@ static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
 
 static void run_queue(struct balloon *b, unsigned int queue)
 {
-	if (virtio_device_drain(&b->dev, queue, &b->chain, REQUESTS_A_TURN, take))
+	if (virtio_device_drain(&b->dev, queue, REQUESTS_A_TURN, take))
 		later_set(&b->again, 1);
 }
 

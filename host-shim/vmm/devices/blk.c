@@ -42,7 +42,6 @@ struct blk {
 	unsigned int in_flight;
 	bool all_wait; /* this file has no reads that do not */
 	struct later again;
-	struct virtqueue_chain chain;
 };
 
 static struct blk *blk_of(struct virtio_device *dev)
@@ -105,7 +104,7 @@ static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
 
 static void run(struct blk *b)
 {
-	if (virtio_device_drain(&b->dev, 0, &b->chain, REQUESTS_A_TURN, take))
+	if (virtio_device_drain(&b->dev, 0, REQUESTS_A_TURN, take))
 		later_set(&b->again, 1);
 }
 

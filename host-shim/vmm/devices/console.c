@@ -24,7 +24,6 @@ struct console {
 	struct console_config config;
 	struct loop_source *input; /* watched while the guest has a buffer */
 	struct later again;
-	struct virtqueue_chain chain;
 };
 
 static struct console *console_of(struct virtio_device *dev)
@@ -95,7 +94,7 @@ static void run(struct console *con, unsigned int queue)
 
 	if (queue == CONSOLE_QUEUE_RX && con->config.input_fd < 0)
 		return;
-	left = virtio_device_drain(&con->dev, queue, &con->chain, BUFFERS_A_TURN,
+	left = virtio_device_drain(&con->dev, queue, BUFFERS_A_TURN,
 	                           queue == CONSOLE_QUEUE_RX ? feed : print);
 	if (left)
 		later_set(&con->again, 1);

@@ -35,7 +35,6 @@ struct exit_port {
 	char line[LINE_MAX];
 	size_t size;
 	bool told;
-	struct virtqueue_chain chain;
 };
 
 static struct exit_port *port_of(struct virtio_device *dev)
@@ -61,15 +60,16 @@ static void send_control(struct exit_port *p)
 {
 	struct virtqueue *q = &p->dev.queues[EXIT_PORT_QUEUE_CONTROL_RX];
 	uint8_t message[CONTROL_SIZE + sizeof(NAME)];
+	struct virtqueue_chain c;
 	bool any = false;
 	int r = 1;
 
-	while (p->unsent && (r = virtqueue_pop(q, &p->chain)) > 0) {
+	while (p->unsent && (r = virtqueue_pop(q, &c)) > 0) {
 		unsigned int event = (unsigned int)__builtin_ctz(p->unsent);
 		size_t size = make_message(event, message);
 
-		size = iov_write(chain_writable(&p->chain), p->chain.n_write, 0, message, size);
-		virtqueue_push(q, p->chain.head, (uint32_t)size);
+		size = iov_write(chain_writable(&c), c.n_write, 0, message, size);
+		virtqueue_push(q, c.head, (uint32_t)size);
 		p->unsent &= ~(1u << event);
 		any = true;
 	}
@@ -130,10 +130,9 @@ static enum virtio_took take_bytes(struct virtio_device *dev, unsigned int queue
 
 static void run(struct exit_port *p)
 {
-	bool more = virtio_device_drain(&p->dev, EXIT_PORT_QUEUE_CONTROL_TX, &p->chain, BUDGET,
-	                                take_control);
+	bool more = virtio_device_drain(&p->dev, EXIT_PORT_QUEUE_CONTROL_TX, BUDGET, take_control);
 
-	more |= virtio_device_drain(&p->dev, EXIT_PORT_QUEUE_TX, &p->chain, BUDGET, take_bytes);
+	more |= virtio_device_drain(&p->dev, EXIT_PORT_QUEUE_TX, BUDGET, take_bytes);
 	if (p->dev.active && !p->dev.needs_reset)
 		send_control(p);
 	if (more)

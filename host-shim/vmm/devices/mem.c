@@ -39,7 +39,6 @@ struct mem {
 	unsigned int shift;
 	uint64_t plugged, requested; /* bytes */
 	struct later again;
-	struct virtqueue_chain chain;
 	size_t n_blocks;
 	uint8_t blocks[]; /* 1: plugged */
 };
@@ -186,7 +185,7 @@ static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
 
 static void run(struct mem *m)
 {
-	if (virtio_device_drain(&m->dev, 0, &m->chain, REQUESTS_A_TURN, take))
+	if (virtio_device_drain(&m->dev, 0, REQUESTS_A_TURN, take))
 		later_set(&m->again, 1);
 }
 

@@ -40,7 +40,6 @@ struct net {
 	uint32_t events;           /* of `watch` */
 	struct later again;
 	struct net_frame frame;
-	struct virtqueue_chain chain;
 };
 
 static struct net *net_of(struct virtio_device *dev)
@@ -143,8 +142,7 @@ static enum virtio_took transmit(struct virtio_device *dev, unsigned int queue,
 
 static void run_tx(struct net *n)
 {
-	if (!n->tx_blocked &&
-	    virtio_device_drain(&n->dev, NET_QUEUE_TX, &n->chain, FRAMES_A_TURN, transmit))
+	if (!n->tx_blocked && virtio_device_drain(&n->dev, NET_QUEUE_TX, FRAMES_A_TURN, transmit))
 		later_set(&n->again, 1);
 }
 
@@ -186,6 +184,7 @@ static void fill(const struct net *n, struct delivery *d, const struct virtqueue
 static enum delivered take_buffers(struct net *n, struct delivery *d)
 {
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
+	struct virtqueue_chain c;
 	size_t whole = NET_HEADER_SIZE + n->frame.size;
 	unsigned int max = 1;
 
@@ -196,16 +195,16 @@ static enum delivered take_buffers(struct net *n, struct delivery *d)
 
 		if (d->n == max)
 			return LOST; /* the buffers are too small for it */
-		r = virtqueue_pop(q, &n->chain);
+		r = virtqueue_pop(q, &c);
 		if (r == 0)
 			return NO_BUFFER;
-		if (r < 0 || n->chain.write_size < NET_HEADER_SIZE) {
+		if (r < 0 || c.write_size < NET_HEADER_SIZE) {
 			virtio_device_broken(&n->dev, r < 0 ? q->broken
 			                                    : "a receive buffer is smaller than a "
 			                                      "packet header (5.1.6.3.1)");
 			return RX_BROKEN;
 		}
-		fill(n, d, &n->chain);
+		fill(n, d, &c);
 	}
 	return DELIVERED;
 }

@@ -82,6 +82,8 @@ static void consume(struct output *o, size_t n)
 	pthread_mutex_lock(&o->lock);
 	o->first = (o->first + n) % OUTPUT_HOLD;
 	o->size -= n;
+	if (o->size == 0)
+		o->first = 0; /* the rest of the ring need not be touched */
 	pthread_mutex_unlock(&o->lock);
 }
 

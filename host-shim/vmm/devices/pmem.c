@@ -40,7 +40,6 @@ struct pmem {
 	unsigned int n_batch;
 	bool flushing; /* the batch is with the pool; it takes no more */
 	int result;    /* of the flush: 0 or an errno value */
-	struct virtqueue_chain chain;
 };
 
 static struct pmem *pmem_of(struct virtio_device *dev)
@@ -88,7 +87,7 @@ static void run(struct pmem *p)
 	/* What arrives during a flush may hold writes that it does not cover. */
 	if (p->flushing)
 		return;
-	if (virtio_device_drain(&p->dev, 0, &p->chain, REQUESTS_A_TURN, take))
+	if (virtio_device_drain(&p->dev, 0, REQUESTS_A_TURN, take))
 		later_set(&p->again, 1);
 	if (p->n_batch > 0 && !p->dev.needs_reset) {
 		p->flushing = true;

@@ -20,7 +20,6 @@ struct rng {
 	struct rate rate;
 	struct later again;
 	bool waiting; /* for the rate */
-	struct virtqueue_chain chain;
 };
 
 static struct rng *rng_of(struct virtio_device *dev)
@@ -70,7 +69,7 @@ static enum virtio_took take(struct virtio_device *dev, unsigned int queue,
 static void run(struct rng *g)
 {
 	g->waiting = false;
-	if (virtio_device_drain(&g->dev, 0, &g->chain, REQUESTS_A_TURN, take))
+	if (virtio_device_drain(&g->dev, 0, REQUESTS_A_TURN, take))
 		later_set(&g->again, 1);
 	else if (g->waiting)
 		later_set(&g->again, WAIT_MS);

@@ -43,8 +43,6 @@ struct vsock {
 	uint16_t events_offered;
 	struct waiting waiting[WAITING_MAX];
 	unsigned int n_waiting;
-	struct virtqueue_chain chain;
-	struct iovec payload[VIRTQUEUE_SIZE_MAX];
 };
 
 static struct vsock *vsock_of(struct virtio_device *dev)
@@ -56,6 +54,7 @@ static struct vsock *vsock_of(struct virtio_device *dev)
 
 static void receive(struct vsock *v, const struct virtqueue_chain *c)
 {
+	struct iovec payload[VIRTQUEUE_SIZE_MAX];
 	uint8_t bytes[VSOCK_HEADER_SIZE];
 	struct vsock_header h;
 	size_t n;
@@ -63,9 +62,9 @@ static void receive(struct vsock *v, const struct virtqueue_chain *c)
 	if (iov_read(chain_readable(c), c->n_read, 0, bytes, sizeof(bytes)) < sizeof(bytes))
 		return; /* no packet at all; the buffer goes back */
 	vsock_header_decode(&h, bytes);
-	n = iov_slice(chain_readable(c), c->n_read, sizeof(bytes), SIZE_MAX, v->payload,
+	n = iov_slice(chain_readable(c), c->n_read, sizeof(bytes), SIZE_MAX, payload,
 	              VIRTQUEUE_SIZE_MAX, NULL);
-	vsock_mux_receive(v->mux, &h, v->payload, n);
+	vsock_mux_receive(v->mux, &h, payload, n);
 	if (h.op == VSOCK_OP_RESPONSE && !v->dev.answered_ns)
 		v->dev.answered_ns = loop_now_ms() * 1000000;
 }
@@ -74,18 +73,19 @@ static void receive(struct vsock *v, const struct virtqueue_chain *c)
 static bool run_tx(struct vsock *v, unsigned int *budget)
 {
 	struct virtqueue *q = &v->dev.queues[VSOCK_QUEUE_TX];
+	struct virtqueue_chain c;
 	bool any = false;
 	int r = 0;
 
 	do {
 		virtqueue_notify_off(q);
 		while (*budget > 0 && vsock_mux_can_receive(v->mux)) {
-			r = virtqueue_pop(q, &v->chain);
+			r = virtqueue_pop(q, &c);
 			if (r <= 0)
 				break;
 			(*budget)--;
-			receive(v, &v->chain);
-			virtqueue_push(q, v->chain.head, 0);
+			receive(v, &c);
+			virtqueue_push(q, c.head, 0);
 			any = true;
 		}
 		if (r < 0) {
@@ -104,29 +104,30 @@ enum sent { SENT, NO_BUFFER, NO_PACKET, SEND_BROKEN };
 
 static enum sent send_one(struct vsock *v, struct virtqueue *q)
 {
-	struct virtqueue_chain *c = &v->chain;
+	struct iovec payload[VIRTQUEUE_SIZE_MAX];
+	struct virtqueue_chain c;
 	uint8_t bytes[VSOCK_HEADER_SIZE];
 	struct vsock_header h;
 	size_t n;
-	int r = virtqueue_pop(q, c);
+	int r = virtqueue_pop(q, &c);
 
 	if (r == 0)
 		return NO_BUFFER;
-	if (r < 0 || c->write_size < sizeof(bytes)) {
+	if (r < 0 || c.write_size < sizeof(bytes)) {
 		virtio_device_broken(&v->dev, r < 0 ? q->broken
 		                                    : "a receive buffer is smaller than a packet "
 		                                      "header (5.10.6.4)");
 		return SEND_BROKEN;
 	}
-	n = iov_slice(chain_writable(c), c->n_write, sizeof(bytes), SIZE_MAX, v->payload,
+	n = iov_slice(chain_writable(&c), c.n_write, sizeof(bytes), SIZE_MAX, payload,
 	              VIRTQUEUE_SIZE_MAX, NULL);
-	if (!vsock_mux_next(v->mux, &h, v->payload, n)) {
+	if (!vsock_mux_next(v->mux, &h, payload, n)) {
 		virtqueue_unpop(q);
 		return NO_PACKET;
 	}
 	vsock_header_encode(&h, bytes);
-	iov_write(chain_writable(c), c->n_write, 0, bytes, sizeof(bytes));
-	virtqueue_push(q, c->head, (uint32_t)sizeof(bytes) + h.len);
+	iov_write(chain_writable(&c), c.n_write, 0, bytes, sizeof(bytes));
+	virtqueue_push(q, c.head, (uint32_t)sizeof(bytes) + h.len);
 	return SENT;
 }
 
@@ -157,13 +158,14 @@ static bool run_rx(struct vsock *v, unsigned int *budget)
 static void run_events(struct vsock *v)
 {
 	struct virtqueue *q = &v->dev.queues[VSOCK_QUEUE_EVENT];
+	struct virtqueue_chain c;
 	uint8_t event[4];
 	int r;
 
 	if (!v->reset_unsent)
 		return;
-	r = virtqueue_pop(q, &v->chain);
-	if (r < 0 || (r > 0 && v->chain.write_size < sizeof(event)))
+	r = virtqueue_pop(q, &c);
+	if (r < 0 || (r > 0 && c.write_size < sizeof(event)))
 		virtio_device_broken(
 		    &v->dev,
 		    r < 0 ? q->broken : "a buffer for events is smaller than an event (5.10.6.7)");
@@ -172,8 +174,8 @@ static void run_events(struct vsock *v)
 	v->events_offered = virtqueue_offered(q);
 	v->reset_unheard = true;
 	put_le32(event, EVENT_TRANSPORT_RESET);
-	iov_write(chain_writable(&v->chain), v->chain.n_write, 0, event, sizeof(event));
-	virtqueue_push(q, v->chain.head, sizeof(event));
+	iov_write(chain_writable(&c), c.n_write, 0, event, sizeof(event));
+	virtqueue_push(q, c.head, sizeof(event));
 	/* Before the driver knows: it cannot have offered the buffer again yet. */
 	virtqueue_notify_beyond(q, v->events_offered);
 	virtio_device_publish(&v->dev, VSOCK_QUEUE_EVENT);

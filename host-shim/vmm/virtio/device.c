@@ -151,13 +151,14 @@ void virtio_device_lose_memory(struct virtio_device *dev, const uint8_t *host, u
 }
 
 /* Until the queue is empty; true when `budget` ended first. */
-static bool drain_some(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
-                       unsigned int *budget, virtio_take_fn take, bool *stop)
+static bool drain_some(struct virtio_device *dev, unsigned int queue, unsigned int *budget,
+                       virtio_take_fn take, bool *stop)
 {
 	struct virtqueue *q = &dev->queues[queue];
+	struct virtqueue_chain c;
 
 	while (*budget > 0) {
-		int r = virtqueue_pop(q, c);
+		int r = virtqueue_pop(q, &c);
 
 		if (r < 0)
 			virtio_device_broken(dev, q->broken);
@@ -165,7 +166,7 @@ static bool drain_some(struct virtio_device *dev, unsigned int queue, struct vir
 		if (r <= 0)
 			return false;
 		--*budget;
-		switch (take(dev, queue, c)) {
+		switch (take(dev, queue, &c)) {
 		case VIRTIO_TAKEN:
 			break;
 		case VIRTIO_LATER:
@@ -179,8 +180,8 @@ static bool drain_some(struct virtio_device *dev, unsigned int queue, struct vir
 	return true;
 }
 
-bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
-                         unsigned int budget, virtio_take_fn take)
+bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, unsigned int budget,
+                         virtio_take_fn take)
 {
 	struct virtqueue *q = &dev->queues[queue];
 	uint16_t before = q->next_used;
@@ -190,7 +191,7 @@ bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, struct v
 		return false;
 	do {
 		virtqueue_notify_off(q);
-		left = drain_some(dev, queue, c, &budget, take, &stop);
+		left = drain_some(dev, queue, &budget, take, &stop);
 	} while (!left && !stop && !dev->needs_reset && virtqueue_notify_on(q));
 	if (!dev->needs_reset && q->next_used != before)
 		virtio_device_publish(dev, queue);

@@ -161,6 +161,6 @@ typedef enum virtio_took (*virtio_take_fn)(struct virtio_device *dev, unsigned i
 
 /* For models: hands over the queue's chains, at most `budget` of them, and publishes what was
  * pushed. True when chains may be left because the budget was used up: other sources of the loop
- * get their turn, then call again. `c` is the memory to use. */
-bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, struct virtqueue_chain *c,
-                         unsigned int budget, virtio_take_fn take);
+ * get their turn, then call again. */
+bool virtio_device_drain(struct virtio_device *dev, unsigned int queue, unsigned int budget,
+                         virtio_take_fn take);
