@@ -20,7 +20,7 @@
 /* Clients that have not sent their line yet; further ones are hung up on. */
 #define VSOCK_CLIENTS_MAX 64
 /* Milliseconds for the line to come. */
-#define VSOCK_CLIENT_TIMEOUT 10000
+#define VSOCK_CLIENT_TIMEOUT 30000
 
 /* Where a request that a client made goes. Takes fd on success (0). */
 typedef int (*vsock_open_fn)(void *data, int fd, uint32_t guest_port);

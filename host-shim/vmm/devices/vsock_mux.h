@@ -25,7 +25,7 @@
 #define VSOCK_CONNS_MAX    1024
 #define VSOCK_REFUSALS_MAX 256
 /* A guest that does not answer a request, or a shutdown with RST, for this long (ms). */
-#define VSOCK_REQUEST_TIMEOUT  10000
+#define VSOCK_REQUEST_TIMEOUT  30000
 #define VSOCK_SHUTDOWN_TIMEOUT 30000
 
 struct vsock_mux;
