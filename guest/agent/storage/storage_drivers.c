@@ -204,12 +204,16 @@ static int make_local(const struct storage_mount_args *a, struct error *err)
 {
 	const Grpc__Storage *req = a->request;
 	const char *mode = storage_option(req->options, req->n_options, "mode");
+	const char *fsgid = storage_option(req->options, req->n_options, "fsgid");
 	uint32_t bits = 0755;
+	gid_t gid;
 	int r;
 
 	if (mode && (parse_octal(mode, &bits) < 0 || bits > 07777))
 		return error_set_kind(err, ERROR_INPUT, EINVAL, "mode=%s is no file mode", mode);
-	r = fs_mkdir_p(req->mount_point, 0755, err);
+	r = fsgid ? parse_fsgid(fsgid, &gid, err) : 0;
+	if (r == 0)
+		r = fs_mkdir_p(req->mount_point, 0755, err);
 	if (r < 0)
 		return r;
 	if (chmod(req->mount_point, bits) < 0)

@@ -165,8 +165,10 @@ static int mount_long(int at, const char *source, const char *target, const char
 
 	error_clear(err);
 	r = mount_by_name(at, fstype, source, words, target, err);
-	if (r < 0)
+	if (r < 0) {
+		rmdir(target); /* which may be ours; stays when it has something in it */
 		return r;
+	}
 	top = open_point(target);
 	r = top < 0 ? error_errno(err, -top, "the mount %s", target)
 	            : mount_change_options(top, o, target, err);
