@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h> /* struct statx, not in musl 1.2.3 */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "guest/agent/container/mount.h"
 #include "lib/base/cleanup.h"
@@ -70,7 +72,8 @@ static bool is_mount(const char *path)
 {
 	struct statx st;
 
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+	/* Not in musl 1.2.3. */
+	return syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
 	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
