@@ -417,12 +417,86 @@ TEST(s2_7_10_frame_that_waits_asks_for_more_buffers_than_there_are)
 	stop();
 }
 
+/* A buffer is a chain of any shape (2.7.4.2): the count may fall between two of its pieces. */
+TEST(s5_1_6_4_1_num_buffers_between_two_pieces)
+{
+	struct vbench_part p[] = {
+	    {NULL, 11, true, 0}, {NULL, 1, true, 0}, {NULL, 30, true, 0}, {NULL, 70, true, 0}};
+	uint64_t gpa[2];
+	uint32_t len;
+
+	start_stream(~0ull);
+	pattern(250);
+	vbench_offer(&b, NET_QUEUE_RX, p, 4);
+	offer_rx(2, 100, gpa);
+	write_stream(250, frame, 250);
+	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+	check_int(len, 112);
+	check_int(*(vbench_host(&b, p[0].gpa) + 10), 3);
+	check_int(*vbench_host(&b, p[1].gpa), 0);
+	check_mem(vbench_host(&b, p[2].gpa), frame, 30);
+	check_mem(vbench_host(&b, p[3].gpa), frame + 30, 70);
+	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+	check_int(len, 100);
+	check_mem(vbench_host(&b, gpa[0]), frame + 100, 100);
+	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+	check_int(len, 50);
+	check_mem(vbench_host(&b, gpa[1]), frame + 200, 50);
+	stop();
+}
+
+/* 5.1.6.4.1: without VIRTIO_NET_F_MRG_RXBUF a frame is in one buffer. */
+TEST(s5_1_6_4_1_one_buffer_where_merging_was_not_negotiated)
+{
+	uint64_t gpa[4];
+	uint32_t len;
+
+	start_stream(F(VIRTIO_F_VERSION_1));
+	offer_rx(3, 1000, gpa);
+	write_stream(1500, frame, 1500);
+	pattern(60);
+	write_stream(60, frame, 60);
+	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+	check_int(len, 72);
+	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 1);
+	check_mem(vbench_host(&b, gpa[0]) + 12, frame, 60);
+	stop();
+}
+
+/* A machine is saved and goes on between a frame and the last of the buffers that it takes: nothing
+ * of it shows before, all of it once afterwards. */
+TEST(pause_while_a_frame_waits_for_buffers)
+{
+	uint64_t gpa[4];
+	uint32_t len;
+
+	start_stream(~F(VIRTIO_NET_F_MTU));
+	pattern(3000);
+	offer_rx(2, 1000, gpa);
+	write_stream(3000, frame, 3000);
+	vbench_turn(&b, 5);
+	virtio_device_pause(b.dev);
+	offer_rx(2, 1000, gpa + 2);
+	vbench_turn(&b, 5);
+	check(!vbench_used(&b, NET_QUEUE_RX));
+	check_int(b.dev->queues[NET_QUEUE_RX].next_avail, 0); /* what is saved */
+	virtio_device_resume(b.dev);
+	for (int i = 0; i < 4; i++) {
+		check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
+		check_int(len, i < 3 ? 1000 : 12);
+	}
+	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 4);
+	vbench_turn(&b, 5);
+	check(!vbench_used(&b, NET_QUEUE_RX));
+	stop();
+}
+
 TEST(frame_that_never_fits_is_lost)
 {
 	uint64_t gpa[64];
 	uint32_t len;
 
-	start_stream(~0ull);
+	start_stream(~F(VIRTIO_NET_F_MTU));
 	offer_rx(64, 12, gpa);
 	write_stream(5000, frame, 5000);
 	write_stream(24, frame, 24);
