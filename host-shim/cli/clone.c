@@ -71,6 +71,17 @@ static int take_options(const struct vm_template *t, struct guest_options *o, st
 	return take_sizes(t, o, err);
 }
 
+/* Once: it is what the guest is made with. */
+static int open_image(struct clone *c, struct guest_setup *s, struct error *err)
+{
+	int r = c->t.lacks == TEMPLATE_LACKS_UNKNOWN
+	            ? image_dir_open(&c->image, s->image_dir, err)
+	            : image_dir_open_known(&c->image, s->image_dir, c->t.lacks, err);
+
+	s->image = &c->image;
+	return r < 0 ? r : template_check_image(&c->t, c->image.json, s->image_dir, err);
+}
+
 int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct guest_setup *s,
                struct error *err)
 {
@@ -89,7 +100,7 @@ int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct
 	s->exit_port = false;
 	s->from = &c->files;
 	s->slots = c->t.slots;
-	r = template_check_image(&c->t, s->image_dir, err);
+	r = open_image(c, s, err);
 	if (r == 0 && net && c->t.slots < HYPERVISOR_SLOTS)
 		r = error_set_kind(err, ERROR_INPUT, EINVAL,
 		                   "it has no room for a network and a disk of the clone's: make "
@@ -100,4 +111,5 @@ int clone_open(struct clone *c, const char *dir, struct guest_options *o, struct
 void clone_close(struct clone *c)
 {
 	template_files_close(&c->files);
+	image_dir_free(&c->image);
 }

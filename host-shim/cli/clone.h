@@ -3,11 +3,13 @@
 #pragma once
 
 #include "host-shim/cli/guest.h"
+#include "host-shim/cli/image_dir.h"
 #include "host-shim/hypervisor/template.h"
 
 struct clone {
 	struct vm_template t;
 	struct template_files files; /* the guest reads them as long as it lives */
+	struct image_dir image;      /* until the guest has it */
 };
 
 #define CLONE_OPTION_ROW(type, member)                                                             \

@@ -217,6 +217,15 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	return r < 0 ? r : hypervisor_new(&g->hv, g->loop, vmm, &c, &e, err);
 }
 
+static int take_image(struct guest *g, const struct guest_setup *setup, struct error *err)
+{
+	if (!setup->image)
+		return image_dir_open(&g->image, setup->image_dir, err);
+	g->image = *setup->image;
+	*setup->image = (struct image_dir){0};
+	return 0;
+}
+
 int guest_new(struct guest **out, struct loop *loop, const struct guest_options *o,
               const struct guest_setup *setup, const struct guest_events *events, struct error *err)
 {
@@ -231,7 +240,7 @@ int guest_new(struct guest **out, struct loop *loop, const struct guest_options 
 	g->timeout = o->timeout;
 	r = guest_net_parse(&g->net, &o->net, err);
 	if (r == 0)
-		r = image_dir_open(&g->image, setup->image_dir, err);
+		r = take_image(g, setup, err);
 	if (r == 0 && g->image.program && !setup->exit_port)
 		r = error_set_kind(
 		    err, ERROR_INPUT, EINVAL,

@@ -130,6 +130,7 @@ struct guest_events {
 
 struct guest_setup {
 	const char *image_dir;       /* NULL: the default */
+	struct image_dir *image;     /* that one, open: it is taken over; NULL: it is opened */
 	const char *kernel, *initrd; /* instead of the image's; NULL: the image's */
 	bool exit_port, no_vsock, stats;
 	bool describe; /* as in hypervisor.h: guest_start() will not be called */

@@ -13,7 +13,6 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "host-shim/hypervisor/hypervisor.h"
-#include "lib/guestimg/guestimg.h"
 #include "lib/guestimg/kconfig.h"
 #include "lib/guestimg/locate.h"
 
@@ -115,9 +114,10 @@ static int keep_program(struct image_dir *d, const struct guestimg *img, struct 
 	return keep_words(&d->program, img->program) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
-int image_dir_open(struct image_dir *d, const char *path, struct error *err)
+static int open_image(struct image_dir *d, const char *path, const uint32_t *lacks,
+                      struct error *err)
 {
-	_cleanup_guestimg_ struct guestimg *img = NULL;
+	struct guestimg *img = NULL;
 	int r;
 
 	*d = (struct image_dir){0};
@@ -130,6 +130,7 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 		                      "'kata-image-tool build -o %s'",
 		                      d->path, d->path);
 	r = guestimg_load(d->path, &img, err);
+	d->json = img;
 	if (r == 0)
 		r = file_in(d, img, img->kernel.vmlinux, &d->kernel, err);
 	/* Only some guests take it: whether it is there is theirs to find out. */
@@ -144,9 +145,21 @@ int image_dir_open(struct image_dir *d, const char *path, struct error *err)
 	               keep_words(&d->words_blk, img->rootfs.words_blk) < 0 ||
 	               keep_words(&d->words_pmem, img->rootfs.words_pmem) < 0))
 		r = error_set(err, ENOMEM, "no memory for the kernel command line");
-	if (r == 0)
+	if (r == 0 && lacks)
+		d->lacks = *lacks;
+	else if (r == 0)
 		r = find_lacks(d, img, err);
 	return r < 0 ? r : keep_program(d, img, err);
+}
+
+int image_dir_open(struct image_dir *d, const char *path, struct error *err)
+{
+	return open_image(d, path, NULL, err);
+}
+
+int image_dir_open_known(struct image_dir *d, const char *path, uint32_t lacks, struct error *err)
+{
+	return open_image(d, path, &lacks, err);
 }
 
 void image_dir_free(struct image_dir *d)
@@ -160,5 +173,6 @@ void image_dir_free(struct image_dir *d)
 	free(d->words_blk);
 	free(d->words_pmem);
 	free(d->program);
+	guestimg_free(d->json);
 	*d = (struct image_dir){0};
 }

@@ -156,8 +156,8 @@ static int make(struct making *m, const struct guest_options *o, const char *ima
 	return run_guest(m, o, &setup, err);
 }
 
-static int take(struct vm_template *t, const struct guest_options *o, const char *image,
-                struct error *err)
+static int take(struct vm_template *t, const struct guest_options *o,
+                const struct image_dir *image, struct error *err)
 {
 	snprintf(t->cpu, sizeof(t->cpu), "%s", o->cpu ? o->cpu : "host");
 	snprintf(t->net, sizeof(t->net), "%s", o->net.net);
@@ -165,7 +165,8 @@ static int take(struct vm_template *t, const struct guest_options *o, const char
 	t->slots = HYPERVISOR_SLOTS;
 	t->memory = o->memory;
 	t->uid = geteuid();
-	return template_take_image(t, image, err);
+	t->lacks = image->lacks;
+	return template_take_image(t, image->json, image->path, err);
 }
 
 static int create(const struct template_data *d, const char *image, struct making *m,
@@ -186,7 +187,7 @@ static int create(const struct template_data *d, const char *image, struct makin
 		                   o.net.net);
 	o.net = (struct guest_net_words){.net = "none"};
 	if (r == 0)
-		r = take(&t, &o, found.path, err);
+		r = take(&t, &o, &found, err);
 	if (r == 0)
 		r = template_create(d->output, &staged, &files, err);
 	if (r == 0)

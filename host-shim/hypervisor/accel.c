@@ -13,7 +13,9 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 
-#define CPUINFO_MAX (4u << 20)
+/* The first processor's part is a fraction of that: to have the kernel print all of them takes long
+ * where there are many. */
+#define CPUINFO_MAX 16384
 
 static int open_kvm(const char *root)
 {
@@ -30,24 +32,37 @@ static bool has_pvm(const char *root)
 	return path && fs_exists(path);
 }
 
+static bool has_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = line; (at = strstr(at, word)); at += n)
+		if (at > line && strchr(" \t:", at[-1]) && strchr(" \t", at[n]))
+			return true;
+	return false;
+}
+
 /* True when the first "flags" line of cpuinfo has the word vmx or svm. */
 static bool has_hardware_virtualisation(const char *root)
 {
 	_cleanup_free_ char *path = str_printf("%s/proc/cpuinfo", root);
-	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
-	_cleanup_strv_ struct strv words = STRV_INIT;
-	char *line, *end;
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char text[CPUINFO_MAX], *line = NULL, *end = NULL;
+	size_t size = 0;
+	ssize_t n = fd < 0 ? -1 : 1;
 
-	if (!path || fs_read_file(AT_FDCWD, path, CPUINFO_MAX, &text, NULL) < 0)
-		return false;
-	line = strstr(buffer_cstr(&text), "flags\t");
+	while (n > 0 && !end && size < sizeof(text) - 1) {
+		n = read(fd, text + size, sizeof(text) - 1 - size);
+		size += n > 0 ? (size_t)n : 0;
+		text[size] = '\0';
+		line = strstr(text, "flags\t");
+		end = line ? strchr(line, '\n') : NULL;
+	}
 	if (!line)
 		return false;
-	end = strchr(line, '\n');
 	if (end)
 		*end = '\0';
-	return strv_split(&words, line, " \t:") == 0 &&
-	       (strv_has(&words, "vmx") || strv_has(&words, "svm"));
+	return has_word(line, "vmx") || has_word(line, "svm");
 }
 
 int accel_choose(enum accel wanted, const char *root, struct accel_choice *out, struct error *err)

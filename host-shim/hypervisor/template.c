@@ -50,6 +50,7 @@ static const struct {
     {"net", STRING, AT(net)},
     {"cpus", NUMBER32, AT(cpus)},
     {"slots", NUMBER32, AT(slots), true},
+    {"lacks", NUMBER32, AT(lacks), true},
     {"memory", NUMBER64, AT(memory)},
     {"uid", NUMBER64, AT(uid)},
     {"state_size", NUMBER64, AT(state_size)},
@@ -87,6 +88,8 @@ static int get_member(const cJSON *json, size_t i, struct vm_template *t, struct
 	r = json_u64(json, members[i].name, !members[i].optional, &n, TEMPLATE_FILE, err);
 	if (r < 0)
 		return r;
+	if (members[i].optional && !cJSON_GetObjectItemCaseSensitive(json, members[i].name))
+		return 0;
 	if (members[i].type == NUMBER64)
 		memcpy(at, &n, sizeof(n));
 	else if (n > UINT32_MAX)
@@ -137,7 +140,7 @@ int template_parse(const char *text, size_t size, struct vm_template *t, struct 
 	_cleanup_cjson_ cJSON *json = NULL;
 	int r = json_parse(text, size, TEMPLATE_MAX_SIZE, TEMPLATE_FILE, &json, err);
 
-	*t = (struct vm_template){0};
+	*t = (struct vm_template){.lacks = TEMPLATE_LACKS_UNKNOWN};
 	if (r < 0)
 		return r;
 	if (!cJSON_IsObject(json))
@@ -365,31 +368,46 @@ static int digest_of(const struct guestimg *img, const char *name, char out[TEMP
 	return 0;
 }
 
-int template_take_image(struct vm_template *t, const char *dir, struct error *err)
+/* A guest whose memory is closed to this host. */
+static int check_profile(const struct guestimg *img, const char *dir, struct error *err)
 {
-	_cleanup_guestimg_ struct guestimg *img = NULL;
-	_cleanup_free_ char *path = realpath(dir, NULL);
-	int r = path ? guestimg_load(dir, &img, err) : error_errno(err, errno, "image %s", dir);
-
-	if (r < 0)
-		return r;
 	if (guestimg_is_confidential(img))
 		return error_set_kind(err, ERROR_INPUT, ENOTSUP,
 		                      "%s is an image of profile %s: the memory of a confidential "
 		                      "guest cannot be saved, nor be another's",
 		                      dir, img->profile);
-	if (strlen(path) >= sizeof(t->image))
-		return wrong(err, "the path of the image is too long");
-	strcpy(t->image, path);
-	r = digest_of(img, img->kernel.vmlinux, t->kernel_sha256, err);
+	return 0;
+}
+
+static int take_digests(struct vm_template *t, const struct guestimg *img, struct error *err)
+{
+	int r = digest_of(img, img->kernel.vmlinux, t->kernel_sha256, err);
+
 	return r < 0 ? r : digest_of(img, img->rootfs.file, t->root_sha256, err);
 }
 
-int template_check_image(const struct vm_template *t, const char *dir, struct error *err)
+int template_take_image(struct vm_template *t, const struct guestimg *img, const char *dir,
+                        struct error *err)
+{
+	_cleanup_free_ char *path = realpath(dir, NULL);
+	int r = path ? check_profile(img, dir, err) : error_errno(err, errno, "image %s", dir);
+
+	if (r < 0)
+		return r;
+	if (strlen(path) >= sizeof(t->image))
+		return wrong(err, "the path of the image is too long");
+	strcpy(t->image, path);
+	return take_digests(t, img, err);
+}
+
+int template_check_image(const struct vm_template *t, const struct guestimg *img, const char *dir,
+                         struct error *err)
 {
 	struct vm_template now = {0};
-	int r = template_take_image(&now, dir, err);
+	int r = check_profile(img, dir, err);
 
+	if (r == 0)
+		r = take_digests(&now, img, err);
 	if (r == 0 && (strcmp(now.kernel_sha256, t->kernel_sha256) != 0 ||
 	               strcmp(now.root_sha256, t->root_sha256) != 0))
 		r = wrong(err,

@@ -20,6 +20,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/error.h"
+#include "lib/guestimg/guestimg.h"
 
 #define TEMPLATE_SCHEMA   1
 #define TEMPLATE_FILE     "template.json"
@@ -28,6 +29,8 @@
 #define TEMPLATE_PAGES    "pages"
 #define TEMPLATE_MAX_SIZE (64u << 10) /* bytes of template.json */
 #define TEMPLATE_SHA256   65          /* 64 hex digits and a NUL */
+
+#define TEMPLATE_LACKS_UNKNOWN UINT32_MAX /* of a template that does not say */
 
 struct vm_template {
 	char version[32]; /* of Kihon that made it */
@@ -38,6 +41,7 @@ struct vm_template {
 	char cpu[32];                                                      /* "host", or a model */
 	uint32_t cpus;                                                     /* 1 to 32 */
 	uint32_t slots;                   /* empty places for devices of clones; 0 when not said */
+	uint32_t lacks;                   /* enum hypervisor_lacks, of the image's kernel */
 	uint64_t memory;                  /* bytes */
 	uint64_t uid;                     /* of the user whose it is */
 	uint64_t state_size, memory_size; /* of the two files, bytes */
@@ -72,10 +76,12 @@ int template_create(const char *dir, char **staged, struct template_files *f, st
 int template_commit(const char *staged, const char *dir, struct vm_template *t,
                     const struct template_files *f, struct error *err);
 
-/* What an image says of itself goes into t; and the other way round: -EINVAL when the image in dir
- * is not the one that t was made of. -ENOTSUP: a confidential guest's. */
-int template_take_image(struct vm_template *t, const char *dir, struct error *err);
-int template_check_image(const struct vm_template *t, const char *dir, struct error *err);
+/* What the image in dir says of itself goes into t; and the other way round: -EINVAL when it is not
+ * the one that t was made of. -ENOTSUP: a confidential guest's. */
+int template_take_image(struct vm_template *t, const struct guestimg *img, const char *dir,
+                        struct error *err);
+int template_check_image(const struct vm_template *t, const struct guestimg *img, const char *dir,
+                         struct error *err);
 
 void template_files_close(struct template_files *f);
 #define _cleanup_template_files_ _cleanup_(template_files_close)

@@ -45,6 +45,13 @@ TEST(kvm_needs_a_device_and_hardware)
 	check_ok(accel_choose(ACCEL_KVM, root, &c, &err), &err);
 	check_int(c.accel, ACCEL_KVM);
 
+	put(root, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vmxx xsvm svm_lock vmx_\n");
+	check_ok(accel_choose(ACCEL_AUTO, root, &c, &err), &err);
+	check_int(c.accel, ACCEL_TCG);
+	put(root, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu svm_lock svm\n");
+	check_ok(accel_choose(ACCEL_AUTO, root, &c, &err), &err);
+	check_int(c.accel, ACCEL_KVM);
+
 	put(root, "proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu vmx sse2\n");
 	check_ok(accel_choose(ACCEL_AUTO, root, &c, &err), &err);
 	check_int(c.accel, ACCEL_KVM);

@@ -77,6 +77,19 @@ TEST(a_template_is_read)
 	check_int(t.memory_size, 7);
 }
 
+TEST(what_the_kernel_lacks_need_not_be_said)
+{
+	struct vm_template t;
+	struct error err = ERROR_INIT;
+
+	check_ok(parse(N_ROWS, NULL, &t, &err), &err);
+	check_int(t.lacks, TEMPLATE_LACKS_UNKNOWN);
+	check_int(t.slots, 0);
+	check_ok(parse(8, "\"cpus\":2,\"lacks\":5,\"slots\":2", &t, &err), &err);
+	check_int(t.lacks, 5);
+	check_int(t.slots, 2);
+}
+
 TEST(every_member_is_needed)
 {
 	struct vm_template t;
