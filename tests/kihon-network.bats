@@ -28,7 +28,10 @@ isolated() {
 			head -c 500000 /dev/urandom >file
 			busybox httpd -f -p 10.0.2.2:7000 >/dev/null 2>&1 3>&- &
 			busybox nc -l -p 7001 -e sh -c 'cat >back' >/dev/null 2>&1 3>&- &
+			receiver=$!
 		}
+		# What the guest sent may still be on its way when the guest has ended.
+		received() { [ "$1" -ne 42 ] || wait $receiver; }
 		trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 		ip link set lo up
 	SH
@@ -44,6 +47,7 @@ isolated() {
 		serve
 		status=0
 		boot --net tap=kt0 --ip 10.0.2.15/24 --gateway 10.0.2.2 --mac 02:00:00:00:00:07 "$IMAGE" >out || status=$?
+		received $status
 		exit $status
 	SH
 	isolated
@@ -84,6 +88,7 @@ isolated() {
 		[ $status -eq 125 ]
 		status=0
 		boot --net tap=kt0 --ip 10.0.2.15/24 "$1/image" >out || status=$?
+		received $status
 		exit $status
 	SH
 	isolated "$room"
@@ -105,6 +110,7 @@ isolated() {
 		busybox udhcpd -f -S dhcp.conf >/dev/null 2>&1 3>&- &
 		status=0
 		boot --net tap=kt0 "$IMAGE" >out || status=$?
+		received $status
 		[ $status -eq 42 ]
 		boot --net tap=kt0 --mac 02:00:00:00:00:08 "$CONTAINER" >other 2>&1 3>&- &
 		guest=$!
@@ -180,12 +186,10 @@ isolated() {
 
 @test "a guest in QEMU is given no network while it runs" {
 	"$KIHON" boot --vmm qemu --accel tcg --net none --timeout 60s "$CONTAINER" >/dev/null 2>&1 3>&- &
-	local id="" try
-	for ((try = 0; try < 100; try++)); do
-		id=$(ls kihon 2>/dev/null || true)
-		[ -z "$id" ] || break
-		sleep 0.1
-	done
+	local id
+	. "$BATS_TEST_DIRNAME/wait.bash"
+	until_true eval '[ -n "$(ls kihon 2>/dev/null)" ]'
+	id=$(ls kihon)
 	run "$KIHON" network attach "$id" --net user
 	kill $!
 	wait $! || true

@@ -183,13 +183,15 @@ END
 
 @test "a create under way is not taken for a dead one" {
 	mkdir -p "$ROOT/$ID"
-	flock "$ROOT/$ID" sleep 2 3>&- &
-	sleep 0.3
+	flock "$ROOT/$ID" sh -c 'touch "$0"; exec sleep 1000' "$B/held" 3>&- &
+	until_true test -e "$B/held"
 	run oci create -b "$B" "$ID"
 	[ "$status" -eq 1 ]
 	[[ $output == *"exists already"* ]]
 	run oci delete -f "$ID"
 	[ "$status" -eq 1 ]
+	# flock's child has the lock, too.
+	pkill -P $!
 	wait
 	oci delete -f "$ID"
 	[ ! -e "$ROOT/$ID" ]
@@ -203,7 +205,7 @@ listener() {
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
-s.settimeout(20)
+s.settimeout(100)
 with open(sys.argv[2], "w") as out:
     text = ""
     while "READY=1" not in text:
@@ -274,7 +276,7 @@ READY=1" ]
 
 @test "sd_notify: who ends without a word is not waited for" {
 	listener "$BATS_TEST_TMPDIR/heard"
-	NOTIFY_SOCKET=$BATS_TEST_TMPDIR/n timeout 20 "$WORK/private" "$OCI" --root "$ROOT" run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1 3>&-
+	NOTIFY_SOCKET=$BATS_TEST_TMPDIR/n timeout 100 "$WORK/private" "$OCI" --root "$ROOT" run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1 3>&-
 	kill "$LISTENER"
 	oci delete -f "$ID"
 }

@@ -27,7 +27,7 @@ survives() {
 	local command=()
 	while [[ $1 != -- ]]; do command+=("$1"); shift; done
 	rm -f "$BATS_TEST_TMPDIR/vsock"
-	run timeout 120 "${command[@]}" --timeout 100s "${MACHINE[@]}" --cmdline "$2" "${@:3}" "$GUESTS/hostile"
+	run timeout 300 "${command[@]}" --timeout 280s "${MACHINE[@]}" --cmdline "$2" "${@:3}" "$GUESTS/hostile"
 	echo "$2: $status $output"
 	[[ $status == 0 && $output == "hostile: alive"*"vm-run: exit 0" && $output != *"=="* ]]
 }
