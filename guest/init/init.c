@@ -45,6 +45,9 @@ static const struct {
     {"/proc/sys/kernel/unprivileged_bpf_disabled", "2"},
     {"/proc/sys/fs/protected_hardlinks", "1"},
     {"/proc/sys/fs/protected_symlinks", "1"},
+    /* Memory is compacted when somebody needs it so: the kernel's thread for doing it before would
+     * wake an idle guest twice a second. */
+    {"/proc/sys/vm/compaction_proactiveness", "0"},
 };
 
 static int set_environment(struct error *err)

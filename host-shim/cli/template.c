@@ -18,9 +18,6 @@
 /* The line that a failure to come up ends with. */
 #define TAIL_LINES 3
 
-/* For a kernel that has just booted to do what it put off: each clone would do it again. */
-#define SETTLE_MS 2000
-
 struct template_data {
 	struct guest_options guest;
 	const char *output;
@@ -30,8 +27,7 @@ struct making {
 	struct loop *loop;
 	struct guest *guest;
 	struct hello *hello;
-	struct loop_source *settle;
-	bool verbose, clone, saved;
+	bool verbose, saved;
 	int status; /* what kihon returns */
 };
 
@@ -81,17 +77,6 @@ static void on_console(void *data, const uint8_t *bytes, size_t size)
 		fs_write_all(STDERR_FILENO, bytes, size);
 }
 
-static void save(struct loop_source *src, void *data)
-{
-	struct making *m = data;
-	struct error err = ERROR_INIT;
-
-	loop_source_free(m->settle);
-	m->settle = NULL;
-	if (hypervisor_save(guest_hypervisor(m->guest), &err) < 0)
-		fail(m, "%s", err.text);
-}
-
 /* The connection is closed by now. */
 static void on_hello(void *data, int result, const char *why)
 {
@@ -101,7 +86,7 @@ static void on_hello(void *data, int result, const char *why)
 	if (result < 0)
 		fail(m, "the guest's agent: %s; its console: %s", why,
 		     hypervisor_console_tail(guest_hypervisor(m->guest), TAIL_LINES));
-	else if (loop_add_timer(m->loop, m->clone ? 0 : SETTLE_MS, save, m, &m->settle, &err) < 0)
+	else if (hypervisor_save(guest_hypervisor(m->guest), &err) < 0)
 		fail(m, "%s", err.text);
 }
 
@@ -113,21 +98,20 @@ static int run_guest(struct making *m, const struct guest_options *o,
 	int r = loop_new(&m->loop, err);
 
 	m->saved = false;
-	m->clone = setup->from;
 	if (r == 0)
 		r = guest_new(&m->guest, m->loop, o, setup, &events, err);
 	if (r == 0)
 		r = guest_start(m->guest, err);
+	/* The one that boots does what its clones have to, so that they find all of it done once.
+	 */
 	if (r == 0)
 		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest),
-		                setup->from ? guest_network(m->guest) : NULL, on_hello, m, err);
+		                guest_network(m->guest), on_hello, m, err);
 	return r < 0 ? r : loop_run(m->loop, err);
 }
 
 static void release_guest(struct making *m)
 {
-	loop_source_free(m->settle);
-	m->settle = NULL;
 	hello_free(m->hello);
 	guest_free(m->guest);
 	loop_free(m->loop);

@@ -21,11 +21,12 @@ struct monitor {
 	struct pmem_backing root;
 	struct virtio_device *vsock, *balloon; /* NULL: none */
 	bool restored; /* from a template: devices go into its empty slots */
-	struct loop_source *stats, *control;
+	struct loop_source *stats, *control, *timer;
 	int smaps;   /* -1: this host has none */
-	int pagemap; /* of a clone that is recorded, or -1 */
+	int pagemap; /* of a clone, or -1 */
 	uint64_t started_ns;
-	int exit_status; /* what the exit port was told, or -1 */
+	unsigned int n_rests; /* how often a clone has given back memory */
+	int exit_status;      /* what the exit port was told, or -1 */
 };
 
 /* Gives the machine, which is not booted, all devices that the configuration names, or those that

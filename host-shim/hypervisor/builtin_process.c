@@ -22,6 +22,17 @@
 
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
 #define STORAGE_THREADS 2
+/* A guest's clock is kvm-clock, or a TSC that KVM calls invariant. Holding the two against each
+ * other twice a second keeps an idle guest from its rest; a clone, where each goes on by itself,
+ * would call its TSC unstable. */
+#define CLOCK_WORDS "tsc=nowatchdog"
+
+/* For the kernel of a template to do what it put off: each clone would do it again. */
+#define SETTLE_MS 2000
+
+/* When a clone gives back what it holds twice: after its first answers, and when its kernel did
+ * what it put off. */
+static const unsigned int rest_ms[] = {1500, 8000};
 
 /* ---- the word to start */
 
@@ -123,7 +134,7 @@ static bool is_recorded(const struct hypervisor_config *c)
 	return c->from && c->from->record;
 }
 
-/* It ends with that, whatever came of it. */
+/* The process ends with that, whatever came of it. */
 static void save(struct monitor *m)
 {
 	const struct hypervisor_config *c = m->config;
@@ -142,6 +153,19 @@ static void save(struct monitor *m)
 	loop_exit(m->loop, 0);
 }
 
+static void on_settled(struct loop_source *src, void *data)
+{
+	save(data);
+}
+
+/* A template without a rehearsal is one, too. */
+static void on_save(struct monitor *m)
+{
+	if (is_recorded(m->config) || builtin_template_rehearse(m->vm, m->vsock, NULL) < 0 ||
+	    loop_add_timer(m->loop, SETTLE_MS, on_settled, m, &m->timer, NULL) < 0)
+		save(m);
+}
+
 static void on_control(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct monitor *m = data;
@@ -149,11 +173,33 @@ static void on_control(struct loop_source *src, int fd, uint32_t events, void *d
 	ssize_t n = recv(fd, &word, 1, MSG_DONTWAIT);
 
 	if (n == 1 && word == BUILTIN_SAVE) {
-		save(m);
+		on_save(m);
 	} else if (n >= 0) {
 		loop_source_free(m->control);
 		m->control = NULL;
 	}
+}
+
+/* What a clone that only waits for work had to write may be what it was again. It need not succeed.
+ */
+static void on_rest(struct loop_source *src, void *data)
+{
+	struct monitor *m = data;
+
+	/* On a busy host the first answers take their time. */
+	if (!m->vsock || m->vsock->answered_ns) {
+		vm_share(m->vm, m->pagemap, m->config->from->memory, NULL);
+		m->n_rests++;
+	}
+	if (m->n_rests < sizeof(rest_ms) / sizeof(rest_ms[0]))
+		loop_set_timer(src, rest_ms[m->n_rests]);
+}
+
+static int watch_rest(struct monitor *m, struct error *err)
+{
+	if (m->pagemap < 0 || is_recorded(m->config))
+		return 0;
+	return loop_add_timer(m->loop, rest_ms[0], on_rest, m, &m->timer, err);
 }
 
 static int enter_vcpu(void *data)
@@ -209,6 +255,7 @@ static char *make_cmdline(const struct hypervisor_config *c)
 	const struct boot_launch launch = {.root = c->rootfs ? BOOT_ROOT_PMEM : BOOT_ROOT_NONE,
 	                                   .words_pmem = c->root_words_pmem,
 	                                   .net = net,
+	                                   .clock = CLOCK_WORDS,
 	                                   .image = c->cmdline};
 
 	guest_net_word(&c->net, net);
@@ -230,6 +277,8 @@ static int boot(struct monitor *m, struct error *err)
 		        : vm_boot(m->vm, &b, err);
 	if (r == 0 && m->config->from)
 		r = builtin_devices_plug(m, err);
+	if (r == 0)
+		r = watch_rest(m, err);
 	if (r == 0 && !m->config->no_jail)
 		r = jail_thread(JAIL_THREAD_DEVICES, err);
 	return r < 0 ? r : loop_run(m->loop, err);
@@ -267,7 +316,7 @@ int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
 	process_reset_signals();
 	m.started_ns = loop_now_ms() * 1000000;
 	m.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-	m.pagemap = is_recorded(config) ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+	m.pagemap = config->from ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 	signal(SIGPIPE, SIG_IGN);
 	r = run(&m, &jail, &failure);
 	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)

@@ -30,6 +30,15 @@ int builtin_template_restore(struct vm *vm, struct virtio_device *vsock,
 	return 0;
 }
 
+int builtin_template_rehearse(struct vm *vm, struct virtio_device *vsock, struct error *err)
+{
+	int r = vm_renew_generation(vm, err);
+
+	if (r == 0 && vsock)
+		vsock_device_transport_reset(vsock);
+	return r;
+}
+
 int builtin_template_save(struct vm *vm, const struct template_files *to, struct error *err)
 {
 	int r = vm_pause(vm, err);

@@ -185,3 +185,68 @@ void snapshot_pages_populate(const struct guest_memory *ram, const struct snapsh
 			        ranges[i].written ? MADV_POPULATE_WRITE : MADV_WILLNEED);
 	}
 }
+
+/* ---- afterwards */
+
+static bool is_copy(uint64_t entry)
+{
+	return entry & PAGEMAP_PRESENT && !(entry & PAGEMAP_FILE);
+}
+
+static int find_in_region(struct snapshot_copies *c, const struct guest_region *region,
+                          uint64_t in_file, int pagemap, struct error *err)
+{
+	uint64_t entries[CHUNK];
+
+	for (uint64_t done = 0; done < region->size; done += (uint64_t)CHUNK * PAGE) {
+		int n = get_entries(region, done, pagemap, entries, err);
+
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n && c->n < SNAPSHOT_COPIES_MAX; i++) {
+			uint64_t at = done + (uint64_t)i * PAGE;
+
+			if (is_copy(entries[i]))
+				c->pages[c->n++] =
+				    (struct snapshot_copy){region->host + at, in_file + at};
+		}
+	}
+	return 0;
+}
+
+int snapshot_pages_find_copies(struct snapshot_copies *c, const struct guest_memory *ram,
+                               int pagemap, struct error *err)
+{
+	uint64_t in_file = 0;
+
+	c->n = 0;
+	for (unsigned int i = 0; i < ram->n && c->n < SNAPSHOT_COPIES_MAX; i++) {
+		int r = find_in_region(c, &ram->regions[i], in_file, pagemap, err);
+
+		if (r < 0)
+			return r;
+		/* As they are in the file, see snapshot_memory.h. */
+		if (!align_up64(in_file + ram->regions[i].size, SNAPSHOT_BLOCK, &in_file))
+			return error_set(err, EINVAL, "guest memory is too large");
+	}
+	return 0;
+}
+
+int64_t snapshot_pages_share(const struct snapshot_copies *c, int memory, struct error *err)
+{
+	int64_t shared = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		uint8_t was[PAGE];
+		int r = fs_pread_all(memory, was, PAGE, c->pages[i].in_file);
+
+		if (r < 0)
+			return error_errno(err, -r, "reading the snapshot's memory");
+		if (memcmp(c->pages[i].host, was, PAGE) != 0)
+			continue;
+		if (madvise(c->pages[i].host, PAGE, MADV_DONTNEED) < 0)
+			return error_errno(err, errno, "sharing a page");
+		shared += PAGE;
+	}
+	return shared;
+}

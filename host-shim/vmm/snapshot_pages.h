@@ -18,6 +18,7 @@
 #include "lib/base/error.h"
 
 #define SNAPSHOT_RANGES_MAX 32768u
+#define SNAPSHOT_COPIES_MAX 4096u
 
 struct snapshot_range {
 	uint64_t gpa, size; /* whole pages */
@@ -40,3 +41,21 @@ int snapshot_pages_parse(struct snapshot *s, const uint8_t id[SNAPSHOT_ID_SIZE],
  * error. */
 void snapshot_pages_populate(const struct guest_memory *ram, const struct snapshot_range *ranges,
                              size_t n);
+
+/* Pages that a machine has copies of. */
+struct snapshot_copies {
+	size_t n;
+	struct snapshot_copy {
+		uint8_t *host;
+		uint64_t in_file; /* where it is in the snapshot's memory (snapshot_memory.h) */
+	} pages[SNAPSHOT_COPIES_MAX];
+};
+
+/* Finds the first of them. */
+int snapshot_pages_find_copies(struct snapshot_copies *c, const struct guest_memory *ram,
+                               int pagemap, struct error *err);
+
+/* Gives back those that hold what the snapshot's memory does: they were written and have become
+ * again what they were. Nobody may write to them meanwhile. Returns the bytes, or a negative errno
+ * value. */
+int64_t snapshot_pages_share(const struct snapshot_copies *c, int memory, struct error *err);

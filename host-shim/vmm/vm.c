@@ -469,12 +469,14 @@ static int load_vcpus(struct vm *vm, struct snapshot *s, struct error *err)
 }
 
 /* The kernel mixes it into its random numbers as soon as it runs. */
-static int renew_generation(struct vm *vm, struct error *err)
+int vm_renew_generation(struct vm *vm, struct error *err)
 {
-	int r;
+	int r = 0;
 
-	if (vm->events_irq < 0)
-		return 0;
+	if (vm->state != VM_CREATED)
+		r = vm_must_be(vm, VM_RUNNING, "given a new generation id", err);
+	if (r < 0 || vm->events_irq < 0)
+		return r;
 	r = acpi_write_generation(&vm->ram, err);
 	if (r == 0 && eventfd_write(vm->events_irq, 1) < 0)
 		r = error_errno(err, errno, "telling the guest of its generation id");
@@ -532,9 +534,30 @@ int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r == 0)
 		r = snapshot_finish(s, err);
 	if (r == 0)
-		r = renew_generation(vm, err);
+		r = vm_renew_generation(vm, err);
 	vm->restored = true;
 	return start(vm, r, err);
+}
+
+int64_t vm_share(struct vm *vm, int pagemap, int memory_fd, struct error *err)
+{
+	_cleanup_free_ struct snapshot_copies *copies = malloc(sizeof(*copies));
+	int64_t r;
+
+	if (!copies)
+		return error_set(err, ENOMEM, "no memory for a list of pages");
+	r = snapshot_pages_find_copies(copies, &vm->ram, pagemap, err);
+	/* That many: the guest is at work, and is not to be held up. */
+	if (r < 0 || copies->n == SNAPSHOT_COPIES_MAX)
+		return r;
+	r = vm_pause(vm, err);
+	if (r < 0)
+		return r;
+	pause_devices(vm);
+	r = snapshot_pages_share(copies, memory_fd, err);
+	resume_devices(vm);
+	vm_resume(vm, NULL);
+	return r;
 }
 
 void vm_destroy(struct vm *vm)

@@ -129,6 +129,14 @@ int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err);
  * saved, its memory mapped privately from the file, which may be closed but not changed.
  * Connections of a vsock device have ended: vsock_device_transport_reset(). */
 int vm_restore(struct vm *vm, int state_fd, int memory_fd, struct error *err);
+/* Gives back the memory of a restored machine that is again what its memory file holds, which it
+ * then shares with others; it stands still meanwhile. A machine that has written more than
+ * SNAPSHOT_COPIES_MAX pages is left alone. pagemap: /proc/self/pagemap, open. Returns the bytes,
+ * or a negative errno value. */
+int64_t vm_share(struct vm *vm, int pagemap, int memory_fd, struct error *err);
+/* Tells the guest of a new generation id (x86_64/acpi.h), as vm_restore() does by itself; nothing
+ * without ACPI. */
+int vm_renew_generation(struct vm *vm, struct error *err);
 void vm_destroy(struct vm *vm); /* in any state; NULL is fine */
 DEFINE_CLEANUP(struct vm, vm, vm_destroy)
 #define _cleanup_vm_ _cleanup_(cleanup_vm)

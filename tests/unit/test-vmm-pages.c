@@ -108,6 +108,38 @@ TEST(what_was_touched_is_mapped_for_the_next)
 	check(*page(&two, 3 * PAGE) == 'x' && *page(&two, HIGH + SIZE - PAGE) == 'x');
 }
 
+TEST(what_is_as_it_was_is_shared_again)
+{
+	_cleanup_close_ int pagemap = open_pagemap(), file = temp_file();
+	static uint8_t bytes[2 * SIZE];
+	static struct snapshot_copies copies;
+	struct guest_memory m;
+	struct error err = ERROR_INIT;
+
+	memset(bytes, 'x', sizeof(bytes));
+	check_int(fs_pwrite_all(file, bytes, sizeof(bytes), 0), 0);
+	map_ram(&m);
+	*page(&m, PAGE) = 'y';
+	*page(&m, PAGE) = 'x';
+	*page(&m, 7 * PAGE + 5) = 'y';
+	*page(&m, HIGH + SIZE - 1) = 'x';
+	*page(&m, HIGH) = 'z';
+	check_int(snapshot_pages_find_copies(&copies, &m, pagemap, &err), 0);
+	check_int(copies.n, 4);
+	check_int(snapshot_pages_share(&copies, file, &err), 2 * PAGE);
+	check(state_of(pagemap, page(&m, PAGE)) != 'w');
+	check(state_of(pagemap, page(&m, HIGH + SIZE - PAGE)) != 'w');
+	check_int(state_of(pagemap, page(&m, 7 * PAGE)), 'w');
+	check_int(state_of(pagemap, page(&m, HIGH)), 'w');
+	check(*page(&m, PAGE) == 'x' && *page(&m, 7 * PAGE + 5) == 'y' && *page(&m, HIGH) == 'z');
+	check_int(snapshot_pages_find_copies(&copies, &m, pagemap, &err), 0);
+	check_int(copies.n, 2);
+	check_int(snapshot_pages_share(&copies, file, &err), 0);
+	/* A file that is cut short is an error, and nothing else. */
+	check(ftruncate(file, 0) == 0);
+	check(snapshot_pages_share(&copies, file, &err) < 0);
+}
+
 /* A list of the ranges, as bytes. */
 static int parse(const void *ranges, size_t size, const uint8_t its_id[SNAPSHOT_ID_SIZE],
                  struct error *err)
