@@ -102,6 +102,26 @@ TEST(s5_3_6_2_the_port_is_added_named_and_open)
 	stop();
 }
 
+/* A driver that says twice that it is ready has the port; after a reset it has none. */
+TEST(s5_3_6_2_1_a_port_that_exists_is_not_added)
+{
+	uint64_t one;
+
+	start();
+	one = buffer();
+	control(0, 0, 1);
+	expect(one, 1, 8);
+	buffer();
+	control(0, 0, 1);
+	check(!vbench_used(&b, EXIT_PORT_QUEUE_CONTROL_RX));
+	virtio_device_reset(b.dev);
+	vbench_start(&b, 32, ~0ull);
+	one = buffer();
+	control(0, 0, 1);
+	expect(one, 1, 8);
+	stop();
+}
+
 TEST(messages_wait_for_buffers_and_do_not_grow)
 {
 	uint64_t one;

@@ -31,6 +31,7 @@ struct exit_port {
 	struct later again;
 	exit_port_fn fn;
 	void *data;
+	bool added;
 	unsigned int unsent; /* a bit an event that waits for a buffer */
 	char line[LINE_MAX];
 	size_t size;
@@ -89,10 +90,12 @@ static enum virtio_took take_control(struct virtio_device *dev, unsigned int que
 
 	if (iov_read(chain_readable(c), c->n_read, 0, m, sizeof(m)) == sizeof(m) &&
 	    get_le16(m + 6) == 1) {
-		if (get_le16(m + 4) == DEVICE_READY)
+		if (get_le16(m + 4) == DEVICE_READY && !p->added) {
+			p->added = true; /* a port that exists must not be added (5.3.6.2.1) */
 			p->unsent |= 1u << DEVICE_ADD;
-		else if (get_le16(m + 4) == PORT_READY && get_le32(m) == PORT)
+		} else if (get_le16(m + 4) == PORT_READY && get_le32(m) == PORT) {
 			p->unsent |= 1u << PORT_NAME | 1u << PORT_OPEN;
+		}
 	}
 	virtqueue_push(&dev->queues[queue], c->head, 0);
 	return VIRTIO_TAKEN;
@@ -167,6 +170,7 @@ static void reset(struct virtio_device *dev)
 	struct exit_port *p = port_of(dev);
 
 	later_clear(&p->again);
+	p->added = false;
 	p->unsent = 0;
 	p->size = 0;
 }
