@@ -66,6 +66,11 @@ static int scsi_device(const Grpc__Storage *req, struct device_key *key,
 
 /* ---- mounts */
 
+/* musl 1.2.3 does not have it, and <linux/mount.h> is at odds with <sys/mount.h> (calls.h). */
+#ifndef MOUNT_ATTR_RDONLY
+#define MOUNT_ATTR_RDONLY 0x1
+#endif
+
 static int own_group(const Grpc__Storage *req, struct error *err)
 {
 	const struct oci_strings words = {req->n_options, req->options};
