@@ -316,7 +316,7 @@ int builtin_process_start(pid_t *pid, const struct hypervisor_config *config,
 	process_reset_signals();
 	m.started_ns = loop_now_ms() * 1000000;
 	m.smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-	m.pagemap = config->from ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+	m.pagemap = config->from ? jail_open_plain("/proc/self/pagemap") : -1;
 	signal(SIGPIPE, SIG_IGN);
 	r = run(&m, &jail, &failure);
 	if (r < 0 && write(fds->errors, failure.text, strlen(failure.text)) < 0)

@@ -58,6 +58,10 @@ struct jail {
  * threads; its child has one. Only j->held is touched. */
 int jail_fork(struct jail *j, pid_t *pid, struct error *err);
 
+/* Opens a file for reading as somebody without capabilities, for whom the kernel leaves things out:
+ * /proc/self/pagemap without the places of pages in the host's memory. -errno. */
+int jail_open_plain(const char *path);
+
 /* Closes the calling process in. No thread may run yet: they would stay outside. */
 int jail_enter(struct jail *j, struct error *err);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h> /* RWF_NOWAIT, not in sys/uio.h of musl */
 #include <linux/if_tun.h>
+#include <linux/capability.h>
 #include <linux/kvm.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -694,6 +695,34 @@ static int enter_with(void *data)
 	if (unshare(CLONE_NEWNS) < 0)
 		return 9;
 	return jail_enter(&j, &err) < 0 && err.text[0] ? 0 : 1;
+}
+
+/* Whether the entry of a page that is there names its place in the host's memory. */
+static bool names_place(int pagemap)
+{
+	static volatile uint8_t page[8192];
+	uint64_t entry = 0;
+
+	page[4096] = 1;
+	check(pread(pagemap, &entry, 8, (off_t)((uintptr_t)&page[4096] / 4096 * 8)) == 8);
+	check(entry >> 63 & 1);
+	close(pagemap);
+	return entry & ((1ull << 55) - 1);
+}
+
+TEST(files_opened_without_capabilities)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct before[2], after[2];
+
+	check(syscall(SYS_capget, &header, before) == 0);
+	check_int(jail_open_plain("/nonexistent"), -ENOENT);
+	check(!names_place(jail_open_plain("/proc/self/pagemap")));
+	check(syscall(SYS_capget, &header, after) == 0);
+	check_mem(after, before, sizeof(before));
+	if (!(before[0].effective & 1u << CAP_SYS_ADMIN))
+		check_skip("without CAP_SYS_ADMIN all see the same");
+	check(names_place(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)));
 }
 
 TEST(a_folder_that_is_not_there_is_an_error)
