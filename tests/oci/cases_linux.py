@@ -141,7 +141,7 @@ def linux_ns_itype(t):
 
 def joined(type_, file, option):
     def fn(t):
-        p = t.other("unshare", option, "--fork", "sleep", "1000")
+        p = t.other("unshare", option, "--fork", "--kill-child", "sleep", "1000")
         path = "/proc/%d/ns/%s%s" % (p.pid, file, "_for_children" if file == "pid" else "")
 
         def other():

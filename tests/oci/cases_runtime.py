@@ -128,7 +128,7 @@ def delete_only_create_resources(t):
 
 @case
 def config_updates_without_affect(t):
-    t.config["process"]["args"] = ["sh", "-c", "echo first > /out; sleep 60"]
+    t.config["process"]["args"] = ["sh", "-c", "echo first > /out; sleep 1000"]
     t.create()
     with open(os.path.join(t.bundle, "config.json"), "w") as f:
         f.write('{"ociVersion": "1.0.0"}')
@@ -175,7 +175,7 @@ def hooks(t):
 @case
 def hooks_stdin(t):
     t.config["annotations"] = {"a": "b"}
-    t.config["hooks"] = {p: [{"path": "/bin/sh", "args": ["sh", "-c", "cat > %s" % t.path(p)], "timeout": 5}]
+    t.config["hooks"] = {p: [{"path": "/bin/sh", "args": ["sh", "-c", "cat > %s" % t.path(p)], "timeout": 60}]
                          for p in ("prestart", "createRuntime", "poststart", "poststop")}
     t.create()
     pid = t.state()["pid"]
@@ -231,7 +231,7 @@ def prestart_fail(t):
 
 @case
 def hook_timeout(t):
-    t.config["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "30"], "timeout": 1}]}
+    t.config["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "20"], "timeout": 1}]}
     t.create_fails()
 
 

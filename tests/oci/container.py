@@ -8,7 +8,7 @@ net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chro
 sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog
 wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore""".split()
 SOME_CAPS = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
-TIMEOUT = 15  # seconds for one command of a runtime; some hang where they should fail
+TIMEOUT = 60  # seconds for one command of a runtime; some hang where they should fail
 NAMESPACES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 LIMITS = {"NOFILE": "Max open files", "NPROC": "Max processes", "CORE": "Max core file size", "STACK": "Max stack size",
           "FSIZE": "Max file size", "AS": "Max address space", "CPU": "Max cpu time"}
@@ -33,7 +33,7 @@ class Skip(Exception):
 def basic_config():
     return {
         "ociVersion": "1.0.2",
-        "process": {"user": {"uid": 0, "gid": 0}, "args": ["sleep", "60"], "env": ["PATH=/bin", "A=b=c"], "cwd": "/",
+        "process": {"user": {"uid": 0, "gid": 0}, "args": ["sleep", "1000"], "env": ["PATH=/bin", "A=b=c"], "cwd": "/",
                     "capabilities": {k: list(SOME_CAPS) for k in ("bounding", "effective", "permitted")},
                     "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 512, "soft": 256}], "noNewPrivileges": True},
         "root": {"path": "rootfs"},
@@ -148,7 +148,7 @@ class Container:
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def until(self, is_true, why):
-        for _ in range(200):
+        for _ in range(3000):
             if is_true():
                 return
             time.sleep(0.02)
