@@ -6,7 +6,8 @@
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/.."
 	make -s guest build/host/bin/kihon build/nested/network/image.json build/image/container/image.json >&2
-	export IMAGE=$PWD/build/nested/network CONTAINER=$PWD/build/image/container KIHON=$PWD/build/host/bin/kihon
+	make -s build/host/test/vmm/spin >&2
+	export IMAGE=$PWD/build/nested/network SPIN=$PWD/build/host/test/vmm/spin CONTAINER=$PWD/build/image/container KIHON=$PWD/build/host/bin/kihon
 }
 
 setup() {
@@ -182,6 +183,58 @@ isolated() {
 	[ "$status" -ne 0 ]
 	[ "${#lines[@]}" -eq 1 ]
 	[[ $output == *nobody* ]]
+}
+
+# Any KVM does for a guest that does nothing, PVM included; no agent is there to be told.
+@test "builtin: networks come to a guest that runs, and go" {
+	{ : 3<>/dev/kvm; } 2>/dev/null || skip "/dev/kvm cannot be opened"
+	command -v passt >/dev/null || skip "passt is not installed"
+	cat >inside <<-'SH'
+		tap kt0 mode tap
+		address kt0 192.0.2.1/24
+		"$KIHON" boot --vmm builtin --accel kvm --net none --slots 2 --memory 96M --timeout 60s --verbose --kernel "$SPIN" "$IMAGE" >spin 2>err 3>&- &
+		guest=$!
+		until grep -q '^spin' spin; do
+			kill -0 $guest || { cat err; exit 1; }
+			sleep 0.2
+		done
+		id=$(ls kihon)
+		says() { # STATUS PATTERN ARGUMENT...
+			want=$1 pattern=$2 status=0
+			shift 2
+			"$KIHON" network "$@" >said 2>&1 || status=$?
+			text=$(tr '\n' ';' <said)
+			echo "$*: $status $text"
+			[ $status -eq "$want" ] && [[ $text =~ $pattern ]]
+		}
+		says 0 '^$' ls "$id"
+		says 2 'say --ip' attach "$id" --net tap=kt0
+		says 2 'nothing to attach' attach "$id" --net none
+		says 125 'no interface kt7' attach "$id" --net tap=kt7 --ip none
+		says 0 'no agent answers.*;kt0;' attach "$id" --net tap=kt0 --ip 192.0.2.2/24
+		says 125 'another program has it' attach "$id" --net tap=kt0 --ip 192.0.2.2/24
+		says 0 ';user;' attach "$id"
+		says 2 'user already' attach "$id" --id user
+		says 2 'user network already' attach "$id" --id other
+		says 0 '^kt0 tap [0-9]*;user user [0-9]*;$' ls "$id"
+		[ -z "$("$KIHON" volume ls "$id")" ]
+		! "$KIHON" volume detach "$id" kt0
+		says 2 "no network 'kt1'" detach "$id" kt1
+		says 0 '^$' detach "$id" user
+		says 0 '^kt0 tap [0-9]*;$' ls "$id"
+		says 0 ';again;' attach "$id" --net user --id again
+		says 0 '^$' detach "$id" kt0
+		says 0 ';back;' attach "$id" --net tap=kt0 --ip none --id back
+		kill $guest
+		status=0
+		wait $guest || status=$?
+		[ $status -eq 143 ]
+		[ -z "$(ls kihon)" ]
+		# Nobody has the tap any more.
+		ip link del kt0
+	SH
+	isolated
+	[ "$status" -eq 0 ]
 }
 
 @test "a guest in QEMU is given no network while it runs" {
