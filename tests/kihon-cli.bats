@@ -91,7 +91,7 @@ quiet() { grep -v 'emulating' <<<"$output"; }
 
 @test "every verb has a help and the program a version" {
 	local v
-	for v in run boot doctor volume resize; do
+	for v in run boot doctor volume network resize; do
 		run "$KIHON" $v --help
 		[ "$status" -eq 0 ]
 		[[ "$output" == *"Usage: kihon $v"*"xit status"* ]]
