@@ -35,7 +35,7 @@ page() {
 	done
 	blocks "$file" >script
 	grep -q . script
-	run timeout -k 10 300 bash -euo pipefail script
+	run timeout -k 10 900 bash -euo pipefail script
 	echo "$output" | tail -30
 	[ "$status" -eq 0 ]
 }

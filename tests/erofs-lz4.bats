@@ -216,9 +216,15 @@ layout() { dump.erofs --path="$2" "$1" | sed -n 's/.*Layout: \([0-9]\).*/\1/p'; 
 	kernel
 	mkdir extra
 	seq 12000000 >extra/numbers
-	run -130 --separate-stderr timeout --preserve-status -s INT 2 "$ROOT/build/host/bin/kata-image-tool" build -q \
-		--kernel "$KERNEL" --extra extra --compress lz4hc,12 -o image
-	[[ $stderr == *interrupted* ]] && [ "$(wc -l <<<"$stderr")" = 1 ] && [ ! -e image ]
+	. "$ROOT/tests/wait.bash"
+	env --default-signal=INT "$ROOT/build/host/bin/kata-image-tool" build -q --kernel "$KERNEL" --extra extra \
+		--compress lz4hc,12 -o image 2>err 3>&- &
+	until_true eval '[ -n "$(find image/.build-* -type f -size +1M 2>/dev/null)" ]'
+	kill -INT $!
+	status=0
+	wait $! || status=$?
+	cat err
+	[ "$status" -eq 130 ] && grep -q interrupted err && [ "$(wc -l <err)" = 1 ] && [ ! -e image ]
 }
 
 @test "build --hot auto without QEMU says so and leaves nothing" {

@@ -69,7 +69,7 @@ boot() {
 	local try
 	command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
 	for try in 1 2; do
-		run --separate-stderr "$KIHON" boot --timeout 60s --memory 64M "${@:2}" "$1" </dev/null
+		run --separate-stderr "$KIHON" boot --timeout 150s --memory 64M "${@:2}" "$1" </dev/null
 		[[ $stderr == *"did not end in time"* ]] || break
 	done
 	echo "status $status"
@@ -455,9 +455,10 @@ data() {
 	[ ! -e out ]
 	cp -r "$FILES/root" root
 	head -c 300M /dev/zero | tr '\0' x >root/big
-	"$TOOL" pack -q --kernel "$KERNEL" root -o out --cmd sh >log 2>&1 3>&- &
+	. "$ROOT/tests/wait.bash"
+	env --default-signal=INT "$TOOL" pack -q --kernel "$KERNEL" root -o out --cmd sh >log 2>&1 3>&- &
 	local pid=$!
-	sleep 0.3
+	until_true eval '[ -n "$(ls -d out/.build-*/* 2>/dev/null)" ]'
 	kill -INT $pid
 	local status=0
 	wait $pid || status=$?
