@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/random.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -17,28 +18,27 @@
 
 int entropy_reseed(const void *data, size_t size, struct error *err)
 {
-	/* struct rand_pool_info: two ints, then the bytes. */
-	struct {
-		int entropy_count;
-		int buf_size;
-		uint8_t buf[RESEED_MAX];
-	} pool;
+	/* Not on the stack, whose pages a clone of this guest would have of its own. */
+	_cleanup_free_ struct rand_pool_info *pool = NULL;
 	_cleanup_close_ int fd = -1;
 	int r;
 
 	if (size > RESEED_MAX)
 		return error_set(err, EINVAL, "reseed: %zu bytes, at most %d are taken", size,
 		                 RESEED_MAX);
+	pool = malloc(sizeof(*pool) + size);
+	if (!pool)
+		return error_set(err, ENOMEM, "reseed: no memory for %zu bytes", size);
 	fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(err, errno, "open /dev/urandom");
-	pool.entropy_count = (int)size * 8;
-	pool.buf_size = (int)size;
-	memcpy(pool.buf, data, size);
-	r = size ? ioctl(fd, RNDADDENTROPY, &pool) : 0;
+	pool->entropy_count = (int)size * 8;
+	pool->buf_size = (int)size;
+	memcpy(pool->buf, data, size);
+	r = size ? ioctl(fd, RNDADDENTROPY, pool) : 0;
 	if (r == 0)
 		r = ioctl(fd, RNDRESEEDCRNG);
-	explicit_bzero(pool.buf, size);
+	explicit_bzero(pool->buf, size);
 	return r == 0 ? 0 : error_errno(err, errno, "reseed the random number generator");
 }
 

@@ -13,6 +13,7 @@
 #include "host-shim/cli/hello.h"
 #include "lib/base/fs.h"
 #include "lib/base/loop.h"
+#include "lib/base/process.h"
 #include "lib/base/str.h"
 
 struct boot_data {
@@ -107,8 +108,10 @@ static void on_hello(void *data, int result, const char *why)
 {
 	struct boot *b = data;
 
-	if (result >= 0)
+	if (result >= 0) {
+		process_trim_stack();
 		return;
+	}
 	cli_say("the clone's agent: %s", why);
 	b->broken = true;
 	hypervisor_stop(guest_hypervisor(b->guest));

@@ -189,6 +189,7 @@ static void on_rest(struct loop_source *src, void *data)
 	/* On a busy host the first answers take their time. */
 	if (!m->vsock || m->vsock->answered_ns) {
 		vm_share(m->vm, m->pagemap, m->config->from->memory, NULL);
+		process_trim_stack();
 		m->n_rests++;
 	}
 	if (m->n_rests < sizeof(rest_ms) / sizeof(rest_ms[0]))

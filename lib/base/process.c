@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,8 @@
 
 #include "cleanup.h"
 #include "fs.h"
+
+#define STACK_TRIMMED (256u << 10)
 
 extern char **environ;
 
@@ -242,6 +245,18 @@ int process_run(char *const *argv, struct buffer *out, struct buffer *err_out, s
 	while (waitpid(pid, status, 0) < 0 && errno == EINTR)
 		;
 	return r < 0 ? error_errno(err, -r, "cannot read the output of %s", argv[0]) : 0;
+}
+
+/* What is below the stack pointer is dead. The kernel keeps other mappings far from a first
+ * thread's stack (mmap_base: 128 MiB at least); where the stack was never so deep there is nothing.
+ */
+void process_trim_stack(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t end = here / page * page - page; /* a page for this function and what it calls */
+
+	madvise((void *)(end - STACK_TRIMMED), STACK_TRIMMED, MADV_DONTNEED);
 }
 
 int process_pidfd_open(pid_t pid)

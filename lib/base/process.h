@@ -43,6 +43,10 @@ int process_run(char *const *argv, struct buffer *out, struct buffer *err_out, s
 /* Every signal to its default action, none blocked: for a child before it executes. */
 void process_reset_signals(void);
 
+/* Gives back the memory that deeper calls than the caller's took for their stack: a start takes
+ * more than a process that then waits for days. For a process's first thread. */
+void process_trim_stack(void);
+
 int process_pidfd_open(pid_t pid);
 int process_pidfd_send(int pidfd, int signo);
 

@@ -11,7 +11,10 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
 
-#define READ_SIZE 16384u
+/* Most peers send less than a page at a time; a buffer on the stack that is larger than what comes
+ * is a stack that reaches further down, in memory that each clone of a guest has of its own. */
+#define READ_SOME 2048u
+#define READ_MUCH 16384u
 
 size_t rpc_connection_backlog(const struct rpc_connection *c)
 {
@@ -133,12 +136,40 @@ static void end_connection(struct rpc_connection *c, const char *why)
 	closed(why, data);
 }
 
+static void read_into(struct rpc_connection *c, int fd, uint8_t *in, size_t size)
+{
+	ssize_t n = recv(fd, in, size, MSG_DONTWAIT);
+	int r;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		end_connection(c, n < 0 ? strerror(errno) : "the peer closed the connection");
+		return;
+	}
+	c->reads_much = (size_t)n >= READ_SOME;
+	r = ttrpc_parser_feed(&c->parser, in, (size_t)n, c->on_frame, c->data);
+	if (r == -ENOMEM)
+		rpc_connection_break(c, "out of memory for a frame");
+}
+
+static __attribute__((noinline)) void read_some(struct rpc_connection *c, int fd)
+{
+	uint8_t in[READ_SOME];
+
+	read_into(c, fd, in, sizeof(in));
+}
+
+static __attribute__((noinline)) void read_much(struct rpc_connection *c, int fd)
+{
+	uint8_t in[READ_MUCH];
+
+	read_into(c, fd, in, sizeof(in));
+}
+
 static void on_event(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct rpc_connection *c = data;
-	uint8_t in[READ_SIZE];
-	ssize_t n;
-	int r;
 
 	if (events & EPOLLOUT && !c->broken) {
 		write_queued(c);
@@ -152,16 +183,10 @@ static void on_event(struct loop_source *src, int fd, uint32_t events, void *dat
 			end_connection(c, "the peer closed the connection");
 		return;
 	}
-	n = recv(fd, in, sizeof(in), MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		end_connection(c, n < 0 ? strerror(errno) : "the peer closed the connection");
-		return;
-	}
-	r = ttrpc_parser_feed(&c->parser, in, (size_t)n, c->on_frame, c->data);
-	if (r == -ENOMEM)
-		rpc_connection_break(c, "out of memory for a frame");
+	if (c->reads_much)
+		read_much(c, fd);
+	else
+		read_some(c, fd);
 }
 
 int rpc_connection_start(struct rpc_connection *c, struct loop *loop, int fd, struct error *err)

@@ -26,6 +26,7 @@ struct rpc_connection {
 	size_t out_pause, out_limit; /* 0: none */
 	uint32_t events;             /* that the source waits for */
 	bool held;                   /* not read from */
+	bool reads_much;             /* the last read was a full one: there will be more */
 	bool broken;                 /* shut down; `closed` will follow */
 	const char *why;             /* when broken */
 	ttrpc_frame_fn on_frame;     /* non-zero: the connection was released */

@@ -5,6 +5,7 @@
 #include "tests/unit/check.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "lib/base/cleanup.h"
@@ -89,6 +90,41 @@ TEST(signal_codes)
 
 	check_ok(process_run(argv, NULL, NULL, 10, &status, &err), &err);
 	check_int(process_exit_code(status), 128 + SIGTERM);
+}
+
+/* Writes to 64 KiB of stack, of which *page is one. */
+static __attribute__((noinline, no_sanitize("address"))) void go_deep(uintptr_t *page)
+{
+	volatile uint8_t room[64 << 10];
+
+	for (size_t i = 0; i < sizeof(room); i += 512)
+		room[i] = 1;
+	*page = (uintptr_t)&room[16 << 10] / 4096 * 4096;
+}
+
+static bool is_resident(uintptr_t page)
+{
+	unsigned char there = 0;
+
+	check_int(mincore((void *)page, 4096, &there), 0);
+	return there & 1;
+}
+
+TEST(stack_that_is_not_used_is_given_back)
+{
+	volatile uint64_t mine[512];
+	uintptr_t page;
+
+	for (unsigned int i = 0; i < 512; i++)
+		mine[i] = i * 3;
+	go_deep(&page);
+	check(is_resident(page));
+	process_trim_stack();
+	check(!is_resident(page));
+	for (unsigned int i = 0; i < 512; i++)
+		check(mine[i] == i * 3);
+	go_deep(&page);
+	check(is_resident(page));
 }
 
 TEST_MAIN()
