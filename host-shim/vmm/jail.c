@@ -310,7 +310,8 @@ static int leave_root(struct jail *j, struct error *err)
 
 	/* Without CAP_SETPCAP the bounding set stays, but no_new_privs keeps it from giving any. */
 	for (unsigned long cap = 0; cap <= 63; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+			break; /* there are no more */
 	if (geteuid() != 0 || j->uid == JAIL_STAY || (j->held & JAIL_HAS_USER))
 		return 0;
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)

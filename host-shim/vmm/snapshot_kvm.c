@@ -111,7 +111,7 @@ int snapshot_kvm_init(struct snapshot_kvm *k, int dev, int vm, int vcpu, struct 
 	if (k->xsave_size > XSAVE_MAX)
 		return error_set(err, ENOTSUP,
 		                 "this processor's extended state is too large to save");
-	return list_msrs(k, dev, vcpu, err);
+	return vcpu < 0 ? 0 : list_msrs(k, dev, vcpu, err);
 }
 
 void snapshot_kvm_clear(struct snapshot_kvm *k)
@@ -277,17 +277,24 @@ static int load_cpuid(const struct snapshot_section *s, int vcpu, struct error *
 	return 0;
 }
 
-static int set_msr(int vcpu, uint32_t index, uint64_t value, struct error *err)
+/* Sets those that are there and empties the list. KVM stops at the first that it does not take. */
+static int set_msrs(int vcpu, union msrs *m, struct error *err)
 {
-	union msrs m = {.head.nmsrs = 1};
+	uint32_t n = m->head.nmsrs;
+	int done = n ? kvm_ioctl(vcpu, KVM_SET_MSRS, m) : 0;
+	const struct kvm_msr_entry *e = &m->head.entries[done > 0 ? done : 0];
 
-	m.head.entries[0] = (struct kvm_msr_entry){.index = index, .data = value};
-	errno = 0;
-	if (kvm_ioctl(vcpu, KVM_SET_MSRS, &m) == 1)
+	m->head.nmsrs = 0;
+	if (done == (int)n)
 		return 0;
 	return error_set_kind(err, ERROR_ENVIRONMENT, EINVAL,
 	                      "this host's KVM does not take the snapshot's MSR 0x%x (0x%llx)",
-	                      index, (unsigned long long)value);
+	                      e->index, (unsigned long long)e->data);
+}
+
+static void add_msr(union msrs *m, uint32_t index, uint64_t value)
+{
+	m->head.entries[m->head.nmsrs++] = (struct kvm_msr_entry){.index = index, .data = value};
 }
 
 /* The deadline is in terms of the time stamp counter, which therefore is set before. */
@@ -295,23 +302,27 @@ static int load_msrs(const struct snapshot_section *s, int vcpu, struct error *e
 {
 	size_t size = 0;
 	const uint8_t *p = snapshot_find(s, TAG_MSRS, 0, &size);
+	union msrs all = {.head.nmsrs = 0};
 	uint64_t deadline = 0;
+	int r = 0;
 
 	if (!p || size % MSR_SIZE || size / MSR_SIZE > MSRS_MAX)
 		return error_set_kind(err, ERROR_INPUT, EINVAL,
 		                      "the snapshot's section %s has no sensible MSRs", s->name);
-	for (const uint8_t *m = p; m < p + size; m += MSR_SIZE) {
-		int r;
-
-		if (get_le32(m) == MSR_TSC_DEADLINE) {
+	for (const uint8_t *m = p; m < p + size && r == 0; m += MSR_SIZE) {
+		if (get_le32(m) == MSR_TSC_DEADLINE)
 			deadline = get_le64(m + 8);
-			continue;
-		}
-		r = set_msr(vcpu, get_le32(m), get_le64(m + 8), err);
-		if (r < 0)
-			return r;
+		else
+			add_msr(&all, get_le32(m), get_le64(m + 8));
+		if (all.head.nmsrs == MSRS_A_CALL)
+			r = set_msrs(vcpu, &all, err);
 	}
-	return deadline ? set_msr(vcpu, MSR_TSC_DEADLINE, deadline, err) : 0;
+	if (r == 0)
+		r = set_msrs(vcpu, &all, err);
+	if (r < 0 || !deadline)
+		return r;
+	add_msr(&all, MSR_TSC_DEADLINE, deadline);
+	return set_msrs(vcpu, &all, err);
 }
 
 static int load_xsave(const struct snapshot_section *s, const struct snapshot_kvm *k, int vcpu,

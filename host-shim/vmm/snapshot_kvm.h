@@ -25,7 +25,8 @@ struct snapshot_kvm {
 	uint32_t xsave_size; /* bytes */
 };
 
-/* `vcpu` is any processor: MSRs that it cannot be asked for are left out. */
+/* `vcpu` is any processor: MSRs that it cannot be asked for are left out. -1: nothing will be
+ * saved, and the MSRs, each a system call, need not be known. */
 int snapshot_kvm_init(struct snapshot_kvm *k, int dev, int vm, int vcpu, struct error *err);
 void snapshot_kvm_clear(struct snapshot_kvm *k); /* NULL is fine */
 #define _cleanup_snapshot_kvm_ __attribute__((cleanup(snapshot_kvm_clear)))

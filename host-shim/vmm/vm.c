@@ -459,7 +459,7 @@ static int load_devices(struct vm *vm, struct snapshot *s, struct error *err)
 static int load_vcpus(struct vm *vm, struct snapshot *s, struct error *err)
 {
 	_cleanup_snapshot_kvm_ struct snapshot_kvm k = {0};
-	int r = snapshot_kvm_init(&k, vm->kvm.dev, vm->kvm.vm, vm->vcpus.v[0].fd, err);
+	int r = snapshot_kvm_init(&k, vm->kvm.dev, vm->kvm.vm, -1, err);
 
 	if (r == 0)
 		r = snapshot_load_machine(s, vm->kvm.vm, vm->config.pit, err);
