@@ -140,8 +140,8 @@ static int make(struct making *m, const struct guest_options *o, const char *ima
 	return run_guest(m, o, &setup, err);
 }
 
-static int take(struct vm_template *t, const struct guest_options *o,
-                const struct image_dir *image, struct error *err)
+static int take(struct vm_template *t, const struct guest_options *o, const struct image_dir *image,
+                struct error *err)
 {
 	snprintf(t->cpu, sizeof(t->cpu), "%s", o->cpu ? o->cpu : "host");
 	snprintf(t->net, sizeof(t->net), "%s", o->net.net);
