@@ -101,9 +101,10 @@ static void follow(struct tracer *t)
 			return;
 		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return;
-		/* First whether it has ended, then what came before. */
-		ended = (fds[1].revents || !t->target.populated) &&
-		        target_ended(&t->target, fds[1].revents != 0);
+		/* First whether it has ended, then what came before. Only when poll(2) says so:
+		 * reading takes a change that came since then, and with it one who came and went.
+		 */
+		ended = fds[1].revents && target_ended(&t->target, true);
 		if (!pass_on(t))
 			return;
 		if (ended)
