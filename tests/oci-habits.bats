@@ -280,3 +280,17 @@ READY=1" ]
 	kill "$LISTENER"
 	oci delete -f "$ID"
 }
+
+@test "exec --cgroup: a group below the container's, and no other" {
+	script 'sleep 1000'
+	edit '(.mounts[] | select(.type == "cgroup") | .options) = ["rw", "nosuid"]'
+	oci run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1 3>&-
+	run oci exec --cgroup .. "$ID" true
+	[ "$status" -eq 255 ]
+	[[ $output == *" .. is not a sub cgroup path"* ]]
+	run oci exec --cgroup nowhere "$ID" true
+	[ "$status" -eq 255 ]
+	oci exec "$ID" mkdir /sys/fs/cgroup/sub
+	[ "$(oci exec --cgroup /sub "$ID" grep ^0: /proc/self/cgroup)" = 0::/sub ]
+	[ "$(oci exec --cgroup / "$ID" grep ^0: /proc/self/cgroup)" = 0::/ ]
+}

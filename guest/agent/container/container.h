@@ -119,7 +119,9 @@ struct container_exec_opts {
 	int stdio[3];
 	unsigned int preserve_fds;
 	bool die_with_parent;
-	const char *cgroup; /* sub-cgroup of the container's to join, or NULL */
+	/* Sub-cgroup of the container's to join, and no other. NULL: the container's, or that of
+	 * its first process where the former takes none. */
+	const char *cgroup;
 };
 int container_exec(struct container *c, const struct oci_process *process,
                    const struct container_exec_opts *opts, struct container_process **out,

@@ -469,6 +469,11 @@ static int open_exec_cgroup(const struct container *c, const char *sub, int *out
 	sub = sub ? sub + strspn(sub, "/") : "";
 	*out = fs_openat2(c->cgroup.fd, *sub ? sub : ".",
 	                  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_BENEATH);
+	if (*out < 0 && errno == EXDEV)
+		return error_set_kind(err, ERROR_INPUT, EXDEV,
+		                      "the cgroup for the process: %s is not a sub cgroup path of "
+		                      "container %s",
+		                      sub, c->id);
 	if (*out < 0)
 		return error_errno(err, errno, "opening the cgroup \"%s\" of container %s", sub,
 		                   c->id);
@@ -476,7 +481,7 @@ static int open_exec_cgroup(const struct container *c, const char *sub, int *out
 }
 
 static int spawn_further(struct container_process *p, struct child_plan *plan, int cgroup_fd,
-                         struct error *err)
+                         bool only_there, struct error *err)
 {
 	struct container *c = p->container;
 	struct spawn_args args = {.target_pidfd = c->init.pidfd,
@@ -493,7 +498,7 @@ static int spawn_further(struct container_process *p, struct child_plan *plan, i
 	r = spawn(&args, &p->pid, &p->pidfd, err);
 	/* A container that manages its own cgroup has its processes further down, and its
 	 * first one is where others may be (cgroup-v2.rst, "No Internal Process Constraint"). */
-	if (r == -EBUSY) {
+	if (r == -EBUSY && !only_there) {
 		error_clear(err);
 		r = cgroup_open_of_process(c->init.pid, &inner, err);
 		args.cgroup_fd = inner;
@@ -553,7 +558,7 @@ static int make_further(struct container_process *p, const struct oci_process *p
 			return r;
 	}
 	r = open_exec_cgroup(c, o->cgroup, &sub, err);
-	return r < 0 ? r : spawn_further(p, &plan, sub, err);
+	return r < 0 ? r : spawn_further(p, &plan, sub, o->cgroup != NULL, err);
 }
 
 int container_exec(struct container *c, const struct oci_process *process,
