@@ -234,6 +234,19 @@ assert {e["event"] for e in events} == {"start", "open", "exec", "end"}' look
 	done
 }
 
+# What comes between poll(2) and read(2) is not lost.
+@test "somebody who comes and goes while the tracer is slow to look is the end, too" {
+	needs_bpf
+	strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
+	group slowly
+	strace -f -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=700ms "$TRACE" --cgroup "$GROUP" --kinds oom >"$OUT" 2>"$OUT.err" 3>&- &
+	TRACER=$!
+	until_true test -s "$OUT" || { cat "$OUT.err"; false; }
+	sleep 1.35 # it looks each second
+	in_group /bin/true
+	finish
+}
+
 @test "groups below are looked at, groups beside are not" {
 	needs_bpf
 	group nested

@@ -39,6 +39,8 @@ podman_setup() {
 }
 
 podman_end() {
+	# What holds the namespaces of the ordinary user.
+	[ ! -s "$WORK/user/run/libpod/tmp/pause.pid" ] || kill "$(<"$WORK/user/run/libpod/tmp/pause.pid")" 2>/dev/null || true
 	[ ! -e "$WORK/podman-ready" ] || podman_ pod rm -fat0 >/dev/null 2>&1 || true
 	[ ! -e "$WORK/podman-ready" ] || podman_ rm -fat0 >/dev/null 2>&1 || true
 }
