@@ -87,6 +87,8 @@ struct update_data {
 	const char *cpu_share, *cpu_quota, *cpu_period, *cpu_burst, *cpu_idle;
 	const char *cpus, *mems;
 	const char *pids, *blkio_weight;
+	const char *rt_period, *rt_runtime;
+	const char *kernel, *kernel_tcp; /* not looked at, as in runc */
 };
 
 #define AT(member) offsetof(struct update_data, member)
@@ -103,10 +105,15 @@ static const struct option update_options[] = {
     {"cpu-period", 0, OPTION_STRING, AT(cpu_period), "US", NULL, "length of a period"},
     {"cpu-burst", 0, OPTION_STRING, AT(cpu_burst), "US", NULL, "what may be saved up"},
     {"cpu-idle", 0, OPTION_STRING, AT(cpu_idle), "0|1", NULL, "only what nobody else wants"},
+    {"cpu-rt-period", 0, OPTION_STRING, AT(rt_period), "US", NULL,
+     "an error: version 2 of control groups has no such limit"},
+    {"cpu-rt-runtime", 0, OPTION_STRING, AT(rt_runtime), "US", NULL, "likewise"},
     {"cpuset-cpus", 0, OPTION_STRING, AT(cpus), "LIST", NULL, "processors"},
     {"cpuset-mems", 0, OPTION_STRING, AT(mems), "LIST", NULL, "memory nodes"},
     {"pids-limit", 0, OPTION_STRING, AT(pids), "N", NULL, "most processes, -1: no limit"},
     {"blkio-weight", 0, OPTION_STRING, AT(blkio_weight), "N", NULL, "I/O weight, 10 to 1000"},
+    {"kernel-memory", 0, OPTION_STRING, AT(kernel), "BYTES", NULL, "changes nothing"},
+    {"kernel-memory-tcp", 0, OPTION_STRING, AT(kernel_tcp), "BYTES", NULL, "changes nothing"},
     {0}};
 
 static int read_resources(const char *file, struct oci_spec **out, struct error *err)
@@ -159,6 +166,8 @@ static int apply_options(const struct update_data *d, struct oci_resources *res,
 	    {d->cpu_period, "cpu-period", false, NULL, &res->cpu.period},
 	    {d->cpu_burst, "cpu-burst", false, NULL, &res->cpu.burst},
 	    {d->cpu_idle, "cpu-idle", false, &res->cpu.idle, NULL},
+	    {d->rt_period, "cpu-rt-period", false, NULL, &res->cpu.realtime_period},
+	    {d->rt_runtime, "cpu-rt-runtime", false, &res->cpu.realtime_runtime, NULL},
 	    {d->pids, "pids-limit", false, &res->pids_limit, NULL},
 	};
 

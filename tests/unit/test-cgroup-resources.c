@@ -95,6 +95,28 @@ TEST(limits_in_their_files)
 	cgroup_close(&group);
 }
 
+TEST(a_new_period_keeps_the_quota)
+{
+	struct error err = ERROR_INIT;
+
+	open_group(NULL);
+	check_ok(apply("{\"cpu\":{\"quota\":20000,\"period\":50000}}", &err), &err);
+	check_ok(apply("{\"cpu\":{\"period\":40000}}", &err), &err);
+	has("cpu.max", "20000 40000");
+	cgroup_close(&group);
+}
+
+TEST(memory_without_a_limit_has_none_with_swap)
+{
+	struct error err = ERROR_INIT;
+
+	open_group(NULL);
+	check_ok(apply("{\"memory\":{\"limit\":-1}}", &err), &err);
+	has("memory.max", "max");
+	has("memory.swap.max", "max");
+	cgroup_close(&group);
+}
+
 TEST(minus_one_is_no_limit)
 {
 	struct error err = ERROR_INIT;
@@ -162,6 +184,8 @@ TEST(unified_files)
 	has("memory.max", "max");
 	fails("{\"unified\":{\"../memory.high\":\"1\"}}", EINVAL, "no file of a cgroup");
 	fails("{\"unified\":{\"tasks\":\"1\"}}", EINVAL, "no file of a cgroup");
+	fails("{\"unified\":{\"foo.bar\":\"1\"}}", ENOENT,
+	      "the requested cgroup controller `foo` is not available");
 	fails("{\"unified\":{\"memory.nothing\":\"1\"}}", ENOENT, "memory.nothing");
 	cgroup_close(&group);
 }

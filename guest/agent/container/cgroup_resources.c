@@ -126,6 +126,9 @@ static int apply_memory(const struct cgroup *c, const struct oci_memory *m, stru
 	int64_t swap = 0;
 	int r = check_usage(c, m, err);
 
+	/* Memory without a limit has none together with swap either. */
+	if (r == 0 && m->limit.value < 0 && m->swap.value == 0)
+		r = put_limit(c, "memory.swap.max", -1, err);
 	if (r == 0 && m->swap.set && m->swap.value != 0) {
 		r = swap_value(m, &swap, err);
 		if (r == 0)
@@ -150,6 +153,19 @@ static uint64_t cpu_weight(uint64_t shares)
 	return 1 + (shares - 2) * 9999 / 262142;
 }
 
+/* cpu.max takes a period with a quota only: a new period keeps the quota that is there. */
+static void read_quota(const struct cgroup *c, char *quota, size_t size)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER_INIT;
+	size_t n;
+
+	if (fs_read_file(c->fd, "cpu.max", 64, &text, NULL) < 0)
+		return;
+	n = strcspn(buffer_cstr(&text), " \n");
+	if (n > 0 && n < size)
+		snprintf(quota, size, "%.*s", (int)n, buffer_cstr(&text));
+}
+
 static int apply_cpu_max(const struct cgroup *c, const struct oci_cpu *cpu, struct error *err)
 {
 	char quota[24] = "max", text[64];
@@ -157,6 +173,8 @@ static int apply_cpu_max(const struct cgroup *c, const struct oci_cpu *cpu, stru
 
 	if (!cpu->quota.value && !cpu->period.value)
 		return 0;
+	if (cpu->quota.value == 0)
+		read_quota(c, quota, sizeof(quota));
 	if (cpu->quota.value > 0)
 		snprintf(quota, sizeof(quota), "%" PRId64, cpu->quota.value);
 	if (cpu->period.value)
