@@ -106,6 +106,17 @@ TEST(a_new_period_keeps_the_quota)
 	cgroup_close(&group);
 }
 
+TEST(no_swap_needs_no_file)
+{
+	struct error err = ERROR_INIT;
+
+	open_group("memory.swap.max");
+	check_ok(apply("{\"memory\":{\"limit\":1048576,\"swap\":1048576}}", &err), &err);
+	has("memory.max", "1048576");
+	fails("{\"memory\":{\"limit\":1048576,\"swap\":2097152}}", ENOENT, "memory.swap.max");
+	cgroup_close(&group);
+}
+
 TEST(memory_without_a_limit_has_none_with_swap)
 {
 	struct error err = ERROR_INIT;

@@ -131,7 +131,8 @@ static int apply_memory(const struct cgroup *c, const struct oci_memory *m, stru
 		r = put_limit(c, "memory.swap.max", -1, err);
 	if (r == 0 && m->swap.set && m->swap.value != 0) {
 		r = swap_value(m, &swap, err);
-		if (r == 0)
+		/* No swap at all is what a kernel without it has anyway. */
+		if (r == 0 && (swap != 0 || put(c, "memory.swap.max", "0", NULL) != -ENOENT))
 			r = put_limit(c, "memory.swap.max", swap, err);
 	}
 	if (r == 0 && m->limit.set && m->limit.value != 0)
