@@ -36,8 +36,8 @@ LOOK='
 	inside "$LOOK"'
 		agent_start
 		sandbox
-		row() { printf "%7s %9s %11s %6s %6s %9s\n" "$1" \
-			"$(awk "/^Anonymous:/ { print \$2 }" /proc/$AGENT_PID/smaps_rollup)" "$(ls /proc/$AGENT_PID/fd | wc -l)" $(machine); }
+		now() { echo "$(awk "/^Anonymous:/ { print \$2 }" /proc/$AGENT_PID/smaps_rollup) $(agent_fds) $(machine)"; }
+		row() { printf "%7s %9s %11s %6s %6s %9s\n" "$1" $(settled now); }
 		go() { build/host/bin/agent-soak cycles $SOCKET $TREE $TAG "$1" >/dev/null || exit; }
 		printf "%7s %9s %11s %6s %6s %9s\n" cycles "anon/KiB" descriptors mounts groups processes
 		go 30; row 30
@@ -58,7 +58,8 @@ LOOK='
 		once() { $oci create -b /run/bundle soak </dev/null >/dev/null && $oci start soak && $oci exec soak /bin/true &&
 			$oci kill soak KILL && $oci delete --force soak; }
 		go() { local i; for ((i = 0; i < $1; i++)); do once || { echo "failed in cycle $i"; exit 1; }; done; }
-		row() { printf "%7s %9s %11s %6s %6s %9s\n" "$1" 0 "$(find /run -xdev | wc -l)" $(machine); }
+		now() { echo "$(find /run -xdev | wc -l) $(machine)"; }
+		row() { printf "%7s %9s %11s %6s %6s %9s\n" "$1" 0 $(settled now); }
 		printf "%7s %9s %11s %6s %6s %9s\n" cycles "anon/KiB" "files/run" mounts groups processes
 		go 5; row 5
 		for i in 1 2 3 4 5; do go $((CYCLES / 5)); row $((5 + CYCLES / 5 * i)); done
