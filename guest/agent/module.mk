@@ -16,5 +16,6 @@ $(eval $(call unit_test,test-mirror,tests/unit/test-mirror.c,$(AGENT_LIBS),-lsec
 $(eval $(call unit_test,test-agent-config,tests/unit/test-agent-config.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-pause,tests/unit/test-pause.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-container-spec,tests/unit/test-container-spec.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
+$(eval $(call unit_test,test-storage-options,tests/unit/test-storage-options.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call unit_test,test-layers,tests/unit/test-layers.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))
 $(eval $(call fuzz_target,fuzz-layer-options,tests/fuzz/fuzz-layer-options.c,$(AGENT_LIBS),-lseccomp -lprotobuf-c -lcjson))

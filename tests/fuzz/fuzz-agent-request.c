@@ -15,6 +15,7 @@
 #include "guest/agent/rpc/spec_from_proto.h"
 #include "guest/agent/storage/layer_group.h"
 #include "guest/agent/storage/storage_driver.h"
+#include "guest/agent/storage/storage_options.h"
 #include "lib/base/json.h"
 #include "lib/rpc/proto/agent.pb-c.h"
 #include "lib/rpc/proto/device.pb-c.h"
@@ -62,6 +63,29 @@ static void use_spec(const Grpc__Spec *in)
 	oci_spec_free(spec);
 }
 
+/* Split a second time the words stay as they are. */
+static void split_options(Grpc__Storage *const *list, size_t n)
+{
+	struct arena arena = arena_init(RPC_ARENA_LIMIT);
+
+	for (size_t i = 0; i < n; i++) {
+		if (storage_options_split(&list[i], 1, &arena, NULL) < 0)
+			continue;
+		size_t words = list[i]->n_options;
+
+		for (size_t j = 0; j < words; j++)
+			if (!list[i]->options[j])
+				abort();
+		if (storage_options_split(&list[i], 1, &arena, NULL) == 0 &&
+		    list[i]->n_options != words)
+			abort();
+	}
+	/* What points into the arena goes with it. */
+	for (size_t i = 0; i < n; i++)
+		list[i]->n_options = 0;
+	arena_free(&arena);
+}
+
 /* Storages as far as they go without devices. */
 static void use_storages(Grpc__Storage *const *list, size_t n)
 {
@@ -80,6 +104,7 @@ static void use_storages(Grpc__Storage *const *list, size_t n)
 	    (g->n_lower == 0 || g->n_lower > LAYER_GROUP_MAX || g->n != g->n_lower + g->has_upper))
 		abort();
 	layer_group_free(g);
+	split_options(list, n);
 }
 
 static void use_create(const Grpc__CreateContainerRequest *req)
