@@ -63,9 +63,10 @@ static int check(struct hypervisor *hv, struct error *err)
 		                      "host has none: use --vmm qemu");
 	if (c->net.kind == GUEST_NET_USER)
 		r = passt_check(err);
-	if (r == 0)
+	/* Of a clone, the kernel is in its memory. */
+	if (r == 0 && !c->from)
 		r = child_check_file("kernel", c->kernel, err);
-	if (r == 0)
+	if (r == 0 && !c->from)
 		r = kernel_file_check(c->kernel, &multiboot, err);
 	if (r == 0)
 		r = child_check_file("initrd", c->initrd, err);
@@ -88,7 +89,7 @@ static int open_file(const char *what, const char *path, int *fd, struct error *
 
 static int open_files(const struct hypervisor_config *c, struct builtin_fds *f, struct error *err)
 {
-	int r = open_file("kernel", c->kernel, &f->kernel, err);
+	int r = c->from ? 0 : open_file("kernel", c->kernel, &f->kernel, err);
 
 	if (r == 0)
 		r = open_file("initrd", c->initrd, &f->initrd, err);

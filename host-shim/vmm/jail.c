@@ -56,17 +56,18 @@ static bool map_ids(uid_t uid, gid_t gid)
 	return put_text("/proc/self/uid_map", line);
 }
 
-/* As many as the kernel gives: with its user namespace an ordinary user may have the others. */
-static unsigned int leave_namespaces(void)
+/* As many as the kernel gives: with its user namespace an ordinary user may have the others. had:
+ * those that the process was born into. */
+static unsigned int leave_namespaces(unsigned int had)
 {
-	unsigned int held = 0;
+	unsigned int held = had;
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
 	if (uid != 0 && unshare(CLONE_NEWUSER) == 0 && map_ids(uid, gid))
 		held |= JAIL_HAS_USER;
 	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
-		if (unshare(namespaces[i].flag) == 0)
+		if (!(had & namespaces[i].part) && unshare(namespaces[i].flag) == 0)
 			held |= namespaces[i].part;
 	return held;
 }
@@ -76,7 +77,10 @@ static unsigned int leave_namespaces(void)
  * A new PID namespace is for the next child, so there is a process between the caller and the
  * jailed one, which ends at once; the caller adopts the orphan, as a child subreaper. The new
  * process tells of itself, and the kernel adds the number it has for the caller: whoever is killed
- * on the way, the others see the end of the wire. */
+ * on the way, the others see the end of the wire.
+ *
+ * A caller who may make a PID namespace as he is, root, has no process between: his thread makes it
+ * for its next child, and then takes back the one that it had. */
 
 struct birth {
 	int error; /* errno of fork(2), of the process between; 0: it is the new one that speaks */
@@ -102,7 +106,7 @@ static int die_with(int caller)
 /* In the process between, and then in the new one, which returns. */
 static int be_born(struct jail *j, int wire, int caller)
 {
-	struct birth b = {.held = leave_namespaces()};
+	struct birth b = {.held = leave_namespaces(0)};
 	pid_t pid = fork();
 	char byte = 0;
 
@@ -116,6 +120,18 @@ static int be_born(struct jail *j, int wire, int caller)
 	if (!send_all(wire, &b, sizeof(b)) || recv(wire, &byte, 1, 0) != 1)
 		_exit(1);
 	if (die_with(caller) < 0 || !send_all(wire, &byte, 1))
+		_exit(1);
+	j->held = b.held;
+	j->caller = caller + 1;
+	return 1;
+}
+
+/* As the first process of a PID namespace. */
+static int be_first(struct jail *j, int wire, int caller)
+{
+	struct birth b = {.held = leave_namespaces(JAIL_HAS_PID)};
+
+	if (die_with(caller) < 0 || !send_all(wire, &b, sizeof(b)))
 		_exit(1);
 	j->held = b.held;
 	j->caller = caller + 1;
@@ -178,11 +194,67 @@ static int adopt(struct jail *j, pid_t between, int wire, pid_t *pid, struct err
 	return 0;
 }
 
+/* 1: not for us to do; 0 in the caller, with *pid; in the child, *pid is 0. */
+static int fork_first(pid_t *pid, struct error *err)
+{
+	_cleanup_close_ int own =
+	    open("/proc/thread-self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+	int r = 0;
+
+	if (geteuid() != 0 || own < 0 || unshare(CLONE_NEWPID) < 0)
+		return 1;
+	*pid = fork();
+	if (*pid < 0)
+		r = error_errno(err, errno, "making the jailed process");
+	if (*pid != 0 && setns(own, CLONE_NEWPID) < 0 && r == 0) {
+		r = error_errno(err, errno, "going back to the PID namespace");
+		kill(*pid, SIGKILL);
+		wait_for(*pid);
+	}
+	return r;
+}
+
+/* In the caller: hears that it lives. */
+static int meet(struct jail *j, int wire, pid_t pid, struct error *err)
+{
+	struct birth b = {.error = 0};
+	pid_t from;
+
+	if (!receive(wire, &b, sizeof(b), &from)) {
+		wait_for(pid);
+		return error_set(err, ECHILD, "the jailed process ended at its start");
+	}
+	j->held = b.held;
+	return 0;
+}
+
+/* By way of a process between. */
+static int fork_twice(struct jail *j, int *ours, int *theirs, int *self, pid_t *pid,
+                      struct error *err)
+{
+	int was = 0, r;
+	pid_t between;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
+	if (!was && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return error_errno(err, errno, "adopting the jailed process");
+	between = fork();
+	if (between == 0) {
+		close_fd(ours);
+		return be_born(j, *theirs, steal_fd(self));
+	}
+	close_fd(theirs);
+	r = between < 0 ? error_errno(err, errno, "making the jailed process")
+	                : adopt(j, between, *ours, pid, err);
+	if (!was)
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	return r;
+}
+
 int jail_fork(struct jail *j, pid_t *pid, struct error *err)
 {
 	_cleanup_close_ int ours = -1, theirs = -1, self = -1;
-	int pair[2], was = 0, r;
-	pid_t between;
+	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, errno, "making the jailed process");
@@ -193,20 +265,17 @@ int jail_fork(struct jail *j, pid_t *pid, struct error *err)
 	self = process_pidfd_open(getpid());
 	if (self < 0)
 		return error_errno(err, -self, "making the jailed process");
-	prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
-	if (!was && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-		return error_errno(err, errno, "adopting the jailed process");
-	between = fork();
-	if (between == 0) {
+	r = fork_first(pid, err);
+	if (r == 1)
+		return fork_twice(j, &ours, &theirs, &self, pid, err);
+	if (r < 0)
+		return r;
+	if (*pid == 0) {
 		close_fd(&ours);
-		return be_born(j, theirs, steal_fd(&self));
+		return be_first(j, theirs, steal_fd(&self));
 	}
 	close_fd(&theirs);
-	r = between < 0 ? error_errno(err, errno, "making the jailed process")
-	                : adopt(j, between, ours, pid, err);
-	if (!was)
-		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-	return r;
+	return meet(j, ours, *pid, err);
 }
 
 /* ---- the root directory */
