@@ -85,8 +85,7 @@ survives() {
 	timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M --slots 2 --verbose --kernel "$GUEST" \
 		--append "image-rings 15" build/image/container >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$! i name status=0
-	until_true eval '[ -S "$(echo "$BATS_TEST_TMPDIR"/kihon/*/control)" ]'
-	name=$(ls "$BATS_TEST_TMPDIR/kihon")
+	until_true eval 'name=$(ls "$BATS_TEST_TMPDIR/kihon" 2>/dev/null) && build/host/bin/kihon volume ls "$name" >/dev/null 2>&1'
 	for i in 1 2 3 4 5; do
 		# Nobody answers there, and so the guest is not told.
 		timeout 100 build/host/bin/kihon volume attach --pmem --id "v$i" "$name" "$BATS_TEST_TMPDIR/rings" || break

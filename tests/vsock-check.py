@@ -19,16 +19,16 @@ def dial(port, verb="CONNECT"):
     """A connected stream, or None when the guest refused."""
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(90)
-    s.connect(path)
     line = b""
     try:
+        s.connect(path)
         s.sendall(f"{verb} {port}\n".encode())
         while not line.endswith(b"\n"):
             c = s.recv(1)
             if not c:
                 return None
             line += c
-    except (ConnectionResetError, BrokenPipeError):
+    except (ConnectionResetError, BrokenPipeError, ConnectionRefusedError):
         return None
     assert line.startswith(b"OK ") and int(line[3:]) > 0, line
     return s
