@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "host-shim/vmm/jail.h"
 #include "host-shim/vmm/jail_filters.h"
+#include "lib/base/cleanup.h"
 
 #define FILTER(name)                                                                               \
 	{                                                                                          \
@@ -25,18 +27,14 @@ static const struct {
     [JAIL_THREAD_VSOCK] = FILTER(vsock),
 };
 
-/* Instructions; a thread's stack has room for them. */
-#define FILTER_MAX 512
-
 int jail_thread(enum jail_thread kind, struct error *err)
 {
-	struct sock_filter code[FILTER_MAX];
+	/* Not on the stack: each thread would keep a page of it for good. */
+	_cleanup_free_ struct sock_filter *code = calloc(filters[kind].n, sizeof(*code));
 	struct sock_fprog program = {(unsigned short)filters[kind].n, code};
 
-	_Static_assert(
-	    sizeof(filter_devices) <= sizeof(code) && sizeof(filter_vcpu) <= sizeof(code) &&
-	        sizeof(filter_storage) <= sizeof(code) && sizeof(filter_vsock) <= sizeof(code),
-	    "a filter is longer than FILTER_MAX");
+	if (!code)
+		return error_set(err, ENOMEM, "jail: no memory for the system-call filter");
 	memcpy(code, filters[kind].code, filters[kind].n * sizeof(code[0]));
 	for (size_t i = 0; i < filters[kind].n; i++)
 		if (code[i].k == FILTER_PID_MARK)
