@@ -46,18 +46,19 @@ answers() {
 }
 
 # counted KIND N: a line of the table: many KIND N, the root's share of each process summed (PSS) and the most that one
-# has of it, what a guest's two processes wrote themselves (anonymous memory), PSS of everything; all KiB. The kernel
-# rounds each share down.
+# has of it, what a guest's two processes wrote themselves (anonymous memory, what they share of it once), PSS of
+# everything; all KiB. The kernel rounds each share down.
 counted() {
 	at counted "$@"
-	sleep 2
+	sleep 12 # clones have come to rest
 	for pid in $(processes 'kihon'); do
 		cat /proc/"$pid"/smaps
+		grep ^Pss_Anon: /proc/"$pid"/smaps_rollup
 	done | awk -v kind="$1" -v n="$2" '
 		/^[0-9a-f]+-[0-9a-f]+ / { root = /rootfs\.erofs/ }
 		/^Pss:/ { total += $2; if (root) pss += $2 }
 		/^Rss:/ { if (root && $2 > rss) rss = $2 }
-		/^Anonymous:/ { own += $2 }
+		/^Pss_Anon:/ { own += $2 }
 		END { printf "many %s %d %d %d %d %d\n", kind, n, pss, rss, own / n, total }'
 }
 
