@@ -154,7 +154,7 @@ dax_guest() {
 @test "a kernel that is none" {
 	cp -r "$FILES/vsock.img" bad.img
 	head -c "$(stat -c %s bad.img/vmlinux)" /dev/urandom >bad.img/vmlinux
-	run timeout 60 "$KIHON" boot --timeout 30s bad.img
+	run timeout 200 "$KIHON" boot --timeout 150s bad.img
 	echo "$output"
 	[ "$status" -eq 125 ]
 	[ "$(grep -vc emulating <<<"$output")" -eq 1 ]
@@ -164,7 +164,7 @@ dax_guest() {
 	for kernel in vmlinux bzImage; do
 		for bytes in 40 4096 3000000; do
 			head -c "$bytes" "$ROOT/build/kernel/container/$kernel" >cut
-			run -125 timeout 60 "$KIHON" boot --timeout 30s --kernel cut "$FILES/vsock.img"
+			run -125 timeout 200 "$KIHON" boot --timeout 150s --kernel cut "$FILES/vsock.img"
 			echo "$output"
 			[ "$(grep -vc emulating <<<"$output")" -eq 1 ]
 			[[ "$kernel$bytes" == bzImage40 || "$output" == *"cut is cut short"* ]]

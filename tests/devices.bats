@@ -71,7 +71,7 @@ image() {
 	echo "good morning" >shared/word
 	echo "not to be seen" >secret
 	head -c 4M /dev/urandom >shared/large
-	run timeout 100 "$KIHON" boot --vmm qemu --accel tcg --net none --verbose --timeout 80s --share "$PWD/shared:a-tag" --balloon --console hvc0 image
+	run timeout 300 "$KIHON" boot --vmm qemu --accel tcg --net none --verbose --timeout 280s --share "$PWD/shared:a-tag" --balloon --console hvc0 image
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"the folder says: good morning"* ]]

@@ -298,8 +298,8 @@ boot() {
 @test "the agent comes up from a compressed root" {
 	guest_or_skip
 	build --compress lz4 -o image
-	kihon boot --accel tcg --machine microvm --timeout 100s --verbose image >log 2>&1 3>&- &
-	for ((i = 0; i < 200; i++)); do
+	kihon boot --accel tcg --machine microvm --timeout 250s --verbose image >log 2>&1 3>&- &
+	for ((i = 0; i < 500; i++)); do
 		! grep -q listening log || break
 		sleep 0.5
 	done

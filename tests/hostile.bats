@@ -20,7 +20,7 @@ setup() {
 machine() {
 	(
 		ulimit -v $(((64 + 256) * 1024))
-		exec timeout 100 build/host/bin/vm-run --jail --timeout 90s --memory 64M --disk "$BATS_TEST_TMPDIR/disk" \
+		exec timeout 300 build/host/bin/vm-run --jail --timeout 280s --memory 64M --disk "$BATS_TEST_TMPDIR/disk" \
 			--pmem "$BATS_TEST_TMPDIR/image" --vsock "$BATS_TEST_TMPDIR/vsock" "$@" "$GUEST"
 	)
 }
@@ -69,7 +69,7 @@ survives() {
 	local way rounds=20
 	[[ -z ${KIHON_FULL-} ]] || rounds=1000
 	for way in wild-mem plug wild-balloon scribble-balloon config-balloon wild-console scribble-console config-console packets; do
-		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR run timeout 100 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M \
+		XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR run timeout 300 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M \
 			--memory-max 128M --balloon --console hvc0 --slots 2 --kernel "$GUEST" --append "$way $rounds" build/image/container
 		echo "$way: $status $output"
 		[[ $status == 0 && $output == "" ]]
@@ -116,7 +116,7 @@ survives() {
 
 @test "hostile: a saved machine whose file was changed is refused in one line" {
 	local machine=(--memory 32M --disk "$BATS_TEST_TMPDIR/disk") saved=$BATS_TEST_TMPDIR/saved at size
-	timeout 60 build/host/bin/vm-run --save "$saved" "${machine[@]}" build/host/test/vmm/spin >"$BATS_TEST_TMPDIR/out" 3>&- &
+	timeout 200 build/host/bin/vm-run --save "$saved" "${machine[@]}" build/host/test/vmm/spin >"$BATS_TEST_TMPDIR/out" 3>&- &
 	until_true test -s "$BATS_TEST_TMPDIR/out"
 	kill -USR1 "$(pgrep -P $! vm-run)"
 	wait $!

@@ -40,7 +40,7 @@ flip() { python3 -c 'import sys; f=open(sys.argv[1],"r+b"); f.seek(int(sys.argv[
 boot() {
 	[ -e "$ROOT/build/kernel/container/vmlinux" ] || skip "build/kernel/container is not built"
 	command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
-	timeout 150 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 256 -nodefaults -no-user-config \
+	timeout 300 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 256 -nodefaults -no-user-config \
 		-display none -no-reboot -serial stdio -kernel "$KERNEL/vmlinux" \
 		-drive "if=none,id=d,format=raw,readonly=on,file=$1/$(member "$1" .rootfs.file)" -device virtio-blk-device,drive=d \
 		-append "console=ttyS0 reboot=t panic=-1 init=/hello $(member "$1" .rootfs.words_blk)" </dev/null 2>&1
@@ -138,8 +138,8 @@ comes_up() {
 	rm -rf "$image" "$image.log"
 	"$ROOT/build/host/bin/kata-image-tool" build -q "$@" -o "$image"
 	: >"$image.log"
-	"$ROOT/build/host/bin/kihon" boot --accel tcg --machine "$machine" --timeout 100s --verbose "$image" >"$image.log" 2>&1 3>&- &
-	for ((i = 0; i < 200; i++)); do
+	"$ROOT/build/host/bin/kihon" boot --accel tcg --machine "$machine" --timeout 250s --verbose "$image" >"$image.log" 2>&1 3>&- &
+	for ((i = 0; i < 500; i++)); do
 		! grep -q listening "$image.log" || break
 		sleep 0.5
 	done

@@ -41,7 +41,7 @@ qemu() {
 	[[ $machine == q35* ]] && bus=pci
 	for try in 1 2; do
 		: >"$BATS_TEST_TMPDIR/report"
-		run timeout 100 qemu-system-x86_64 -M "$machine" -accel tcg -cpu max -m 256 -nodefaults \
+		run timeout 300 qemu-system-x86_64 -M "$machine" -accel tcg -cpu max -m 256 -nodefaults \
 			-no-user-config -display none -serial stdio -no-reboot -global virtio-mmio.force-legacy=off \
 			-kernel "$KERNEL/vmlinux" -append "console=ttyS0 quiet panic=-1 $words" \
 			-device "virtio-serial-$bus" -chardev "file,id=e,path=$BATS_TEST_TMPDIR/report" \
@@ -197,7 +197,7 @@ line() { grep -qxF -- "$1" <<<"$output"; }
 @test "without the exit port the status is on the console" {
 	script 'exit 9'
 	pack >"$BATS_TEST_TMPDIR/initrd"
-	run timeout 100 qemu-system-x86_64 -M microvm,acpi=off -accel tcg -cpu max -m 128 -nodefaults -no-user-config \
+	run timeout 300 qemu-system-x86_64 -M microvm,acpi=off -accel tcg -cpu max -m 128 -nodefaults -no-user-config \
 		-display none -serial stdio -no-reboot -kernel "$KERNEL/vmlinux" -initrd "$BATS_TEST_TMPDIR/initrd" \
 		-append "console=ttyS0 quiet panic=-1 reboot=t" </dev/null
 	echo "$output"
@@ -230,7 +230,7 @@ line() { grep -qxF -- "$1" <<<"$output"; }
 	truncate -s 1M "$BATS_TEST_TMPDIR/disk1" "$BATS_TEST_TMPDIR/disk2"
 	local console=$BATS_TEST_TMPDIR/console socket=$BATS_TEST_TMPDIR/qmp
 	: >"$console"
-	timeout 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -no-user-config -display none \
+	timeout 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -no-user-config -display none \
 		-chardev "file,id=con,path=$console" -serial chardev:con -no-reboot -qmp "unix:$socket,server=on,wait=off" \
 		-kernel "$KERNEL/vmlinux" -initrd "$BATS_TEST_TMPDIR/initrd" -append "console=ttyS0 quiet panic=-1" \
 		-drive "if=none,id=d1,format=raw,file=$BATS_TEST_TMPDIR/disk1" -device virtio-blk-pci,drive=d1,addr=4 \

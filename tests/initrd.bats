@@ -199,7 +199,7 @@ build() { "$TOOL" build -q --format initrd --kernel "$KERNEL" --extra "$TREE" "$
 	chmod +x tree/hello
 	for m in gzip zstd lz4; do
 		"$TOOL" build -q --format initrd --compress $m --kernel "$kernel" --extra tree -o $m
-		said=$(timeout 100 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 256 -nodefaults -no-user-config \
+		said=$(timeout 300 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 256 -nodefaults -no-user-config \
 			-display none -no-reboot -serial stdio -kernel $m/vmlinux -initrd "$(echo $m/rootfs.cpio.*)" \
 			-append "console=ttyS0 reboot=t panic=-1 rdinit=/hello" </dev/null 2>&1)
 		[[ $said == *"$(sha256sum <tree/big | cut -c1-64) 2 links"* ]] || { echo "$m: $said" | tail -20; return 1; }

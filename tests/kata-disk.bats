@@ -45,7 +45,7 @@ boot() {
 	local kernel=$1 words=$2 try
 	shift 2
 	for try in 1 2; do
-		run timeout 120 qemu-system-x86_64 -accel tcg -cpu max -nodefaults -no-user-config -display none -no-reboot \
+		run timeout 300 qemu-system-x86_64 -accel tcg -cpu max -nodefaults -no-user-config -display none -no-reboot \
 			-serial stdio -kernel "$kernel" "$@" -append "console=ttyS0 reboot=k panic=1 systemd.unit=kata-containers.target \
 			systemd.mask=systemd-networkd.service tsc=reliable no_timer_check tsc_early_khz=$(early_khz) net.ifnames=0 \
 			init=/hello $words" </dev/null

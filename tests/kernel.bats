@@ -28,7 +28,7 @@ boot() {
 	shift 2
 	local try
 	for try in 1 2; do
-		run timeout 100 qemu-system-x86_64 -M "$machine" -accel tcg -cpu max -nodefaults -no-user-config \
+		run timeout 300 qemu-system-x86_64 -M "$machine" -accel tcg -cpu max -nodefaults -no-user-config \
 			-display none -serial stdio -no-reboot -kernel "$KERNEL/vmlinux" -initrd "$GUEST/probe.cpio" \
 			-append "console=ttyS0 quiet panic=-1 tsc_early_khz=$(early_khz) tsc=reliable no_timer_check $words" "$@" </dev/null
 		[[ $output != *'probe end'* ]] || return 0
@@ -409,7 +409,7 @@ tool() { "$ROOT/build/host/bin/kata-image-tool" kernel "$@"; }
 	find . | cpio -o -H newc --quiet | gzip -n >../initrd
 	KERNEL=$k GUEST=$BATS_TEST_TMPDIR
 	for _ in 1 2; do
-		run timeout 100 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 32 -nodefaults -no-user-config \
+		run timeout 300 qemu-system-x86_64 -M microvm,acpi=off,rtc=on -accel tcg -cpu max -m 32 -nodefaults -no-user-config \
 			-display none -serial stdio -no-reboot -kernel "$k/vmlinux" -initrd ../initrd \
 			-netdev user,id=n -device virtio-net-device,netdev=n -global virtio-mmio.force-legacy=off \
 			-append "console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz=$(early_khz) tsc=reliable no_timer_check ip=dhcp rdinit=/init" </dev/null

@@ -71,7 +71,7 @@ END
 	local try
 	# An emulated boot on a loaded machine may lose a timer interrupt (docs/kernel.md).
 	for try in 1 2; do
-		timeout 200 qemu-system-x86_64 -M microvm,acpi=off -accel tcg -cpu max -m 512 -nodefaults -no-user-config \
+		timeout 400 qemu-system-x86_64 -M microvm,acpi=off -accel tcg -cpu max -m 512 -nodefaults -no-user-config \
 			-display none -serial stdio -no-reboot -global virtio-mmio.force-legacy=off \
 			-kernel "$KERNEL/vmlinux" -initrd "$BATS_FILE_TMPDIR/initrd" \
 			-append "console=ttyS0 quiet panic=-1 reboot=t" </dev/null | tr -d '\r' >"$OUT"

@@ -187,7 +187,7 @@ user_life() {
 
 # ---- containerd
 
-ctr_() { timeout 60 ctr -a "$WORK/containerd.sock" "$@"; }
+ctr_() { timeout 200 ctr -a "$WORK/containerd.sock" "$@"; }
 
 containerd_setup() {
 	local i
@@ -258,7 +258,7 @@ ctr_life() {
 	containerd_setup
 	command -v script >/dev/null || skip "no script"
 	local out
-	out=$(timeout 60 script -qec "ctr -a $WORK/containerd.sock run --rm --snapshotter native --cpu-shares 0 --runc-binary $OCI \
+	out=$(timeout 200 script -qec "ctr -a $WORK/containerd.sock run --rm --snapshotter native --cpu-shares 0 --runc-binary $OCI \
 		--runc-root $WORK/ctr -t localhost/test/busybox:latest tt tty" /dev/null </dev/null)
 	[[ $out == *"/dev/pts/0"* ]]
 }

@@ -18,7 +18,7 @@ setup() {
 machine() {
 	local guest=$1
 	shift
-	run timeout 60 build/host/bin/vm-run --timeout 30s "$@" "$GUESTS/$guest"
+	run timeout 200 build/host/bin/vm-run --timeout 150s "$@" "$GUESTS/$guest"
 	echo "$output"
 }
 
@@ -39,7 +39,7 @@ machine() {
 	machine stranger --memory 5G --cmdline x
 	[[ $output == *"upper 3144704"*"modules 0"*"exit 0" ]]
 	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
-	run timeout 60 build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M --net none --verbose --append last=1 \
+	run timeout 200 build/host/bin/kihon boot --vmm builtin --accel kvm -m 64M --net none --verbose --append last=1 \
 		--kernel "$GUESTS/stranger" --initrd "$BATS_TEST_TMPDIR/module" build/image/container
 	echo "$output"
 	[[ $status == 0 && $output == *"last=1"*"of the module"* ]]
@@ -49,7 +49,7 @@ machine() {
 @test "vmm: QEMU runs the stranger's kernel as we do" {
 	command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
 	echo "of the module" >"$BATS_TEST_TMPDIR/module"
-	run timeout 60 qemu-system-x86_64 -M pc -accel tcg -m 64 -display none -nodefaults -serial stdio -append "one two=3" \
+	run timeout 200 qemu-system-x86_64 -M pc -accel tcg -m 64 -display none -nodefaults -serial stdio -append "one two=3" \
 		-kernel "$GUESTS/stranger" -initrd "$BATS_TEST_TMPDIR/module" -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null
 	echo "$output"
 	# isa-debug-exit ends with (0 << 1) | 1.
@@ -86,14 +86,14 @@ machine() {
 }
 
 @test "vmm: a guest that spins is paused and goes on, and is ended" {
-	run timeout 60 build/host/bin/vm-run --timeout 3s --pauses 10 "$GUESTS/spin"
+	run timeout 200 build/host/bin/vm-run --timeout 3s --pauses 10 "$GUESTS/spin"
 	[[ $output == "spin"* && $output == *"no end in time" ]]
 }
 
 @test "vmm: kihon boot --vmm builtin: output, status, one line for what cannot be" {
 	kernel=(--accel kvm -m 64M --net none --kernel "$GUESTS/hello")
 	[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
-	run timeout 60 build/host/bin/kihon boot --vmm builtin --verbose "${kernel[@]}" build/image/container
+	run timeout 200 build/host/bin/kihon boot --vmm builtin --verbose "${kernel[@]}" build/image/container
 	echo "$output"
 	[[ $status == 7 && $output == *"hello: console=ttyS0"* ]]
 	run build/host/bin/kihon boot --vmm builtin "${kernel[@]}" --machine q35 build/image/container
@@ -108,7 +108,7 @@ machine() {
 @test "vmm: a processor model that the host lacks is refused, one that it has is given" {
 	for model in host x86-64-v2 x86-64-v3; do
 		[[ -e build/image/container/image.json ]] || skip "there is no guest image: make image"
-		run timeout 60 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M --cpu "$model" --no-jail \
+		run timeout 200 build/host/bin/kihon boot --vmm builtin --accel kvm --net none -m 64M --cpu "$model" --no-jail \
 			--kernel "$GUESTS/cpuid" build/image/container
 		echo "$model: $status $output"
 		case $model in

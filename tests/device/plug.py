@@ -3,7 +3,7 @@
 """Plugs devices into a running QEMU: plug.py QMP_SOCKET CONSOLE_FILE TEXT COMMAND...
 
 Waits until CONSOLE_FILE holds TEXT, then gives each COMMAND (JSON) to QEMU and prints what it returns, if anything.
-Ends with 1 and one line when QEMU refuses or the text does not come within 95 seconds.
+Ends with 1 and one line when QEMU refuses or the text does not come within 250 seconds.
 """
 import json
 import socket
@@ -11,7 +11,7 @@ import sys
 import time
 
 path, console, text, commands = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
-deadline = time.monotonic() + 95
+deadline = time.monotonic() + 250
 while text not in open(console, errors="replace").read():
     if time.monotonic() > deadline:
         sys.exit("plug.py: %s does not hold %r" % (console, text))

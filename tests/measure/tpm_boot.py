@@ -18,13 +18,13 @@ import sys
 import tempfile
 import time
 
-LIMIT = 150  # seconds for the guest to come to its marker
+LIMIT = 400  # seconds for the guest to come to its marker
 SET_DATA_FD = 0x10  # swtpm's control channel, CMD_SET_DATAFD
 BANKS = {"sha256": (0x000b, 32), "sha384": (0x000c, 48), "sha512": (0x000d, 64)}
 
 
 def wait_for(path):
-    for _ in range(200):
+    for _ in range(1200):
         if os.path.exists(path):
             return
         time.sleep(0.05)

@@ -55,7 +55,7 @@ refused = 0
 for i in range(count):
     with open(out, "wb") as f:
         f.write(damaged(i))
-    r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=200)
     lines = r.stderr.decode(errors="replace").splitlines()
     wrong = None
     if r.returncode < 0 or r.returncode > 255:
