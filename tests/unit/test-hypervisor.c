@@ -156,6 +156,37 @@ TEST(kernels_that_lack_something)
 	free(text);
 }
 
+TEST(networks)
+{
+	struct hypervisor_config c = {
+	    .accel = ACCEL_TCG, .cpus = 1, .memory = 64 << 20, .kernel = "k", .initrd = "i"};
+	struct qemu_start s = {.vsock = -1, .exit_port = -1, .console = 3, .net = 7};
+	struct error err = ERROR_INIT;
+	char *text = joined(&c, &s);
+
+	check(!strstr(text, "netdev") && !strstr(text, "ip="));
+	free(text);
+	check_ok(guest_net_parse(&c.net, &(struct guest_net_words){"user"}, &err), &err);
+	text = joined(&c, &s);
+	check(strstr(text, "-netdev user,id=net,ipv6=off "));
+	check(strstr(text, "-device virtio-net-device,netdev=net,mac=52:54:00:12:34:56 "));
+	check(strstr(text, "ip=10.0.2.15::10.0.2.2:"));
+	free(text);
+	c.machine = "q35";
+	check_ok(guest_net_parse(&c.net,
+	                         &(struct guest_net_words){"tap=t0", "192.0.2.5/24",
+	                                                   .mac = "02:00:00:00:00:07"},
+	                         &err),
+	         &err);
+	c.net.mtu = 1400;
+	text = joined(&c, &s);
+	check(strstr(text, "-netdev tap,id=net,fd=7 "));
+	check(strstr(text, "-device virtio-net-pci,netdev=net,mac=02:00:00:00:00:07,host_mtu=1400,"
+	                   "romfile= "));
+	check(strstr(text, "ip=192.0.2.5:::255.255.255.0::eth0:off"));
+	free(text);
+}
+
 TEST(unknown_machines_are_refused)
 {
 	struct hypervisor_config c = {.machine = "pdp11"};
