@@ -224,6 +224,7 @@ TEST(devices_that_cannot_be_are_refused)
 	                                        .cpus = 1,
 	                                        .memory = 64 << 20,
 	                                        .kernel = "/nowhere/vmlinux",
+	                                        .rootfs = "/nowhere/rootfs.erofs",
 	                                        .no_vsock = true};
 	struct hypervisor_config c = plain;
 
