@@ -142,19 +142,6 @@ END
 	done
 }
 
-@test "delete --regex takes those that match" {
-	script 'sleep 1000'
-	for n in a1 a2 b1; do
-		oci run -d -b "$B" "$n-$ID" </dev/null >/dev/null 2>&1 3>&-
-	done
-	oci delete --force --regex '^a[0-9]-'
-	[ "$(oci list -q)" = "b1-$ID" ]
-	run oci delete --regex '('
-	[ "$status" -eq 1 ]
-	[ "${#lines[@]}" -eq 1 ]
-	oci delete -f "b1-$ID"
-}
-
 @test "a create that was killed: its process ends, the next one of that name cleans up" {
 	local pid ms
 	script 'sleep 1000'

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest/agent/container/cgroup.h"
+#include "guest/oci/runtime.h"
 #include "guest/oci/store.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fs.h"
@@ -47,33 +48,43 @@ int leftover_lock(const char *id, struct error *err)
 	return steal_fd(&fd);
 }
 
+static char *cgroup_path(const char *path, struct error *err)
+{
+	_cleanup_free_ char *root = NULL;
+
+	if (cgroup_find_root(&root, err) < 0)
+		return NULL;
+	return str_printf("%s/%s", root, path + strspn(path, "/"));
+}
+
 int leftover_note_cgroup(const char *id, const char *path, struct error *err)
 {
-	_cleanup_free_ char *link = store_path(id, CGROUP_LINK), *root = NULL, *target = NULL;
-	int r = cgroup_find_root(&root, err);
+	_cleanup_free_ char *link = NULL, *target = NULL;
 
-	if (r < 0)
-		return r;
-	target = str_empty(path) ? str_printf("%s/%s", root, id)
-	                         : str_printf("%s/%s", root, path + strspn(path, "/"));
+	if (str_empty(path))
+		return 0;
+	link = store_path(id, CGROUP_LINK);
+	target = cgroup_path(path, err);
 	if (!link || !target)
-		return error_set(err, ENOMEM, "no memory");
+		return err->code < 0 ? err->code : error_set(err, ENOMEM, "no memory");
 	if (strlen(target) < PATH_MAX && symlink(target, link) < 0)
 		return error_errno(err, errno, "making %s", link);
 	return 0;
 }
 
 /* Only an empty one: with somebody in it, it is not what a dead create left. */
-static void remove_cgroup(int folder)
+static void remove_cgroup(const char *id, int folder)
 {
-	char path[PATH_MAX];
-	ssize_t n = readlinkat(folder, CGROUP_LINK, path, sizeof(path) - 1);
+	_cleanup_free_ char *usual = NULL;
+	char noted[PATH_MAX];
+	ssize_t n = readlinkat(folder, CGROUP_LINK, noted, sizeof(noted) - 1);
 	struct cgroup c = CGROUP_INIT;
 
 	if (n <= 0)
-		return;
-	path[n] = 0;
-	if (cgroup_open(path, &c, NULL) < 0)
+		usual = runtime()->cgroups == CGROUP_DISABLED ? NULL : cgroup_path(id, NULL);
+	else
+		noted[n] = 0;
+	if ((n <= 0 && !usual) || cgroup_open(n > 0 ? noted : usual, &c, NULL) < 0)
 		return;
 	for (int waited = 0; waited < DYING_TIMEOUT && cgroup_is_populated(&c) == 1; waited += 10) {
 		struct pollfd p = {.fd = cgroup_events_fd(&c), .events = POLLPRI};
@@ -98,7 +109,7 @@ int leftover_remove(const char *id, struct error *err)
 	if (fd < 0 || fs_exists(record))
 		return error_set_kind(err, ERROR_INPUT, EEXIST,
 		                      "a container with the id %s exists already", id);
-	remove_cgroup(fd);
+	remove_cgroup(id, fd);
 	store_remove(id);
 	return 0;
 }

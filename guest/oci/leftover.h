@@ -4,7 +4,7 @@
  * container_keep_created()); the folder and the cgroup are taken away by the next who wants the id.
  *
  * Who creates holds a lock on the folder, so that a create under way is not taken for a dead one. A
- * symbolic link in it names the cgroup, from before that is made.
+ * symbolic link in it names the cgroup, from before that is made, unless it is the usual one.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 /* Takes the lock of a folder just made; the descriptor is to be kept open. */
 int leftover_lock(const char *id, struct error *err);
-/* Where the cgroup of the container will be: `path` as in linux.cgroupsPath. */
+/* Where the cgroup of the container will be: `path` as in linux.cgroupsPath; nothing to note when
+ * that is empty and the id says it. */
 int leftover_note_cgroup(const char *id, const char *path, struct error *err);
 /* Removes what is left under this id. 0 also when there is nothing; -EEXIST: it is a container, or
  * becomes one. */

@@ -2,7 +2,6 @@
 /* lifecycle: the verbs state, kill, delete. */
 #include <ctype.h>
 #include <errno.h>
-#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,14 +96,11 @@ const struct verb kill_verb = {
 
 struct delete_data {
 	bool force;
-	bool regex;
 };
 
 static const struct option delete_options[] = {
     {"force", 'f', OPTION_FLAG, offsetof(struct delete_data, force), NULL, NULL,
      "kill it first if it runs; no error if there is none"},
-    {"regex", 0, OPTION_FLAG, offsetof(struct delete_data, regex), NULL, NULL,
-     "ID is a regular expression (extended, regex(7)): all containers that match"},
     {0}};
 
 static int delete_container(const char *id, bool force, struct error *err)
@@ -131,36 +127,11 @@ static int delete_container(const char *id, bool force, struct error *err)
 	return r;
 }
 
-/* All that match are tried; the first error is told. */
-static int delete_matching(const char *pattern, bool force, struct error *err)
-{
-	_cleanup_strv_ struct strv ids = STRV_INIT;
-	struct error later = ERROR_INIT;
-	regex_t regex;
-	int r = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
-
-	if (r != 0)
-		return error_set_kind(err, ERROR_USAGE, EINVAL,
-		                      "\"%s\" is not a regular expression", pattern);
-	r = store_list(&ids, err);
-	for (size_t i = 0; i < ids.n && r != -ENOMEM; i++) {
-		if (regexec(&regex, ids.v[i], 0, NULL, 0) != 0)
-			continue;
-		if (r == 0)
-			r = delete_container(ids.v[i], force, err);
-		else
-			delete_container(ids.v[i], force, &later);
-	}
-	regfree(&regex);
-	return r;
-}
-
 static int delete_main(int argc, char **argv, void *data)
 {
 	const struct delete_data *d = data;
 	struct error err = ERROR_INIT;
-	int r = d->regex ? delete_matching(argv[0], d->force, &err)
-	                 : delete_container(argv[0], d->force, &err);
+	int r = delete_container(argv[0], d->force, &err);
 
 	return r < 0 ? runtime_fail(&err) : 0;
 }
