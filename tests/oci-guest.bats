@@ -39,6 +39,9 @@ setup_file() {
 	config nodev '.process.args = ["sh", "-c", "mknod /tmp/kmsg c 1 11; head -c 1 /tmp/kmsg; echo kmsg $?"] | .process.capabilities |= map_values(. + ["CAP_MKNOD", "CAP_SYSLOG"])'
 	config inner '.process.args = ["sh", "-c", "mkdir /sys/fs/cgroup/in; echo 1 > /sys/fs/cgroup/in/cgroup.procs; echo +pids > /sys/fs/cgroup/cgroup.subtree_control; touch /tmp/ready; sleep 1000"] |
 		(.mounts[] | select(.type == "cgroup") | .options) = ["rw", "nosuid"] | .process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])'
+	config small '.process.args = ["sleep", "1000"] | .linux.resources.memory = {"limit": 16777216, "swap": 16777216}'
+	config nofile '.linux.resources.unified = {"memory.nothing": "1"}'
+	config nocontroller '.linux.resources.unified = {"foo.bar": "1"}'
 	config badres '.linux.resources.rdma = {"mlx": {"hcaHandles": 1}}'
 	cat >"$TREE/etc/script" <<'END'
 #!/bin/sh
@@ -53,16 +56,23 @@ done
 section update; oci update --memory 128M --memory-swap -1 --pids-limit 44 --cpu-quota 10000 --cpu-period 20000 --cpu-share 1024 limits
 for f in memory.max memory.swap.max pids.max cpu.max cpu.weight; do [ -e $C/limits/$f ] && echo "$f $(cat $C/limits/$f)"; done
 echo '{"pids": {"limit": 55}, "memory": {"limit": 1000000, "checkBeforeUpdate": true}}' | oci update -r - limits; echo "refused $?"
+section keep; oci update --cpu-period 40000 limits; cat $C/limits/cpu.max; oci update --memory -1 limits; cat $C/limits/memory.max
 section events; oci events --stats limits
 section delete; oci delete -f limits; ls -d $C/limits 2>&1; ls /run/oci | wc -l
 section oom; oci run -b /b -f /b/oom.json oom </dev/null; echo "code $?"
+section ooms; oci run -d -b /b -f /b/small.json small </dev/null >/dev/null 2>&1; oci events --interval 60s small >/run/events &
+i=0; while [ ! -s /run/events ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+oci exec small dd if=/dev/zero of=/dev/null bs=64M count=1 </dev/null; echo "code $?"
+i=0; while ! grep -q oom /run/events && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+oci delete -f small; wait; grep -c stats /run/events; grep oom /run/events
 section pids; oci run -b /b -f /b/pids.json pids </dev/null 2>&1
 section devices; oci run -b /b -f /b/devices.json devices </dev/null 2>&1
 section nodev; oci run -b /b -f /b/nodev.json nodev </dev/null 2>&1
 section inner; oci run -d -b /b -f /b/inner.json inner </dev/null >/dev/null 2>&1
 i=0; while [ ! -e /b/rootfs/tmp/ready ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
-oci exec inner cat /proc/self/cgroup </dev/null; oci delete -f inner; ls -d $C/inner 2>&1
+oci exec inner cat /proc/self/cgroup </dev/null; oci exec --cgroup / inner true </dev/null; echo "there $?"; oci delete -f inner; ls -d $C/inner 2>&1
 section badres; oci run -b /b -f /b/badres.json badres </dev/null; echo "code $?"; ls -d $C/badres 2>&1
+section unified; oci run -b /b -f /b/nofile.json nofile </dev/null; oci run -b /b -f /b/nocontroller.json nocontroller </dev/null; ls -d $C/no* 2>&1
 section after; ls -d $C/*/ 2>/dev/null | wc -l; busybox ps | grep -c '[k]ihon-oci'; grep -c . /proc/mounts
 section end
 END
@@ -133,6 +143,19 @@ has() {
 	has 'refused [01]'
 }
 
+@test "a new period keeps the quota, memory may lose its limit" {
+	part keep
+	[ "$output" = "10000 40000
+max" ]
+}
+
+@test "events tells that a process was killed for want of memory" {
+	part ooms
+	has 'code 137'
+	has '\{"type":"oom","id":"small"\}'
+	[ "$(grep -c '"oom"' <<<"$output")" -eq 1 ]
+}
+
 @test "statistics" {
 	part events
 	jq -e '.type == "stats" and .data.pids.current == 1 and .data.memory.usage.usage > 0 and .data.cpu.usage.total > 0' <<<"$output"
@@ -168,6 +191,7 @@ has() {
 @test "a container that divides its own cgroup still takes further processes" {
 	part inner
 	has '0::/in'
+	has 'there 255'
 	has 'ls: .*inner: No such file or directory'
 }
 
@@ -176,6 +200,13 @@ has() {
 	grep -q '"rdma"' <<<"$output"
 	has 'code 1'
 	has 'ls: .*badres: No such file or directory'
+}
+
+@test "unified resources: what is missing is said, and nothing stays" {
+	part unified
+	grep -q 'memory.nothing.*No such file' <<<"$output"
+	grep -q 'the requested cgroup controller `foo` is not available' <<<"$output"
+	has 'ls: .*: No such file or directory'
 }
 
 @test "after all of it: no cgroups, no processes, no mounts" {
