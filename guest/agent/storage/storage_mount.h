@@ -15,9 +15,9 @@
 int storage_mount(const char *source, const char *target, const char *fstype, char *const *options,
                   size_t n, struct error *err);
 
-/* A mount point below SANDBOX_ROOT must not lead through a symbolic link, which a host can make there
- * (CopyFile, a share): it would be mounted where the request, and a policy, do not say. What does
- * not exist yet is fine. May block. */
+/* A mount point below SANDBOX_ROOT must not lead through a symbolic link, which a host can make
+ * there (CopyFile, a share): it would be mounted where the request, and a policy, do not say. What
+ * does not exist yet is fine. May block. */
 int storage_check_links(const char *mount_point, struct error *err);
 
 /* Is something of this type mounted there? NULL: of any type. */
