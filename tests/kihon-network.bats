@@ -17,7 +17,7 @@ setup() {
 
 # In a network of our own, with what the test has in the file `inside`, and these words.
 isolated() {
-	unshare -n -m true 2>/dev/null || skip "no network namespaces here"
+	unshare -n --pid --fork --mount-proc --kill-child true 2>/dev/null || skip "no network namespaces here"
 	{ : 3<>/dev/net/tun; } 2>/dev/null || skip "/dev/net/tun cannot be opened"
 	cat - inside >script <<-'SH'
 		set -e
@@ -36,7 +36,8 @@ isolated() {
 		trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 		ip link set lo up
 	SH
-	run unshare -n -m bash script "$@"
+	# With its processes, whatever the script has left.
+	run unshare -n --pid --fork --mount-proc --kill-child bash script "$@"
 	echo "$output"
 }
 

@@ -148,6 +148,6 @@ until_output() {
 	[ "${OUT_OF-}" = "$1" ] || : >"$GUEST/out"
 	OUT_OF=$1
 	until grep -q -- "$2" "$GUEST/out"; do
-		call ReadStdout "container_id: \"$1\" len: 1000" 20000 >>"$GUEST/out" || return
+		call ReadStdout "container_id: \"$1\" len: 1000" 200000 >>"$GUEST/out" || return
 	done
 }
