@@ -543,6 +543,27 @@ TEST(frames_wait_outside_while_the_guest_has_no_buffers)
 	stop();
 }
 
+/* A processor of the guest's can work on the first of many frames while the others are copied. */
+TEST(many_frames_are_shown_in_batches)
+{
+	struct net_backend *backend;
+	uint64_t gpa[130];
+
+	vbench_init(&b, 0);
+	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+	check_ok(net_stream_new(&backend, ends[0], &err), &err);
+	/* Without event indices there is an interrupt each time. */
+	start_with(backend, 256, F(VIRTIO_F_VERSION_1));
+	for (int i = 0; i < 130; i++)
+		write_stream(60, frame, 60);
+	vbench_turn(&b, 5);
+	check_int(b.interrupts[NET_QUEUE_RX], 0);
+	offer_rx(130, 100, gpa);
+	check_int(driver_used_idx(&b.ring[NET_QUEUE_RX]), 130);
+	check_int(b.interrupts[NET_QUEUE_RX], 3);
+	stop();
+}
+
 TEST(s5_1_4_2_link_goes_down_with_the_peer)
 {
 	start_stream(~0ull);

@@ -13,6 +13,8 @@
 
 #define FRAMES_A_TURN 256
 #define MERGE_MAX     64 /* buffers that one frame may be spread over */
+/* After so many the driver is shown what was received, as vhost-net does. */
+#define BUFFERS_A_BATCH 64
 
 /* Of struct virtio_net_hdr_v1, §5.1.6. */
 #define HDR_FLAGS       0
@@ -280,20 +282,23 @@ static void run_rx(struct net *n)
 {
 	struct virtqueue *q = &n->dev.queues[NET_QUEUE_RX];
 	enum delivered r = DELIVERED;
-	bool any = false;
-	uint16_t offered;
+	uint16_t shown = q->next_used, offered;
 	unsigned int i;
 
 	virtqueue_notify_off(q);
 	for (i = 0; i < FRAMES_A_TURN && r != RX_BROKEN && n->up && next_frame(n); i++) {
 		r = deliver(n, &offered);
-		any |= r == DELIVERED;
+		/* The guest begins with these on another processor. */
+		if (r == DELIVERED && (uint16_t)(q->next_used - shown) >= BUFFERS_A_BATCH) {
+			virtio_device_publish(&n->dev, NET_QUEUE_RX);
+			shown = q->next_used;
+		}
 		n->rx_full = r == NO_BUFFER;
 		/* Too few buffers: ask to be told of more than these, unless more came just now. */
 		if (n->rx_full && !virtqueue_notify_beyond(q, offered))
 			break;
 	}
-	if (any && r != RX_BROKEN)
+	if (q->next_used != shown && r != RX_BROKEN)
 		virtio_device_publish(&n->dev, NET_QUEUE_RX);
 	/* Frames that the backend has read already do not show as readiness. */
 	if (i == FRAMES_A_TURN)
