@@ -10,7 +10,7 @@
 
 #include "lib/base/cleanup.h"
 
-#define TRIES    300
+#define TRIES    1000
 #define PAUSE_NS 10000000
 
 /* Whether it is there; what is no block device is not opened. */

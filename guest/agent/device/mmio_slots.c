@@ -17,7 +17,7 @@
 #include "lib/base/str.h"
 
 /* For a disk to appear once its driver has it. */
-#define DISK_TRIES    60
+#define DISK_TRIES    200
 #define DISK_PAUSE_NS 50000000
 
 /* Platform devices by ACPI and by the word virtio_mmio.device=. */

@@ -10,7 +10,7 @@
 #include "lib/rpc/proto/device.pb-c.h"
 
 /* The kernel reads a new disk's partitions, and waits for what is under way on an old one. */
-#define SLOT_MS   15000u
+#define SLOT_MS   30000u
 #define NAMES_MAX 16u
 
 static int fill_slot(const ProtobufCMessage *request, void *out, struct error *err)
