@@ -10,7 +10,7 @@
 
 #include "lib/base/error.h"
 
-/* Waits, some ten seconds at most, until `path` ("/dev/vda") can be opened. Returns 0 at once for what
- * is no block device and for a disk that is there, whatever state it is in; -ENXIO, -ENOENT: it
- * did not come. Opening a disk may read its partitions: for helpers only. */
+/* Waits, some ten seconds at most, until `path` ("/dev/vda") can be opened. Returns 0 at once for
+ * what is no block device and for a disk that is there, whatever state it is in; -ENXIO, -ENOENT:
+ * it did not come. Opening a disk may read its partitions: for helpers only. */
 int disk_ready(const char *path, struct error *err);
