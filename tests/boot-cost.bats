@@ -35,7 +35,7 @@ setup_file() {
 
 @test "a guest that never comes up ends the count in one line, and leaves no machine behind" {
 	head -c 2M /dev/zero >"$BATS_TEST_TMPDIR/nothing"
-	run "$ROOT/tests/bench/boot/run" --kernel "$KERNEL/vmlinux" --root "$BATS_TEST_TMPDIR/nothing" --timeout 20
+	run "$ROOT/tests/bench/boot/run" --kernel "$KERNEL/vmlinux" --root "$BATS_TEST_TMPDIR/nothing" --timeout 150
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"never came to the mark 'init'"*panic* ]]
