@@ -22,9 +22,9 @@ struct rootfs {
 	const char *cgroup_path; /* directory of the container's cgroup, NULL: none */
 	bool no_pivot;
 	bool dev_readonly; /* /dev, at the end */
-	bool shared;    /* no mount namespace: everything is mounted in the runtime's */
-	int fd;         /* the root mount, once rootfs_open() was called */
-	int null_mount; /* the runtime's /dev/null, detached until the first mask used it */
+	bool shared;       /* no mount namespace: everything is mounted in the runtime's */
+	int fd;            /* the root mount, once rootfs_open() was called */
+	int null_mount;    /* the runtime's /dev/null, detached until the first mask used it */
 };
 
 /* Cuts propagation to the runtime and makes the root a mount of its own. */
