@@ -46,31 +46,31 @@ static void insert_region(struct guest_memory *m, const struct guest_region *r)
 	m->n++;
 }
 
+static int add_region(struct guest_memory *m, const struct guest_region *r, struct error *err)
+{
+	int e = check_range(m, r->gpa, r->size, err);
+
+	if (e == 0)
+		insert_region(m, r);
+	return e;
+}
+
 int guest_memory_add(struct guest_memory *m, uint64_t gpa, uint64_t size, void *host, bool readonly,
                      struct error *err)
 {
-	int r = check_range(m, gpa, size, err);
+	const struct guest_region r = {
+	    .gpa = gpa, .size = size, .host = host, .readonly = readonly};
 
-	if (r < 0)
-		return r;
-	insert_region(m, &(struct guest_region){
-	                     .gpa = gpa, .size = size, .host = host, .readonly = readonly});
-	return 0;
+	return add_region(m, &r, err);
 }
 
 int guest_memory_add_blocks(struct guest_memory *m, uint64_t gpa, uint64_t size, void *host,
-                            const uint8_t *blocks, unsigned int block_shift, struct error *err)
+                            const uint8_t *blocks, unsigned int shift, struct error *err)
 {
-	int r = check_range(m, gpa, size, err);
+	const struct guest_region r = {
+	    .gpa = gpa, .size = size, .host = host, .blocks = blocks, .block_shift = shift};
 
-	if (r < 0)
-		return r;
-	insert_region(m, &(struct guest_region){.gpa = gpa,
-	                                        .size = size,
-	                                        .host = host,
-	                                        .blocks = blocks,
-	                                        .block_shift = block_shift});
-	return 0;
+	return add_region(m, &r, err);
 }
 
 int guest_memory_map(struct guest_memory *m, uint64_t gpa, uint64_t size, int fd, uint64_t offset,

@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "host-shim/vmm/vcpu_exit.h"
 #include "host-shim/vmm/x86_64/cpu.h"
@@ -26,15 +25,6 @@ struct vcpu_call {
 	bool done, dropped;
 	struct vcpu_call *next;
 };
-
-static void wake_device_thread(struct vcpus *all)
-{
-	const uint64_t one = 1;
-
-	/* Full means that it has one to read already. */
-	if (write(all->wake_fd, &one, sizeof(one)) < 0)
-		return;
-}
 
 /* ---- calls */
 
@@ -69,7 +59,7 @@ bool vcpus_call(void *data, void (*fn)(void *data), void *fn_data)
 	if (!all->stop) {
 		*all->calls_end = &c;
 		all->calls_end = &c.next;
-		wake_device_thread(all);
+		loop_event_signal(all->wake_fd);
 		pthread_cond_broadcast(&all->changed);
 		while (!c.done && !c.dropped)
 			pthread_cond_wait(&all->changed, &all->lock);
@@ -86,7 +76,7 @@ void vcpus_report(struct vcpus *all, enum vcpu_event event, uint64_t value, cons
 		all->event_value = value;
 		snprintf(all->event_text, sizeof(all->event_text), "%s", text ? text : "");
 		__atomic_store_n(&all->pause, true, __ATOMIC_SEQ_CST);
-		wake_device_thread(all);
+		loop_event_signal(all->wake_fd);
 	}
 	pthread_mutex_unlock(&all->lock);
 }
@@ -94,10 +84,9 @@ void vcpus_report(struct vcpus *all, enum vcpu_event event, uint64_t value, cons
 static void on_wake(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct vcpus *all = data;
-	uint64_t count;
 	bool event;
 
-	if (read(fd, &count, sizeof(count)) < 0)
+	if (!loop_event_take(fd))
 		return;
 	pthread_mutex_lock(&all->lock);
 	run_calls(all);

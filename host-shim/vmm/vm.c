@@ -345,18 +345,11 @@ static int save_vcpus(struct vm *vm, struct snapshot_writer *w, struct error *er
 	return r < 0 ? r : snapshot_save_machine(w, vm->kvm.vm, vm->config.pit, err);
 }
 
-static void pause_devices(struct vm *vm)
+void vm_each_device(struct vm *vm, void (*fn)(struct virtio_device *dev))
 {
 	for (unsigned int i = 0; i < vm->n_devices; i++)
 		if (virtio_mmio_device(vm->mmio[i]))
-			virtio_device_pause(virtio_mmio_device(vm->mmio[i]));
-}
-
-static void resume_devices(struct vm *vm)
-{
-	for (unsigned int i = 0; i < vm->n_devices; i++)
-		if (virtio_mmio_device(vm->mmio[i]))
-			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+			fn(virtio_mmio_device(vm->mmio[i]));
 }
 
 int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
@@ -370,13 +363,13 @@ int vm_save(struct vm *vm, int state_fd, int memory_fd, struct error *err)
 	if (r < 0)
 		return r;
 	save_shape(vm, &w);
-	pause_devices(vm);
+	vm_each_device(vm, virtio_device_pause);
 	r = save_devices(vm, &w, err);
 	if (r == 0)
 		r = save_vcpus(vm, &w, err);
 	if (r == 0)
 		r = snapshot_memory_save(&w, &ram, memory_fd, err);
-	resume_devices(vm);
+	vm_each_device(vm, virtio_device_resume);
 	return r < 0 ? r : snapshot_write(&w, state_fd, err);
 }
 
@@ -553,9 +546,9 @@ int64_t vm_share(struct vm *vm, int pagemap, int memory_fd, struct error *err)
 	r = vm_pause(vm, err);
 	if (r < 0)
 		return r;
-	pause_devices(vm);
+	vm_each_device(vm, virtio_device_pause);
 	r = snapshot_pages_share(copies, memory_fd, err);
-	resume_devices(vm);
+	vm_each_device(vm, virtio_device_resume);
 	vm_resume(vm, NULL);
 	return r;
 }

@@ -124,21 +124,11 @@ int vm_add_memory(struct vm *vm, void *host, uint64_t size, bool readonly, uint6
 /* Nobody reads or writes the region when this returns, nor has a place in it. */
 static void leave_memory(struct vm *vm, const struct guest_region *region)
 {
-	for (unsigned int i = 0; i < vm->n_devices; i++) {
-		struct virtio_device *dev = virtio_mmio_device(vm->mmio[i]);
-
-		if (!dev)
-			continue;
-		virtio_device_pause(dev);
-		virtio_device_lose_memory(dev, region->host, region->size);
-	}
-}
-
-static void resume_devices(struct vm *vm)
-{
+	vm_each_device(vm, virtio_device_pause);
 	for (unsigned int i = 0; i < vm->n_devices; i++)
 		if (virtio_mmio_device(vm->mmio[i]))
-			virtio_device_resume(virtio_mmio_device(vm->mmio[i]));
+			virtio_device_lose_memory(virtio_mmio_device(vm->mmio[i]), region->host,
+			                          region->size);
 }
 
 int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
@@ -157,7 +147,7 @@ int vm_remove_memory(struct vm *vm, uint64_t gpa, struct error *err)
 	r = kvm_remove_region(&vm->kvm, region, err);
 	if (r == 0)
 		guest_memory_remove(&vm->memory, gpa);
-	resume_devices(vm);
+	vm_each_device(vm, virtio_device_resume);
 	return r;
 }
 

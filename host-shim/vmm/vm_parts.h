@@ -48,6 +48,9 @@ struct vm {
 /* -EINVAL, and a line that names the state that the machine is in and `what` it cannot be. */
 int vm_must_be(const struct vm *vm, enum vm_state state, const char *what, struct error *err);
 
+/* Calls fn for what is in each slot. */
+void vm_each_device(struct vm *vm, void (*fn)(struct virtio_device *dev));
+
 /* Where memory that is added goes: the first place above the RAM that is large enough. */
 uint64_t vm_next_address(const struct vm *vm, uint64_t size);
 

@@ -46,14 +46,10 @@ static int set_blocks(struct vm *vm, uint64_t first, uint64_t n, bool on, uint64
 
 /* Requests that are under way may hold pointers into blocks that go, and would fill pages that
  * nobody counts any more. There will be no others: the blocks are in no device's map by now. */
-static void finish_requests(struct vm *vm)
+static void finish_requests(struct virtio_device *dev)
 {
-	for (unsigned int i = 0; i < vm->n_devices; i++) {
-		struct virtio_device *dev = virtio_mmio_device(vm->mmio[i]);
-
-		if (dev && dev->ops->quiesce)
-			dev->ops->quiesce(dev);
-	}
+	if (dev->ops->quiesce)
+		dev->ops->quiesce(dev);
 }
 
 static int set_memory(void *data, uint64_t gpa, uint64_t size, bool on)
@@ -63,7 +59,7 @@ static int set_memory(void *data, uint64_t gpa, uint64_t size, bool on)
 	int r;
 
 	if (!on)
-		finish_requests(vm);
+		vm_each_device(vm, finish_requests);
 	r = set_blocks(vm, first, n, on, &done);
 	if (r < 0)
 		set_blocks(vm, first, done, !on, &n);

@@ -45,6 +45,21 @@ struct loop {
 
 #define EVENTS_A_TURN 32
 
+void loop_event_signal(int event_fd)
+{
+	const uint64_t one = 1;
+
+	if (write(event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+bool loop_event_take(int event_fd)
+{
+	uint64_t count;
+
+	return read(event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
+}
+
 uint64_t loop_now_ns(void)
 {
 	struct timespec t;

@@ -70,5 +70,10 @@ void loop_source_free(struct loop_source *src);
 int loop_run(struct loop *loop, struct error *err);
 void loop_exit(struct loop *loop, int value);
 
+/* A non-blocking eventfd(2), by which other threads wake a loop. Signalling never waits: when it is
+ * full the other side has one to take already. Taking takes all; false: there was none. */
+void loop_event_signal(int event_fd);
+bool loop_event_take(int event_fd);
+
 uint64_t loop_now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t loop_now_ms(void);

@@ -166,11 +166,6 @@ static void config_write(struct virtio_device *dev, size_t offset, const void *f
 
 /* ---- the device model */
 
-static void activate(struct virtio_device *dev)
-{
-	run(blk_of(dev));
-}
-
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	run(blk_of(dev));
@@ -222,7 +217,6 @@ static const struct virtio_device_ops blk_ops = {
     .queue_size = QUEUE_SIZE,
     .config_read = config_read,
     .config_write = config_write,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = blk_free,

@@ -149,12 +149,6 @@ static void queue_notify(struct virtio_device *dev, unsigned int queue)
 	run(console_of(dev), queue);
 }
 
-static void activate(struct virtio_device *dev)
-{
-	run(console_of(dev), CONSOLE_QUEUE_TX);
-	run(console_of(dev), CONSOLE_QUEUE_RX);
-}
-
 static void reset(struct virtio_device *dev)
 {
 	stop_input(console_of(dev));
@@ -175,7 +169,6 @@ static const struct virtio_device_ops console_ops = {
     .queue_size = 64,
     .config_read = config_read,
     .config_write = config_write,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = console_free,

@@ -155,11 +155,6 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	virtio_config_copy(config, sizeof(config), offset, to, size);
 }
 
-static void activate(struct virtio_device *dev)
-{
-	run(port_of(dev));
-}
-
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	run(port_of(dev));
@@ -190,7 +185,6 @@ static const struct virtio_device_ops exit_port_ops = {
     .features = VIRTIO_COMMON_FEATURES | 1ull << F_MULTIPORT,
     .queue_size = 32,
     .config_read = config_read,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = exit_port_free,

@@ -91,13 +91,11 @@ static void finish_all(struct job_list *l)
 /* With the lock held. */
 static void add_done(struct io_pool *pool, struct io_job *job)
 {
-	const uint64_t one = 1;
 	bool first = !pool->done.first;
 
 	list_add(&pool->done, job);
-	/* Full would mean that the loop has been told already. */
-	if (first && write(pool->event_fd, &one, sizeof(one)) < 0)
-		return;
+	if (first)
+		loop_event_signal(pool->event_fd);
 }
 
 static void *worker_main(void *data)
@@ -131,9 +129,8 @@ static void on_done(struct loop_source *src, int fd, uint32_t events, void *data
 {
 	struct io_pool *pool = data;
 	struct job_list mine;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) < 0)
+	if (!loop_event_take(fd))
 		return;
 	list_init(&mine);
 	pthread_mutex_lock(&pool->lock);

@@ -80,6 +80,13 @@ static void link_down(struct net *n)
 	virtio_device_config_changed(&n->dev);
 }
 
+/* Whether the feature for that kind of segmentation was negotiated. */
+static bool may_segment(const struct net *n, uint8_t gso, unsigned int tso4, unsigned int tso6)
+{
+	return (gso == VIRTIO_NET_HDR_GSO_TCPV4 && virtio_device_has(&n->dev, tso4)) ||
+	       (gso == VIRTIO_NET_HDR_GSO_TCPV6 && virtio_device_has(&n->dev, tso6));
+}
+
 /* ---- from the guest */
 
 /* §5.1.6.2: whether the header asks for no more than was negotiated and the frame has. What the
@@ -100,10 +107,7 @@ static bool check_header(const struct net *n, uint8_t *h, size_t size)
 		return true;
 	if (!csum || get_le16(h + HDR_GSO_SIZE) == 0)
 		return false;
-	return (gso == VIRTIO_NET_HDR_GSO_TCPV4 &&
-	        virtio_device_has(&n->dev, VIRTIO_NET_F_HOST_TSO4)) ||
-	       (gso == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	        virtio_device_has(&n->dev, VIRTIO_NET_F_HOST_TSO6));
+	return may_segment(n, gso, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6);
 }
 
 /* Sends the chain's frame; -EAGAIN: not now. A frame that is no frame is lost. */
@@ -234,10 +238,7 @@ static bool is_understood(const struct net *n)
 	if (gso == VIRTIO_NET_HDR_GSO_NONE)
 		return true;
 	return virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM) &&
-	       ((gso == VIRTIO_NET_HDR_GSO_TCPV4 &&
-	         virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_TSO4)) ||
-	        (gso == VIRTIO_NET_HDR_GSO_TCPV6 &&
-	         virtio_device_has(&n->dev, VIRTIO_NET_F_GUEST_TSO6)));
+	       may_segment(n, gso, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6);
 }
 
 static enum delivered deliver(struct net *n, uint16_t *offered)

@@ -32,7 +32,6 @@ struct output {
 
 void output_put(struct output *o, const void *bytes, size_t size)
 {
-	const uint64_t one = 1;
 	size_t take, end, part;
 	bool wake;
 
@@ -48,9 +47,8 @@ void output_put(struct output *o, const void *bytes, size_t size)
 	memcpy(o->ring, (const uint8_t *)bytes + part, take - part);
 	o->size += take;
 	pthread_mutex_unlock(&o->lock);
-	/* Full means that the loop has been told already. */
-	if (wake && write(o->event_fd, &one, sizeof(one)) < 0)
-		return;
+	if (wake)
+		loop_event_signal(o->event_fd);
 }
 
 uint64_t output_lost(struct output *o)
@@ -154,9 +152,7 @@ static void on_room(struct loop_source *src, int fd, uint32_t events, void *data
 
 static void on_wake(struct loop_source *src, int fd, uint32_t events, void *data)
 {
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) == sizeof(count))
+	if (loop_event_take(fd))
 		run(data);
 }
 

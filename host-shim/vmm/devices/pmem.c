@@ -132,11 +132,6 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	virtio_config_copy(config, sizeof(config), offset, to, size);
 }
 
-static void activate(struct virtio_device *dev)
-{
-	run(pmem_of(dev));
-}
-
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	run(pmem_of(dev));
@@ -172,7 +167,6 @@ static const struct virtio_device_ops pmem_ops = {
     .features = VIRTIO_COMMON_FEATURES,
     .queue_size = BATCH_MAX,
     .config_read = config_read,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = pmem_free,

@@ -85,11 +85,6 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	virtio_config_copy(NULL, 0, offset, to, size); /* none, §5.4.4 */
 }
 
-static void activate(struct virtio_device *dev)
-{
-	run(rng_of(dev));
-}
-
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	/* While it waits for the rate a flood of notifications changes nothing. */
@@ -116,7 +111,6 @@ static const struct virtio_device_ops rng_ops = {
     .features = VIRTIO_COMMON_FEATURES,
     .queue_size = 64,
     .config_read = config_read,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = rng_free,

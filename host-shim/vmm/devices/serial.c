@@ -210,9 +210,7 @@ static void watch_input(struct serial *s)
 
 static void on_room(struct loop_source *src, int fd, uint32_t events, void *data)
 {
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) == sizeof(count))
+	if (loop_event_take(fd))
 		watch_input(data);
 }
 
@@ -220,7 +218,6 @@ static void on_room(struct loop_source *src, int fd, uint32_t events, void *data
 
 uint8_t serial_read(struct serial *s, unsigned int reg)
 {
-	const uint64_t one = 1;
 	bool room;
 	uint8_t v;
 
@@ -230,8 +227,8 @@ uint8_t serial_read(struct serial *s, unsigned int reg)
 	if (room)
 		s->full = false;
 	pthread_mutex_unlock(&s->lock);
-	if (room && write(s->room_fd, &one, sizeof(one)) < 0)
-		return v; /* full means that it is told already */
+	if (room)
+		loop_event_signal(s->room_fd);
 	return v;
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "host-shim/vmm/devices/vhost_user_wire.h"
 #include "lib/base/bytes.h"
@@ -217,15 +216,6 @@ static int start(struct front *f, struct error *err)
 	return r < 0 ? r : ask_u64(f, VHOST_USER_GET_FEATURES, &ignored, err);
 }
 
-static void kick(struct front *f, unsigned int queue)
-{
-	const uint64_t one = 1;
-
-	/* Full means that there is one to read already. */
-	if (write(f->rings[queue].kick_fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 static void activate(struct virtio_device *dev)
 {
 	struct front *f = front_of(dev);
@@ -238,13 +228,13 @@ static void activate(struct virtio_device *dev)
 	/* What was offered before the rings were taken over. */
 	for (unsigned int i = 0; i < f->config.n_queues; i++)
 		if (f->rings[i].started)
-			kick(f, i);
+			loop_event_signal(f->rings[i].kick_fd);
 }
 
 static void queue_notify(struct virtio_device *dev, unsigned int queue)
 {
 	if (front_of(dev)->rings[queue].started)
-		kick(front_of(dev), queue);
+		loop_event_signal(front_of(dev)->rings[queue].kick_fd);
 }
 
 /* The other process must have let go of a ring before the guest uses its memory again. */
@@ -276,9 +266,8 @@ static void on_call(struct loop_source *src, int fd, uint32_t events, void *data
 {
 	struct ring *ring = data;
 	struct virtio_device *dev = &ring->front->dev;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) < 0 || !ring->started || dev->needs_reset)
+	if (!loop_event_take(fd) || !ring->started || dev->needs_reset)
 		return;
 	if (dev->transport.interrupt)
 		dev->transport.interrupt(dev->transport.data, ring->index);

@@ -235,11 +235,6 @@ static void config_read(struct virtio_device *dev, size_t offset, void *to, size
 	virtio_config_copy(config, sizeof(config), offset, to, size);
 }
 
-static void activate(struct virtio_device *dev)
-{
-	run(vsock_of(dev));
-}
-
 /* The driver closes all its streams when it handles the event, new ones as well; afterwards it
  * offers the event's buffer again. */
 static bool is_resetting(struct vsock *v)
@@ -302,7 +297,6 @@ static const struct virtio_device_ops vsock_ops = {
     .n_queues = VSOCK_QUEUES,
     .features = VIRTIO_COMMON_FEATURES,
     .config_read = config_read,
-    .activate = activate,
     .queue_notify = queue_notify,
     .reset = reset,
     .free = vsock_free,

@@ -31,10 +31,19 @@ void virtio_config_copy(const void *config, size_t have, size_t offset, void *to
 		       size < have - offset ? size : have - offset);
 }
 
+static void notify_all(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < dev->ops->n_queues; i++)
+		virtio_device_notify(dev, i);
+}
+
 void virtio_device_activate(struct virtio_device *dev)
 {
 	dev->active = true;
-	dev->ops->activate(dev);
+	if (dev->ops->activate)
+		dev->ops->activate(dev);
+	else
+		notify_all(dev);
 }
 
 void virtio_device_notify(struct virtio_device *dev, unsigned int queue)
@@ -74,8 +83,7 @@ void virtio_device_resume(struct virtio_device *dev)
 {
 	for (unsigned int i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		dev->queues[i].held = false;
-	for (unsigned int i = 0; i < dev->ops->n_queues; i++)
-		virtio_device_notify(dev, i);
+	notify_all(dev);
 }
 
 int virtio_device_save(struct virtio_device *dev, struct buffer *to, struct error *err)

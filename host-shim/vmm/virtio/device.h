@@ -59,7 +59,8 @@ struct virtio_device_ops {
 	 * read-only or beyond the end nothing is taken (§2.5.1). */
 	void (*config_write)(struct virtio_device *dev, size_t offset, const void *from,
 	                     size_t size);
-	/* The driver is ready (DRIVER_OK) and the queues it uses are started. */
+	/* The driver is ready (DRIVER_OK) and the queues it uses are started; NULL: as if each had
+	 * been notified. */
 	void (*activate)(struct virtio_device *dev);
 	void (*queue_notify)(struct virtio_device *dev, unsigned int queue);
 	/* One queue is about to be stopped; NULL: nobody else serves it. */

@@ -35,21 +35,12 @@ static bool run(struct virtio_mmio *m, void (*fn)(void *data), void *data)
 	return true;
 }
 
-void virtio_mmio_signal(int fd)
-{
-	const uint64_t one = 1;
-
-	/* Full means that the other side has one to read already. */
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 /* ---- what the device asks for, on its thread */
 
 static void raise_isr(struct virtio_mmio *m, uint32_t bit)
 {
 	__atomic_or_fetch(&m->isr, bit, __ATOMIC_SEQ_CST);
-	virtio_mmio_signal(m->irq_fd);
+	loop_event_signal(m->irq_fd);
 }
 
 static void interrupt(void *data, unsigned int queue)
@@ -77,9 +68,8 @@ static void needs_reset(void *data, const char *why)
 static void on_kick(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct mmio_queue *q = data;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) < 0)
+	if (!loop_event_take(fd))
 		return;
 	q->notifications++;
 	if (q->m->dev)
@@ -293,7 +283,7 @@ static void write_ready(struct virtio_mmio *m, uint32_t v)
 static void write_notify(struct virtio_mmio *m, uint32_t v)
 {
 	if (v < m->dev->ops->n_queues)
-		virtio_mmio_signal(m->queues[v].kick_fd);
+		loop_event_signal(m->queues[v].kick_fd);
 }
 
 static void write_ack(struct virtio_mmio *m, uint32_t v)

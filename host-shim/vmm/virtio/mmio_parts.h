@@ -41,7 +41,5 @@ struct virtio_mmio {
 	uint32_t isr, broken;
 };
 
-/* Adds one to an eventfd. */
-void virtio_mmio_signal(int fd);
 /* The driver took only what the device offers, and VERSION_1 (§2.2.2). */
 bool virtio_mmio_features_fit(const struct virtio_mmio *m);

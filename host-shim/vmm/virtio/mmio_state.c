@@ -126,7 +126,7 @@ int virtio_mmio_load(struct virtio_mmio *m, const struct snapshot_section *s, st
 		virtio_device_activate(m->dev);
 	/* Notifications on their way were lost; one too many does no harm. */
 	for (unsigned int i = 0; i < m->dev->ops->n_queues; i++)
-		virtio_mmio_signal(m->queues[i].kick_fd);
-	virtio_mmio_signal(m->irq_fd);
+		loop_event_signal(m->queues[i].kick_fd);
+	loop_event_signal(m->irq_fd);
 	return 0;
 }

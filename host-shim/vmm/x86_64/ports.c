@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "host-shim/vmm/layout.h"
 #include "lib/base/cleanup.h"
@@ -16,14 +15,6 @@
 #define SLEEP_TYPE(v) ((v) >> 2 & 7)
 #define SLEEP_OFF     5
 #define PANICKED      1 /* pvpanic: bit 0 */
-
-static void signal_fd(int fd)
-{
-	const uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
 
 /* ---- serial port */
 
@@ -45,7 +36,7 @@ static void serial_bus_read(void *data, uint64_t offset, uint8_t *bytes, size_t 
 
 static void serial_interrupt(void *data)
 {
-	signal_fd(((struct ports *)data)->serial_irq);
+	loop_event_signal(((struct ports *)data)->serial_irq);
 }
 
 static int make_serial(struct ports *p, struct loop *loop, struct error *err)
@@ -98,7 +89,7 @@ static void panic_write(void *data, uint64_t offset, const uint8_t *bytes, size_
 	struct ports *p = data;
 
 	if (bytes[0] & PANICKED)
-		signal_fd(p->panic_fd);
+		loop_event_signal(p->panic_fd);
 }
 
 static const struct {
@@ -117,9 +108,8 @@ static const struct {
 static void on_panic(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct ports *p = data;
-	uint64_t count;
 
-	if (read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count) && p->panicked)
+	if (loop_event_take(fd) && p->panicked)
 		p->panicked(p->data);
 }
 
