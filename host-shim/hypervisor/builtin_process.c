@@ -21,6 +21,7 @@
 #include "lib/guestimg/boot_words.h"
 
 #define FILES_MAX       4096 /* twice VSOCK_CONNS_MAX, eventfds, processors */
+#define FILES_USUAL     256  /* of most machines, before anybody connects */
 #define STORAGE_THREADS 2
 /* A guest's clock is kvm-clock, or a TSC that KVM calls invariant. Holding the two against each
  * other twice a second keeps an idle guest from its rest; a clone, where each goes on by itself,
@@ -203,6 +204,15 @@ static int watch_rest(struct monitor *m, struct error *err)
 	return loop_add_timer(m->loop, rest_ms[0], on_rest, m, &m->timer, err);
 }
 
+/* A table of descriptors that grows once threads share it waits for all of the host's processors
+ * (Linux fs/file.c, expand_fdtable(): synchronize_rcu()), often tens of milliseconds. */
+static void make_room_for_files(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, FILES_USUAL - 1);
+
+	close_fd(&high);
+}
+
 static int enter_vcpu(void *data)
 {
 	return jail_thread(JAIL_THREAD_VCPU, NULL);
@@ -234,8 +244,10 @@ static int make(struct monitor *m, struct error *err)
 	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
 	};
 	const struct vm_events events = {.ended = ended, .data = m};
-	int r = loop_new(&m->loop, err);
+	int r;
 
+	make_room_for_files(m->fds->control);
+	r = loop_new(&m->loop, err);
 	if (r == 0)
 		r = io_pool_new_entered(&m->pool, m->loop, STORAGE_THREADS,
 		                        c->no_jail ? NULL : enter_storage, err);
