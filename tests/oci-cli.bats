@@ -152,7 +152,7 @@ refused() {
 	oci exec -d --cgroup sub --pid-file "$B/pid" "$ID" sleep 1000 </dev/null >/dev/null 2>&1 3>&-
 	grep -q "^0::.*/$ID/sub\$" "/proc/$(cat "$B/pid")/cgroup"
 	refused 255 "opening the cgroup" oci exec --cgroup nowhere "$ID" true
-	refused 255 "opening the cgroup" oci exec --cgroup ../.. "$ID" true
+	refused 255 "is not a sub cgroup path" oci exec --cgroup ../.. "$ID" true
 }
 
 @test "what needs CRIU is refused, whatever its options" {
