@@ -221,6 +221,11 @@ BEGIN='
 			mount_point: \"/run/kata-containers/sandbox/shm\" }"; echo "remount $?"; grep sandbox/shm /proc/mounts
 		quiet UpdateEphemeralMounts "storages { driver: \"ephemeral\" source: \"shm\" fstype: \"tmpfs\" mount_point: \"/run/kata-containers/sandbox/shm\" }"
 		echo "nothing to change $?"; grep -c "sandbox/shm .*nosuid,nodev,noexec.*size=1024k" /proc/mounts
+		# A slash at the end, as the Rust runtime has it: the same storage, mounted once.
+		s="storages { driver: \"virtio-fs\" source: \"x\" fstype: \"tmpfs\" mount_point: \"$d"
+		container c6 -e "$s/\" }" true && container c7 -e "$s\" }" true; echo "slash $? $(grep -c " $d " /proc/mounts)"
+		remove c6; grep -c " $d " /proc/mounts
+		remove c7; grep -c " $d " /proc/mounts
 		for c in c1 c2; do remove $c; done
 		nothing_left && finish'
 	has 'tmpfs 0'
@@ -233,6 +238,7 @@ BEGIN='
 	has 'remount 0'
 	has 'nosuid,nodev,noexec,relatime,size=1024k' # attributes that no word names stay
 	has 'nothing to change 0'
+	has $'slash 0 1\n1\n0'
 }
 
 @test "storages: an overlay of more lower folders than fsconfig takes" {

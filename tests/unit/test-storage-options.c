@@ -60,4 +60,31 @@ TEST(options_for_the_agent)
 	check_str(split(1, "ro,X-kata.overlay-lower"), "[ro][X-kata.overlay-lower]");
 }
 
+TEST(slashes_of_mount_points)
+{
+	static const struct {
+		const char *given, *kept;
+	} cases[] = {
+	    {"/run/shared/containers/", "/run/shared/containers"},
+	    {"//run///shared//", "/run/shared"},
+	    {"/", "/"},
+	    {"///", "/"},
+	    {"a/", "a"},
+	    {"", ""},
+	};
+	Grpc__Storage none = GRPC__STORAGE__INIT, *list = &none;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		Grpc__Storage s = GRPC__STORAGE__INIT, *one = &s;
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s", cases[i].given);
+		s.mount_point = path;
+		check_int(storage_options_split(&one, 1, NULL, NULL), 0);
+		check_str(s.mount_point, cases[i].kept);
+	}
+	check_int(storage_options_split(&list, 1, NULL, NULL), 0);
+	check_str(none.mount_point, "");
+}
+
 TEST_MAIN()

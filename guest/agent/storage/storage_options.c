@@ -74,10 +74,27 @@ static int split(Grpc__Storage *s, struct arena *arena)
 	return arena->failed ? -ENOMEM : 0;
 }
 
+/* In place: of several slashes one, and none at the end. */
+static void tidy_path(char *path)
+{
+	size_t n = 0;
+
+	if (!*path) /* may be the constant that absent strings are */
+		return;
+	for (const char *p = path; *p; p++)
+		if (*p != '/' || n == 0 || path[n - 1] != '/')
+			path[n++] = *p;
+	if (n > 1 && path[n - 1] == '/')
+		n--;
+	path[n] = '\0';
+}
+
 int storage_options_split(Grpc__Storage *const *v, size_t n, struct arena *arena, struct error *err)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		tidy_path(v[i]->mount_point);
 		if (split(v[i], arena) < 0)
 			return error_set(err, ENOMEM, "out of memory for the options of storages");
+	}
 	return 0;
 }
