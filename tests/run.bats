@@ -39,9 +39,14 @@ teardown() {
 	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
 }
 
-# kihon_run OPTION... IMAGE COMMAND...: $status, $output, $stderr (without the line about emulation).
+# kihon_run OPTION... IMAGE COMMAND...: $status, $output, $stderr (without the line about emulation). Twice at most: an
+# emulated guest on a loaded machine may lose a timer interrupt, and stand still.
 kihon_run() {
-	run --separate-stderr timeout 280 "$KIHON" run --timeout 240s $ACCESS "$@"
+	local try
+	for try in 1 2; do
+		run --separate-stderr timeout 280 "$KIHON" run --timeout 240s $ACCESS "$@"
+		[[ $stderr == *"time was up"* || $stderr == *"did not come up in time"* ]] || break
+	done
 	stderr=$(grep -v 'emulating' <<<"$stderr" || true)
 	echo "status $status, output: $output, stderr: $stderr"
 }
@@ -333,7 +338,10 @@ finish() {
 }
 
 @test "output to a full disk, and QEMU killed under a running container: 125 and one line" {
-	run --separate-stderr bash -c "timeout 280 '$KIHON' run --timeout 240s $ACCESS $IMAGE echo hello >/dev/full"
+	for _ in 1 2; do
+		run --separate-stderr bash -c "timeout 280 '$KIHON' run --timeout 240s $ACCESS $IMAGE echo hello >/dev/full"
+		[[ $stderr == *"time was up"* ]] || break
+	done
 	echo "$status $stderr"
 	[ "$status" -eq 125 ]
 	[[ "$stderr" == *"standard output"*"No space left"* ]]
