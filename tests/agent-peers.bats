@@ -312,10 +312,12 @@ BEGIN='
 		# No version; variables that are none; namespaces of the host; a pid namespace, which Kata drops.
 		quiet CreateContainer "container_id: \"c2\" OCI { Root { Path: \"$TREE\" }
 			Process { User {} Args: \"env\" Cwd: \"/not/there\" Env: \"PATH=/bin\" Env: \"FOO\" Env: \"=x\" Env: \"\" Env: \"EMPTY=\" }
-			Linux { CgroupsPath: \"$TAG:cri-containerd:c2\" Namespaces { Type: \"mount\" } Namespaces { Type: \"pid\" Path: \"/proc/1/ns/pid\" }
+			Linux { CgroupsPath: \"$TAG:slice:c2\" Namespaces { Type: \"mount\" } Namespaces { Type: \"pid\" Path: \"/proc/1/ns/pid\" }
 				Namespaces { Type: \"ipc\" Path: \"/proc/999999/ns/ipc\" } Namespaces { Type: \"uts\" Path: \"/nowhere\" } } }"
+		find /sys/fs/cgroup -path "*/$TAG/slice/c2" -printf "systemd: %P\n" | sed "s|$TAG|TAG|; s|unified/||"
 		start c2; output c2; echo "exit $(wait_exit c2)"; remove c2
 		remove c1
+		find /sys/fs/cgroup -type d -path "*/$TAG/slice" -exec rmdir {} +
 		nothing_left && finish'
 	local line
 	for line in 'an id of one character 0' 'no exec id: 67' 'no process: 67' 'no resources: 0' 'no resources, no container: 69' \
@@ -324,6 +326,7 @@ BEGIN='
 		has "$line"
 	done
 	hasnt 'more than a line'
+	has 'systemd: TAG/slice/c2'
 	[ "$(grep -E '^[A-Z]+=|FOO' <<<"$output" | sort | tr '\n' ' ')" = 'EMPTY= HOME=/ PATH=/bin ' ]
 }
 

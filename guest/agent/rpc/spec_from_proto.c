@@ -357,6 +357,17 @@ static void namespaces(struct arena *a, const Grpc__Linux *in, struct oci_linux 
 		};
 }
 
+/* The host's may be for systemd ("SLICE:PREFIX:NAME"), which is not here: folders in each other, as
+ * with Kata's agent as process 1. */
+static const char *cgroups_path(struct arena *a, const char *path)
+{
+	char *copy = path && strchr(path, ':') ? arena_strdup(a, path) : NULL;
+
+	for (char *p = copy; p && (p = strchr(p, ':'));)
+		*p = '/';
+	return copy ? copy : path;
+}
+
 static void linux_part(struct arena *a, const Grpc__Linux *in, struct oci_linux *out)
 {
 	if (!in)
@@ -367,7 +378,7 @@ static void linux_part(struct arena *a, const Grpc__Linux *in, struct oci_linux 
 	            &out->n_gid_mappings);
 	sysctls(a, in, &out->sysctl);
 	out->resources = resources(a, in->resources);
-	out->cgroups_path = text(in->cgroupspath);
+	out->cgroups_path = cgroups_path(a, text(in->cgroupspath));
 	namespaces(a, in, out);
 	devices(a, in, out);
 	out->seccomp = seccomp(a, in->seccomp);
