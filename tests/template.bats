@@ -107,7 +107,7 @@ refused() {
 	refused 2 '128 MiB' --memory 1G
 	refused 2 '--append' --append quiet
 	refused 2 '--kernel' --kernel image/vmlinux
-	refused 2 '--net user' --net user
+	refused 125 'no room for a network' --net user
 	refused 2 '--cpu x86-64-v2' --cpu x86-64-v2
 	refused 2 'built-in monitor' --vmm qemu
 	refused 2 '--memory-max' --memory-max 256M
