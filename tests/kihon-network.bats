@@ -193,7 +193,7 @@ isolated() {
 	cat >inside <<-'SH'
 		tap kt0 mode tap
 		address kt0 192.0.2.1/24
-		"$KIHON" boot --vmm builtin --accel kvm --net none --slots 2 --memory 96M --timeout 60s --verbose --kernel "$SPIN" "$IMAGE" >spin 2>err 3>&- &
+		"$KIHON" boot --vmm builtin --accel kvm --net none --slots 2 --memory 96M --timeout 250s --verbose --kernel "$SPIN" "$IMAGE" >spin 2>err 3>&- &
 		guest=$!
 		until grep -q '^spin' spin; do
 			kill -0 $guest || { cat err; exit 1; }
@@ -239,7 +239,7 @@ isolated() {
 }
 
 @test "a guest in QEMU is given no network while it runs" {
-	"$KIHON" boot --vmm qemu --accel tcg --net none --timeout 60s "$CONTAINER" >/dev/null 2>&1 3>&- &
+	"$KIHON" boot --vmm qemu --accel tcg --net none --timeout 250s "$CONTAINER" >/dev/null 2>&1 3>&- &
 	local id
 	. "$BATS_TEST_DIRNAME/wait.bash"
 	until_true eval '[ -n "$(ls kihon 2>/dev/null)" ]'

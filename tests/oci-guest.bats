@@ -61,9 +61,9 @@ section events; oci events --stats limits
 section delete; oci delete -f limits; ls -d $C/limits 2>&1; ls /run/oci | wc -l
 section oom; oci run -b /b -f /b/oom.json oom </dev/null; echo "code $?"
 section ooms; oci run -d -b /b -f /b/small.json small </dev/null >/dev/null 2>&1; oci events --interval 60s small >/run/events &
-i=0; while [ ! -s /run/events ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+i=0; while [ ! -s /run/events ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 oci exec small dd if=/dev/zero of=/dev/null bs=64M count=1 </dev/null; echo "code $?"
-i=0; while ! grep -q oom /run/events && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
+i=0; while ! grep -q oom /run/events && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
 oci delete -f small; wait; grep -c stats /run/events; grep oom /run/events
 section pids; oci run -b /b -f /b/pids.json pids </dev/null 2>&1
 section devices; oci run -b /b -f /b/devices.json devices </dev/null 2>&1
