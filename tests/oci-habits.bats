@@ -281,3 +281,28 @@ READY=1" ]
 	[ "$(oci exec --cgroup /sub "$ID" grep ^0: /proc/self/cgroup)" = 0::/sub ]
 	[ "$(oci exec --cgroup / "$ID" grep ^0: /proc/self/cgroup)" = 0::/ ]
 }
+
+@test "seccomp: an agent that is asked about execve itself has been told before" {
+	command -v python3 >/dev/null || skip "no python3"
+	# It takes the listener and lets go of it: the kernel then answers ENOSYS.
+	python3 - "$BATS_TEST_TMPDIR/agent" <<'END' 3>&- &
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1])
+s.listen(1)
+text, fds, flags, peer = socket.recv_fds(s.accept()[0], 65536, 1)
+open(sys.argv[1] + ".got", "w").write("%d" % len(fds))
+os.close(fds[0])
+END
+	until_true test -S "$BATS_TEST_TMPDIR/agent"
+	edit ".linux.seccomp = {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"listenerPath\": \"$BATS_TEST_TMPDIR/agent\",
+		\"syscalls\": [{\"names\": [\"execve\"], \"action\": \"SCMP_ACT_NOTIFY\"}]}"
+	run timeout 60 "$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	[[ $output == *"Function not implemented"* ]]
+	[ "$(<"$BATS_TEST_TMPDIR/agent.got")" = 1 ]
+	edit '.linux.seccomp.listenerPath = "/nobody"'
+	run timeout 60 "$WORK/private" "$OCI" --root "$ROOT" run -b "$B" "$ID"
+	[ "$status" -eq 1 ]
+	[[ $output == *"failed to connect with seccomp agent /nobody"* ]]
+}

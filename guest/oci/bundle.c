@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ static void write_process_state(struct buffer *j, const struct oci_seccomp *s,
 	buffer_printf(j, ",\"state\":%s}", state ? state : "{}");
 }
 
-int bundle_send_listener(const struct oci_seccomp *s, struct container *c,
+static int send_listener(const struct oci_seccomp *s, struct container *c,
                          struct container_process *p, int listener, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), owned = listener;
@@ -188,9 +189,36 @@ int bundle_send_listener(const struct oci_seccomp *s, struct container *c,
 	m->cmsg_type = SCM_RIGHTS;
 	m->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(m), &owned, sizeof(int));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-	    sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return error_errno(err, errno, "failed to connect with seccomp agent %s",
+		                   s->listener_path);
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
 		return error_errno(err, errno, "sending the seccomp listener to %s",
 		                   s->listener_path);
 	return 0;
+}
+
+static int give_listener(const struct oci_seccomp *s, struct container *c,
+                         struct container_process *p, struct error *err)
+{
+	int listener = container_process_take_seccomp(p);
+
+	return listener < 0 ? 0 : send_listener(s, c, p, listener, err);
+}
+
+int bundle_wait_running(const struct oci_seccomp *s, struct container *c,
+                        struct container_process *p, struct error *err)
+{
+	int r = 0, handled;
+
+	while (r == 0 && (handled = container_process_handle(p, err)) != 0) {
+		struct pollfd fds = {.fd = container_process_fd(p), .events = POLLIN};
+
+		if (handled < 0)
+			return handled;
+		r = give_listener(s, c, p, err);
+		if (r == 0)
+			poll(&fds, 1, -1);
+	}
+	return r < 0 ? r : give_listener(s, c, p, err);
 }

@@ -25,7 +25,8 @@ int bundle_set_cgroup(struct oci_spec *spec, const char *id, struct container_op
 /* Makes `file` with the pid in it, whole or not at all. NULL: nothing. */
 int bundle_write_pid(const char *file, pid_t pid, struct error *err);
 
-/* Linux.seccomp.listenerPath: hands the listener over with the container process state
- * (config-linux.md). fd is closed. */
-int bundle_send_listener(const struct oci_seccomp *s, struct container *c,
-                         struct container_process *p, int fd, struct error *err);
+/* Waits until the program of a started process runs. A seccomp listener goes to the agent of
+ * linux.seccomp.listenerPath with the container process state (config-linux.md) as soon as it is
+ * there: execve may be one of the calls that wait for the agent's answer. `s` may be NULL. */
+int bundle_wait_running(const struct oci_seccomp *s, struct container *c,
+                        struct container_process *p, struct error *err);

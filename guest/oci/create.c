@@ -263,23 +263,17 @@ const struct verb create_verb = {
 static int start(struct container *c, const struct oci_spec *spec, int *notify, struct error *err)
 {
 	struct container_process *init = container_init(c);
-	int r = notify_listen(container_id(c), notify, err), listener;
+	int r = notify_listen(container_id(c), notify, err);
 	pid_t runner = 0;
 
 	if (r == 0)
 		r = container_start(c, err);
-	if (r == 0)
-		r = container_process_wait_ready(init, -1, err);
 	if (r < 0)
 		return r;
-	listener = container_process_take_seccomp(init);
-	if (listener >= 0) {
-		r = bundle_send_listener(spec ? spec->linux_.seccomp : NULL, c, init, listener,
-		                         err);
-		if (r < 0) {
-			container_process_signal(init, SIGKILL, NULL);
-			return r;
-		}
+	r = bundle_wait_running(spec ? spec->linux_.seccomp : NULL, c, init, err);
+	if (r < 0) {
+		container_process_signal(init, SIGKILL, NULL);
+		return r;
 	}
 	r = container_run_hooks(c, OCI_HOOK_POSTSTART, &runner, err);
 	if (r == 0 && runner > 0)

@@ -204,21 +204,17 @@ static int launch(struct execution *x, const struct oci_process *process, struct
 {
 	const struct container_exec_opts opts = {
 	    .stdio = {0, 1, 2}, .preserve_fds = x->d->preserve_fds, .cgroup = x->d->cgroup};
-	int listener, r;
+	int r;
 
 	if (process->terminal && x->d->detach && !x->d->console_socket)
 		return error_set_kind(err, ERROR_USAGE, EINVAL,
 		                      "a terminal with --detach needs --console-socket");
 	r = container_exec(x->c, process, &opts, &x->p, err);
-	if (r == 0)
-		r = container_process_wait_ready(x->p, -1, err);
-	if (r == 0)
-		r = take_console(x, err);
 	if (r < 0)
 		return r;
-	listener = container_process_take_seccomp(x->p);
-	if (listener >= 0)
-		r = bundle_send_listener(x->spec->linux_.seccomp, x->c, x->p, listener, err);
+	r = bundle_wait_running(x->spec->linux_.seccomp, x->c, x->p, err);
+	if (r == 0)
+		r = take_console(x, err);
 	if (r == 0)
 		r = bundle_write_pid(x->d->pid_file, container_process_pid(x->p), err);
 	if (r < 0)
