@@ -20,4 +20,5 @@ $(eval $(call fuzz_target,fuzz-serial,tests/fuzz/fuzz-serial.c,vmm base,-lcjson)
 # The machine itself.
 $(foreach t,kernel mmio bus cpuid stats ram,$(eval $(call unit_test,test-vmm-$(t),tests/unit/test-vmm-$(t).c,vmm base,-lcjson)))
 $(foreach t,kernel mmio,$(eval $(call fuzz_target,fuzz-vmm-$(t),tests/fuzz/fuzz-vmm-$(t).c,vmm base,-lcjson)))
+$(eval $(call unit_test,test-vmm-net-receive,tests/unit/test-vmm-net-receive.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-events,tests/unit/test-vmm-events.c,vmm base,-lcjson))

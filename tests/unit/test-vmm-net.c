@@ -14,16 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "check.h"
-#include "host-shim/vmm/devices/net.h"
-#include "tests/unit/virtio_bench.h"
-
-static struct vbench b;
-static struct error err = ERROR_INIT;
-static int ends[2] = {-1, -1}; /* [1] is what passt would hold */
-static uint8_t frame[70000];
-
-#define F(bit) (1ull << (bit))
+#include "vmm_net.h"
 
 /* ---- a back end that remembers */
 
@@ -85,97 +76,13 @@ static const struct net_backend_ops fake_ops = {
     .free = fake_free,
 };
 
-static void start_with(struct net_backend *backend, uint16_t size, uint64_t features)
-{
-	struct net_config config = {backend, {2, 0, 0, 0, 0, 7}, 1400};
-
-	check_ok(net_device_new(&b.dev, b.loop, &config, &err), &err);
-	vbench_start(&b, size, features);
-}
-
 static void start_fake(uint64_t features)
 {
 	vbench_init(&b, 0);
 	memset(&fake, 0, sizeof(fake));
-	fake.backend = (struct net_backend){&fake_ops, eventfd(0, EFD_CLOEXEC)};
+	other_end = eventfd(0, EFD_CLOEXEC);
+	fake.backend = (struct net_backend){&fake_ops, other_end};
 	start_with(&fake.backend, 64, features);
-}
-
-static void start_stream(uint64_t features)
-{
-	struct net_backend *backend;
-
-	vbench_init(&b, 0);
-	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-	check_ok(net_stream_new(&backend, ends[0], &err), &err);
-	start_with(backend, 64, features);
-}
-
-static void stop(void)
-{
-	vbench_stop(&b);
-	for (int i = 0; i < 2; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
-	if (fake.backend.fd > 0)
-		close(fake.backend.fd);
-}
-
-/* A frame from the guest with the given header fields. */
-static void transmit(uint8_t flags, uint8_t gso, uint16_t gso_size, uint16_t csum_start,
-                     uint16_t csum_offset, uint32_t size)
-{
-	uint8_t h[12] = {flags, gso};
-	struct vbench_part p[] = {{h, 12, false, 0}, {frame, size, false, 0}};
-
-	put_le16(h + 4, gso_size);
-	put_le16(h + 6, csum_start);
-	put_le16(h + 8, csum_offset);
-	put_le16(h + 10, 0xbeef);
-	check_int(vbench_request(&b, NET_QUEUE_TX, p, 2), 0);
-}
-
-/* The next frame on the stream's other end, or -1. */
-static int64_t read_stream(void)
-{
-	uint8_t prefix[4];
-	uint32_t size, have = 0;
-
-	if (recv(ends[1], prefix, 4, MSG_WAITALL) != 4)
-		return -1;
-	size = get_be32(prefix);
-	for (int i = 0; i < 2000 && have < size; i++) {
-		ssize_t n = recv(ends[1], frame + have, size - have, 0);
-
-		if (n > 0)
-			have += (uint32_t)n;
-		else
-			vbench_turn(&b, 1);
-	}
-	return have == size ? (int64_t)size : -1;
-}
-
-static void write_stream(uint32_t claimed, const void *bytes, size_t n)
-{
-	uint8_t prefix[4];
-
-	put_be32(prefix, claimed);
-	check_int(send(ends[1], prefix, 4, MSG_NOSIGNAL), 4);
-	check_int(send(ends[1], bytes, n, MSG_NOSIGNAL), n);
-}
-
-static void pattern(size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		frame[i] = (uint8_t)(i * 7);
-}
-
-static uint16_t link_status(void)
-{
-	uint8_t c[2];
-
-	virtio_device_config_read(b.dev, 6, c, 2);
-	return get_le16(c);
 }
 
 TEST(s5_1_4_configuration)
@@ -259,17 +166,6 @@ TEST(frames_too_short_or_too_long_are_lost)
 	check_int(fake.size, NET_FRAME_MAX);
 	check(!b.needs_reset);
 	stop();
-}
-
-static void offer_rx(unsigned int n, uint32_t size, uint64_t *gpa)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		struct vbench_part p = {NULL, size, true, 0};
-
-		vbench_offer(&b, NET_QUEUE_RX, &p, 1);
-		gpa[i] = p.gpa;
-	}
-	vbench_kick(&b, NET_QUEUE_RX);
 }
 
 TEST(s5_1_6_4_receive)
@@ -368,199 +264,6 @@ TEST(s5_1_4_1_an_mtu_has_its_bounds)
 	check_int(net_device_new(&dev, b.loop, &config, &err), -EINVAL);
 	config.mtu = 68;
 	check_ok(net_device_new(&b.dev, b.loop, &config, &err), &err);
-	stop();
-}
-
-TEST(s5_1_6_4_1_mergeable_buffers)
-{
-	uint64_t gpa[8];
-	uint32_t len;
-
-	start_stream(~F(VIRTIO_NET_F_MTU));
-	pattern(3000);
-	offer_rx(3, 1000, gpa);
-	write_stream(3000, frame, 3000);
-	vbench_turn(&b, 10);
-	check(!vbench_used(&b, NET_QUEUE_RX)); /* three are not enough: nothing is used yet */
-	offer_rx(1, 1000, gpa + 3);
-	for (int i = 0; i < 4; i++) {
-		check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-		check_int(len, i < 3 ? 1000 : 12);
-	}
-	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 4);
-	check_mem(vbench_host(&b, gpa[0]) + 12, frame, 988);
-	check_mem(vbench_host(&b, gpa[1]), frame + 988, 1000);
-	check_mem(vbench_host(&b, gpa[2]), frame + 1988, 1000);
-	check_mem(vbench_host(&b, gpa[3]), frame + 2988, 12);
-	stop();
-}
-
-/* A driver that adds buffers notifies when their count passes avail_event: of those that are there
- * already, but too few for the frame, it has notified. */
-TEST(s2_7_10_frame_that_waits_asks_for_more_buffers_than_there_are)
-{
-	uint8_t *avail_event;
-	uint64_t gpa[4];
-
-	start_stream(~F(VIRTIO_NET_F_MTU));
-	offer_rx(3, 1000, gpa);
-	write_stream(3000, frame, 3000);
-	vbench_turn(&b, 10);
-	avail_event = driver_used(&b.ring[NET_QUEUE_RX]) + 4 + 8 * b.size;
-	check_int(get_le16(avail_event), 3);
-	/* Nor are those tried again and again until then. */
-	memset(vbench_host(&b, gpa[0]), 0xee, 1000);
-	vbench_turn(&b, 10);
-	check_int(vbench_host(&b, gpa[0])[500], 0xee);
-	offer_rx(1, 1000, gpa + 3);
-	check(vbench_used(&b, NET_QUEUE_RX));
-	stop();
-}
-
-/* A buffer is a chain of any shape (2.7.4.2): the count may fall between two of its pieces. */
-TEST(s5_1_6_4_1_num_buffers_between_two_pieces)
-{
-	struct vbench_part p[] = {
-	    {NULL, 11, true, 0}, {NULL, 1, true, 0}, {NULL, 30, true, 0}, {NULL, 70, true, 0}};
-	uint64_t gpa[2];
-	uint32_t len;
-
-	start_stream(~0ull);
-	pattern(250);
-	vbench_offer(&b, NET_QUEUE_RX, p, 4);
-	offer_rx(2, 100, gpa);
-	write_stream(250, frame, 250);
-	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-	check_int(len, 112);
-	check_int(*(vbench_host(&b, p[0].gpa) + 10), 3);
-	check_int(*vbench_host(&b, p[1].gpa), 0);
-	check_mem(vbench_host(&b, p[2].gpa), frame, 30);
-	check_mem(vbench_host(&b, p[3].gpa), frame + 30, 70);
-	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-	check_int(len, 100);
-	check_mem(vbench_host(&b, gpa[0]), frame + 100, 100);
-	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-	check_int(len, 50);
-	check_mem(vbench_host(&b, gpa[1]), frame + 200, 50);
-	stop();
-}
-
-/* 5.1.6.4.1: without VIRTIO_NET_F_MRG_RXBUF a frame is in one buffer. */
-TEST(s5_1_6_4_1_one_buffer_where_merging_was_not_negotiated)
-{
-	uint64_t gpa[4];
-	uint32_t len;
-
-	start_stream(F(VIRTIO_F_VERSION_1));
-	offer_rx(3, 1000, gpa);
-	write_stream(1500, frame, 1500);
-	pattern(60);
-	write_stream(60, frame, 60);
-	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-	check_int(len, 72);
-	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 1);
-	check_mem(vbench_host(&b, gpa[0]) + 12, frame, 60);
-	stop();
-}
-
-/* A machine is saved and goes on between a frame and the last of the buffers that it takes: nothing
- * of it shows before, all of it once afterwards. */
-TEST(pause_while_a_frame_waits_for_buffers)
-{
-	uint64_t gpa[4];
-	uint32_t len;
-
-	start_stream(~F(VIRTIO_NET_F_MTU));
-	pattern(3000);
-	offer_rx(2, 1000, gpa);
-	write_stream(3000, frame, 3000);
-	vbench_turn(&b, 5);
-	virtio_device_pause(b.dev);
-	offer_rx(2, 1000, gpa + 2);
-	vbench_turn(&b, 5);
-	check(!vbench_used(&b, NET_QUEUE_RX));
-	check_int(b.dev->queues[NET_QUEUE_RX].next_avail, 0); /* what is saved */
-	virtio_device_resume(b.dev);
-	for (int i = 0; i < 4; i++) {
-		check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-		check_int(len, i < 3 ? 1000 : 12);
-	}
-	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 4);
-	vbench_turn(&b, 5);
-	check(!vbench_used(&b, NET_QUEUE_RX));
-	stop();
-}
-
-TEST(frame_that_never_fits_is_lost)
-{
-	uint64_t gpa[64];
-	uint32_t len;
-
-	start_stream(~F(VIRTIO_NET_F_MTU));
-	offer_rx(64, 12, gpa);
-	write_stream(5000, frame, 5000);
-	write_stream(24, frame, 24);
-	check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-	check_int(get_le16(vbench_host(&b, gpa[0]) + 10), 3);
-	stop();
-}
-
-TEST(s5_1_6_3_1_buffer_smaller_than_a_header_needs_reset)
-{
-	uint64_t gpa[1];
-
-	start_stream(~0ull);
-	offer_rx(1, 11, gpa);
-	write_stream(50, frame, 50);
-	vbench_turn(&b, 10);
-	check(b.needs_reset);
-	check(!vbench_used(&b, NET_QUEUE_RX));
-	virtio_device_reset(b.dev);
-	vbench_start(&b, 64, ~0ull);
-	offer_rx(1, 200, gpa);
-	write_stream(60, frame, 60);
-	vbench_turn(&b, 10);
-	check(vbench_used(&b, NET_QUEUE_RX));
-	stop();
-}
-
-TEST(frames_wait_outside_while_the_guest_has_no_buffers)
-{
-	uint64_t gpa[40];
-	uint32_t len;
-
-	start_stream(~0ull);
-	for (int i = 0; i < 40; i++) {
-		frame[0] = (uint8_t)i;
-		write_stream(100, frame, 100);
-	}
-	vbench_turn(&b, 10);
-	for (int i = 0; i < 40; i++) {
-		offer_rx(1, 200, gpa);
-		check(vbench_wait(&b, NET_QUEUE_RX, &len) >= 0);
-		check_int(vbench_host(&b, gpa[0])[12], i);
-	}
-	stop();
-}
-
-/* A processor of the guest's can work on the first of many frames while the others are copied. */
-TEST(many_frames_are_shown_in_batches)
-{
-	struct net_backend *backend;
-	uint64_t gpa[130];
-
-	vbench_init(&b, 0);
-	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-	check_ok(net_stream_new(&backend, ends[0], &err), &err);
-	/* Without event indices there is an interrupt each time. */
-	start_with(backend, 256, F(VIRTIO_F_VERSION_1));
-	for (int i = 0; i < 130; i++)
-		write_stream(60, frame, 60);
-	vbench_turn(&b, 5);
-	check_int(b.interrupts[NET_QUEUE_RX], 0);
-	offer_rx(130, 100, gpa);
-	check_int(driver_used_idx(&b.ring[NET_QUEUE_RX]), 130);
-	check_int(b.interrupts[NET_QUEUE_RX], 3);
 	stop();
 }
 
