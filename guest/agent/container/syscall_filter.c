@@ -379,6 +379,9 @@ static int run_sender(void *data)
 	if (listener >= 0) {
 		int r = sync_send(s->fd, SYNC_LISTENER, 0, listener);
 
+		/* The descriptors are shared: no reference of the waiting process itself shall keep
+		 * the listener alive when its agent has gone. */
+		close(listener);
 		atomic_store(&s->sent, r < 0 ? r : 1);
 	}
 	syscall(SYS_exit, 0); /* no atexit handlers: the memory is another's too */
