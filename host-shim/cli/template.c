@@ -26,8 +26,8 @@ struct template_data {
 struct making {
 	struct loop *loop;
 	struct guest *guest;
-	struct hello *hello;
-	bool verbose, saved;
+	struct hello *hello, *rehearsal;
+	bool verbose, clone, saved;
 	int status; /* what kihon returns */
 };
 
@@ -77,6 +77,22 @@ static void on_console(void *data, const uint8_t *bytes, size_t size)
 		fs_write_all(STDERR_FILENO, bytes, size);
 }
 
+/* Whatever came of it: clones make these calls again. */
+static void on_rehearsed(void *data, int result, const char *why)
+{
+}
+
+/* The monitor tells the guest, before it saves it, what it tells a clone. Calls come at the same
+ * time, as to a clone: what the guest's kernel makes for that is there in all of them. */
+static void save(struct making *m, struct error *err)
+{
+	if (hypervisor_save(guest_hypervisor(m->guest), err) < 0)
+		fail(m, "%s", err->text);
+	else if (!m->clone)
+		hello_start(&m->rehearsal, m->loop, guest_hypervisor(m->guest),
+		            guest_network(m->guest), on_rehearsed, m, err);
+}
+
 /* The connection is closed by now. */
 static void on_hello(void *data, int result, const char *why)
 {
@@ -86,8 +102,8 @@ static void on_hello(void *data, int result, const char *why)
 	if (result < 0)
 		fail(m, "the guest's agent: %s; its console: %s", why,
 		     hypervisor_console_tail(guest_hypervisor(m->guest), TAIL_LINES));
-	else if (hypervisor_save(guest_hypervisor(m->guest), &err) < 0)
-		fail(m, "%s", err.text);
+	else
+		save(m, &err);
 }
 
 /* Has one guest come up and be saved. */
@@ -98,24 +114,25 @@ static int run_guest(struct making *m, const struct guest_options *o,
 	int r = loop_new(&m->loop, err);
 
 	m->saved = false;
+	m->clone = setup->from;
 	if (r == 0)
 		r = guest_new(&m->guest, m->loop, o, setup, &events, err);
 	if (r == 0)
 		r = guest_start(m->guest, err);
-	/* The one that boots does what its clones have to, so that they find all of it done once.
-	 */
 	if (r == 0)
 		r = hello_start(&m->hello, m->loop, guest_hypervisor(m->guest),
-		                guest_network(m->guest), on_hello, m, err);
+		                m->clone ? guest_network(m->guest) : NULL, on_hello, m, err);
 	return r < 0 ? r : loop_run(m->loop, err);
 }
 
 static void release_guest(struct making *m)
 {
 	hello_free(m->hello);
+	hello_free(m->rehearsal);
 	guest_free(m->guest);
 	loop_free(m->loop);
 	m->hello = NULL;
+	m->rehearsal = NULL;
 	m->guest = NULL;
 	m->loop = NULL;
 }
