@@ -103,9 +103,7 @@ wait_for() {
 @test "routes go in, again too, and come back in the list" {
 	net interface vguest - 0 0 192.0.2.5/24
 	for again in 1 2; do
-		net route - 192.0.2.1 vguest - 0 0 1300
-		[ "$status" -eq 0 ]
-		net route 10.3.0.0/16 - vguest 192.0.2.5 253 0 0
+		net route - 192.0.2.1 vguest - 0 0 1300 10.3.0.0/16 - vguest 192.0.2.5 253 0 0
 		[ "$status" -eq 0 ]
 	done
 	[ "$(routes)" = "10.3.0.0/16 via - dev vguest mtu -

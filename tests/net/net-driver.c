@@ -6,9 +6,8 @@
  *	net-driver start WORDS WAIT_MS STAY_MS      the kernel words; waits until ready, says what
  *is in resolv.conf and the host name, then stays; in mount and host name spaces of its own
  *	net-driver interface NAME MAC MTU FLAGS [ADDRESS/PREFIX]...
- *	net-driver route DEST GATEWAY DEVICE SOURCE SCOPE FLAGS MTU    "-" for none
- *	net-driver neighbor ADDRESS DEVICE MAC STATE
- *	net-driver interfaces | routes
+ *	net-driver route [DEST GATEWAY DEVICE SOURCE SCOPE FLAGS MTU]...    "-" for none; the whole
+ *list net-driver neighbor ADDRESS DEVICE MAC STATE net-driver interfaces | routes
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -132,18 +131,22 @@ static int interface(struct netlink *nl, int argc, char **argv, struct error *er
 	return net_interface_update(nl, &want, err);
 }
 
-static int route(struct netlink *nl, char **argv, struct error *err)
+static int route(struct netlink *nl, int argc, char **argv, struct error *err)
 {
-	struct net_route_request want = {.dest = text(argv[0]),
-	                                 .gateway = text(argv[1]),
-	                                 .device = text(argv[2]),
-	                                 .source = text(argv[3]),
-	                                 .scope = number(argv[4]),
-	                                 .flags = number(argv[5]),
-	                                 .mtu = number(argv[6])};
+	struct net_route_request want[8] = {0};
+	size_t n = 0;
 
-	want.v6 = strchr(want.dest, ':') || strchr(want.gateway, ':');
-	return net_routes_update(nl, &want, 1, err);
+	for (; argc >= 7 && n < 8; argc -= 7, argv += 7, n++) {
+		want[n] = (struct net_route_request){.dest = text(argv[0]),
+		                                     .gateway = text(argv[1]),
+		                                     .device = text(argv[2]),
+		                                     .source = text(argv[3]),
+		                                     .scope = number(argv[4]),
+		                                     .flags = number(argv[5]),
+		                                     .mtu = number(argv[6])};
+		want[n].v6 = strchr(want[n].dest, ':') || strchr(want[n].gateway, ':');
+	}
+	return net_routes_update(nl, want, n, err);
 }
 
 static int neighbor(struct netlink *nl, char **argv, struct error *err)
@@ -205,8 +208,8 @@ int main(int argc, char **argv)
 		r = start(argv, &err);
 	else if (strcmp(verb, "interface") == 0 && argc >= 4)
 		r = interface(nl, argc, argv, &err);
-	else if (strcmp(verb, "route") == 0 && argc == 7)
-		r = route(nl, argv, &err);
+	else if (strcmp(verb, "route") == 0 && argc > 0 && argc % 7 == 0)
+		r = route(nl, argc, argv, &err);
 	else if (strcmp(verb, "neighbor") == 0 && argc == 4)
 		r = neighbor(nl, argv, &err);
 	else if (strcmp(verb, "interfaces") == 0)
