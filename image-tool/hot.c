@@ -146,7 +146,7 @@ static int add_probe(const struct hot_trace *t, struct error *err)
 	if (stat(program, &st) < 0) {
 		r = error_set_kind(err, ERROR_ENVIRONMENT, errno, "cannot read %s: %s", program,
 		                   strerror(errno));
-		return error_hint(err, r, "; run make guest");
+		return error_hint(err, r, "run make guest");
 	}
 	r = erofs_tree_add(t->tree, PROBE, strlen(PROBE), &attr, &node, err);
 	return r < 0 ? r : erofs_node_set_path(t->tree, node, program, (uint64_t)st.st_size, err);

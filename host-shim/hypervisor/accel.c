@@ -76,7 +76,7 @@ int accel_choose(enum accel wanted, const char *root, struct accel_choice *out, 
 		error_errno(err, -r, "opening /dev/kvm");
 		if (err)
 			err->kind = ERROR_ENVIRONMENT;
-		return error_hint(err, r, "; use --accel tcg to emulate");
+		return error_hint(err, r, "use --accel tcg to emulate");
 	}
 	if (wanted != ACCEL_AUTO)
 		return 0;
