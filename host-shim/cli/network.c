@@ -121,8 +121,6 @@ static int told(int agent, char *const *names, size_t n, void *data, struct erro
 
 /* ---- the verb */
 
-static const struct plug_class class = {.verb = "network", .flags = CONTROL_NETWORKS};
-
 static int parse(const struct network_data *d, struct guest_net *net, struct error *err)
 {
 	int r = guest_net_parse(net, &d->net, err);
@@ -158,26 +156,16 @@ static int attach(const void *data, const char *dir, const char *none, struct er
 	return r;
 }
 
-static int detach(const void *data, const char *dir, const char *id, struct error *err)
-{
-	return plug_detach(dir, id, &class, ((const struct network_data *)data)->force, err);
-}
-
-static int list(const void *data, const char *dir, const char *none, struct error *err)
-{
-	return plug_list(dir, &class, err);
-}
-
-static const struct plug_action actions[] = {
-    {"attach", 0, attach, "attach NAME"},
-    {"detach", 1, detach, "detach NAME ID"},
-    {"ls", 0, list, "ls NAME"},
-    {0},
-};
-
 static int run(int argc, char **argv, void *data)
 {
-	return plug_run(argc, argv, &class, actions, data);
+	static const struct plug_class class = {
+	    .verb = "network",
+	    .flags = CONTROL_NETWORKS,
+	    .attach = attach,
+	    .attach_usage = "attach NAME",
+	};
+
+	return plug_run(argc, argv, &class, ((const struct network_data *)data)->force, data);
 }
 
 static const struct option options[] = {

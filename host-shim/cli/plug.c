@@ -156,8 +156,8 @@ int plug_attach(const char *dir, const struct control_request *req, int fd, plug
 
 /* ---- detach, list */
 
-int plug_detach(const char *dir, const char *id, const struct plug_class *c, bool force,
-                struct error *err)
+static int detach(const char *dir, const char *id, const struct plug_class *c, bool force,
+                  struct error *err)
 {
 	struct control_request req = make_request(CONTROL_FIND, id);
 	_cleanup_close_ int agent = -1;
@@ -179,7 +179,7 @@ int plug_detach(const char *dir, const char *id, const struct plug_class *c, boo
 	return ask(dir, &req, -1, NULL, err);
 }
 
-int plug_list(const char *dir, const struct plug_class *c, struct error *err)
+static int list(const char *dir, const struct plug_class *c, struct error *err)
 {
 	struct control_request req = make_request(CONTROL_LIST, "");
 	struct control_answer answer;
@@ -194,30 +194,49 @@ int plug_list(const char *dir, const struct plug_class *c, struct error *err)
 
 /* ---- the verb */
 
-static int run_action(int argc, char **argv, const struct plug_class *c,
-                      const struct plug_action *actions, const void *data, struct error *err)
-{
-	for (const struct plug_action *a = actions; a->name; a++) {
-		_cleanup_free_ char *dir = NULL;
-		int r;
+enum { ATTACH, DETACH, LIST };
 
-		if (strcmp(argv[0], a->name) != 0)
+static int parse_action(int argc, char **argv, const struct plug_class *c, struct error *err)
+{
+	const struct {
+		const char *name, *usage;
+		int n_args;
+	} actions[] = {
+	    [ATTACH] = {"attach", c->attach_usage, 2 + c->attach_what},
+	    [DETACH] = {"detach", "detach NAME ID", 3},
+	    [LIST] = {"ls", "ls NAME", 2},
+	};
+
+	for (int i = 0; i < (int)(sizeof(actions) / sizeof(actions[0])); i++) {
+		if (strcmp(argv[0], actions[i].name) != 0)
 			continue;
-		if (argc != a->n_args + 2)
+		if (argc != actions[i].n_args)
 			return error_set_kind(err, ERROR_USAGE, EINVAL, "usage: kihon %s %s",
-			                      c->verb, a->usage);
-		r = runtime_dir_find(argv[1], &dir, err);
-		return r < 0 ? r : a->run(data, dir, argc > 2 ? argv[2] : NULL, err);
+			                      c->verb, actions[i].usage);
+		return i;
 	}
 	return error_set_kind(err, ERROR_USAGE, EINVAL, "%s %s: there are attach, detach and ls",
 	                      c->verb, argv[0]);
 }
 
-int plug_run(int argc, char **argv, const struct plug_class *c, const struct plug_action *actions,
-             const void *data)
+static int run_action(int argc, char **argv, const struct plug_class *c, bool force,
+                      const void *data, struct error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	int action = parse_action(argc, argv, c, err);
+	int r = action < 0 ? action : runtime_dir_find(argv[1], &dir, err);
+
+	if (r < 0)
+		return r;
+	if (action == ATTACH)
+		return c->attach(data, dir, c->attach_what ? argv[2] : NULL, err);
+	return action == DETACH ? detach(dir, argv[2], c, force, err) : list(dir, c, err);
+}
+
+int plug_run(int argc, char **argv, const struct plug_class *c, bool force, const void *data)
 {
 	struct error err = ERROR_INIT;
-	int r = run_action(argc, argv, c, actions, data, &err);
+	int r = run_action(argc, argv, c, force, data, &err);
 
 	return r < 0 ? cli_fail(&err) : 0;
 }

@@ -16,6 +16,10 @@
 struct plug_class {
 	const char *verb;
 	uint32_t flags; /* CONTROL_NETWORKS, or 0: of its requests */
+	/* `data` is the verb's; `what` follows the guest's name, NULL without attach_what. */
+	int (*attach)(const void *data, const char *dir, const char *what, struct error *err);
+	const char *attach_usage; /* "attach NAME FILE" */
+	bool attach_what;
 };
 
 /* The request with `id`, or, where it is NULL, an id made of the end of `name`. -EINVAL. */
@@ -29,23 +33,11 @@ typedef int (*plug_told_fn)(int agent, char *const *names, size_t n, void *data,
  * answers that is said, and the device is left there. */
 int plug_attach(const char *dir, const struct control_request *req, int fd, plug_told_fn told,
                 void *data, struct error *err);
-int plug_detach(const char *dir, const char *id, const struct plug_class *c, bool force,
-                struct error *err);
-/* Prints them. */
-int plug_list(const char *dir, const struct plug_class *c, struct error *err);
 
 /* A call to the agent: what its answer is not OK for is an error. */
 int plug_call(int agent, const ProtobufCServiceDescriptor *service, const char *method,
               const ProtobufCMessage *request, struct rpc_reply *reply, struct error *err);
 
-/* "VERB ACTION NAME [WHAT]" */
-struct plug_action {
-	const char *name; /* NULL: the end of the table */
-	int n_args;       /* beside the guest's name */
-	int (*run)(const void *data, const char *dir, const char *what, struct error *err);
-	const char *usage;
-};
-
-/* Finds the action and the guest's runtime folder; the exit status. */
-int plug_run(int argc, char **argv, const struct plug_class *c, const struct plug_action *actions,
-             const void *data);
+/* "VERB attach|detach|ls NAME [WHAT]": finds the action and the guest's runtime folder; `force` is
+ * for detach. The exit status. */
+int plug_run(int argc, char **argv, const struct plug_class *c, bool force, const void *data);

@@ -71,28 +71,16 @@ static int attach(const void *data, const char *dir, const char *path, struct er
 
 /* ---- the verb */
 
-static const struct plug_class class = {.verb = "volume"};
-
-static int detach(const void *data, const char *dir, const char *id, struct error *err)
-{
-	return plug_detach(dir, id, &class, ((const struct volume_data *)data)->force, err);
-}
-
-static int list(const void *data, const char *dir, const char *none, struct error *err)
-{
-	return plug_list(dir, &class, err);
-}
-
-static const struct plug_action actions[] = {
-    {"attach", 1, attach, "attach NAME FILE"},
-    {"detach", 1, detach, "detach NAME ID"},
-    {"ls", 0, list, "ls NAME"},
-    {0},
-};
-
 static int run(int argc, char **argv, void *data)
 {
-	return plug_run(argc, argv, &class, actions, data);
+	static const struct plug_class class = {
+	    .verb = "volume",
+	    .attach = attach,
+	    .attach_usage = "attach NAME FILE",
+	    .attach_what = true,
+	};
+
+	return plug_run(argc, argv, &class, ((const struct volume_data *)data)->force, data);
 }
 
 #define AT(m) offsetof(struct volume_data, m)
