@@ -17,12 +17,12 @@
 #define TO_FILTER 254
 #define TO_ENOSYS 255
 
-struct stub {
+struct prologue {
 	struct sock_filter *v;
 	size_t n;
 };
 
-static void add(struct stub *s, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
+static void add(struct prologue *s, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
 {
 	s->v[s->n++] = (struct sock_filter){code, yes, no, k};
 }
@@ -54,14 +54,14 @@ static bool has(const uint32_t *arches, size_t n, uint32_t arch)
 	return false;
 }
 
-static void add_section(struct stub *s, uint32_t arch, uint32_t max)
+static void add_section(struct prologue *s, uint32_t arch, uint32_t max)
 {
 	add(s, BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 2);
 	add(s, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	add(s, BPF_JMP | BPF_JGT | BPF_K, max, TO_ENOSYS, TO_FILTER);
 }
 
-static void add_x86_64(struct stub *s, uint32_t max, uint32_t max_x32)
+static void add_x86_64(struct prologue *s, uint32_t max, uint32_t max_x32)
 {
 	uint8_t x32 = max_x32 ? 1 : TO_FILTER;
 
@@ -74,7 +74,7 @@ static void add_x86_64(struct stub *s, uint32_t max, uint32_t max_x32)
 }
 
 /* Jumps count from the next instruction. The last two are: on to the filter; the answer. */
-static void finish(struct stub *s)
+static void finish(struct prologue *s)
 {
 	size_t end = s->n;
 
@@ -104,25 +104,25 @@ static bool is_needed(const struct oci_seccomp *s)
 size_t syscall_unknown_write(const struct oci_seccomp *s, const uint32_t *arches, size_t n,
                              struct sock_filter out[SYSCALL_UNKNOWN_MAX])
 {
-	struct stub stub = {out, 0};
+	struct prologue before = {out, 0};
 	uint32_t max, x32 = 0;
 
 	if (!is_needed(s))
 		return 0;
 	if (has(arches, n, SCMP_ARCH_X32))
 		x32 = greatest(s, SCMP_ARCH_X32);
-	add(&stub, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
-	for (size_t i = 0; i < n && stub.n + 8 < SYSCALL_UNKNOWN_MAX; i++) {
+	add(&before, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+	for (size_t i = 0; i < n && before.n + 8 < SYSCALL_UNKNOWN_MAX; i++) {
 		if (arches[i] == SCMP_ARCH_X32 || has(arches, i, arches[i]))
 			continue;
 		max = greatest(s, arches[i]);
 		if (arches[i] == SCMP_ARCH_X86_64 && (max || x32))
-			add_x86_64(&stub, max, x32);
+			add_x86_64(&before, max, x32);
 		else if (max)
-			add_section(&stub, arches[i], max);
+			add_section(&before, arches[i], max);
 	}
-	if (stub.n == 1)
+	if (before.n == 1)
 		return 0;
-	finish(&stub);
-	return stub.n;
+	finish(&before);
+	return before.n;
 }
