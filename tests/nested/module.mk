@@ -3,7 +3,7 @@
 NESTED_GUESTS := $(G)/test/kvm-hello $(G)/test/nested-program $(G)/test/identity $(G)/test/fetch $(G)/test/hog
 TEST_GUESTS += nested
 # Static ones: host programs and unit tests that are run there.
-NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/bin/run-program build/static/test/test-jail build/static/test/test-vmm-state
+NESTED_STATIC := build/static/bin/kihon build/static/bin/vm-run build/static/bin/agent-client build/static/bin/run-program build/static/test/test-jail build/static/test/test-jail-calls build/static/test/test-vmm-state
 
 $(G)/test/nested-program: tests/nested/program.c $(GUEST_SYSROOT_STAMP)
 $(G)/test/identity: tests/nested/identity.c $(GUEST_SYSROOT_STAMP)
@@ -48,6 +48,7 @@ check-nested: nested ## the built-in VMM under KVM, in an emulated host
 $(eval $(call host_program,vm-run,tests/nested/vm-run.c,vmm base,-lcjson,not-installed))
 $(eval $(call host_program,run-program,tests/nested/run-program.c,rpc base,-lprotobuf-c -lcjson,not-installed))
 $(eval $(call unit_test,test-jail,tests/unit/test-jail.c,vmm base,-lcjson))
+$(eval $(call unit_test,test-jail-calls,tests/unit/test-jail-calls.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-snapshot,tests/unit/test-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call fuzz_target,fuzz-vmm-snapshot,tests/fuzz/fuzz-vmm-snapshot.c,vmm base,-lcjson))
 $(eval $(call unit_test,test-vmm-pages,tests/unit/test-vmm-pages.c,vmm base,-lcjson))
