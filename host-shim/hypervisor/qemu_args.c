@@ -25,7 +25,8 @@ struct machine {
 	const char *global;  /* of -global; NULL: none */
 	const char *suffix;  /* of virtio device names */
 	const char *net_extra;
-	bool pmem_root; /* the root is virtio-pmem with DAX, else virtio-blk */
+	const char *words; /* for the kernel */
+	bool pmem_root;    /* the root is virtio-pmem with DAX, else virtio-blk */
 	bool confidential;
 };
 
@@ -41,6 +42,7 @@ static const struct machine machines[] = {
         .global = "virtio-mmio.force-legacy=off",
         .suffix = "device",
         .net_extra = "",
+        .words = BOOT_WORDS_NO_PCI,
         .pmem_root = false,
     },
     {
@@ -147,17 +149,21 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 }
 
 /* An emulated guest is told the speed of its counter, and trusts it. */
-static char *clock_words(const struct hypervisor_config *c, const struct qemu_start *start)
+static char *platform_words(const struct machine *m, const struct hypervisor_config *c,
+                            const struct qemu_start *start)
 {
+	const char *words = m->words ? m->words : "";
+
 	if (c->accel != ACCEL_TCG || start->tsc_khz == 0)
-		return str_printf("%s", "");
-	return str_printf("tsc_early_khz=%u tsc=reliable no_timer_check", start->tsc_khz);
+		return str_printf("%s", words);
+	return str_printf("%s%stsc_early_khz=%u tsc=reliable no_timer_check", words,
+	                  *words ? " " : "", start->tsc_khz);
 }
 
 static int add_kernel(struct strv *a, const struct machine *m, const struct hypervisor_config *c,
                       const struct qemu_start *start)
 {
-	_cleanup_free_ char *clock = clock_words(c, start);
+	_cleanup_free_ char *platform = platform_words(m, c, start);
 	char net[GUEST_NET_WORD_MAX];
 	const struct boot_launch launch = {.root = !c->rootfs     ? BOOT_ROOT_NONE
 	                                           : m->pmem_root ? BOOT_ROOT_PMEM
@@ -165,9 +171,9 @@ static int add_kernel(struct strv *a, const struct machine *m, const struct hype
 	                                   .words_blk = c->root_words_blk,
 	                                   .words_pmem = c->root_words_pmem,
 	                                   .net = net,
-	                                   .clock = clock,
+	                                   .platform = platform,
 	                                   .image = c->cmdline};
-	int bad = !clock || add_pair(a, "-kernel", str_printf("%s", c->kernel));
+	int bad = !platform || add_pair(a, "-kernel", str_printf("%s", c->kernel));
 
 	guest_net_word(&c->net, net);
 	if (c->initrd)

@@ -70,15 +70,28 @@ static void *map_private(const struct ram_config *c)
 	return p + skip;
 }
 
-bool ram_ask_huge_pages(uint8_t *at, uint64_t size)
+/* The first of the whole huge pages; NULL: there are none, or no asking. */
+static uint8_t *advise_huge_pages(uint8_t *at, uint64_t size)
 {
 	uint8_t *first = at + (-(uintptr_t)at & (HUGE_PAGE - 1));
-	unsigned char resident = 0;
 
 	if (size < (uint64_t)(first - at) + HUGE_PAGE)
-		return false;
+		return NULL;
 	size = (size - (uint64_t)(first - at)) & ~(HUGE_PAGE - 1);
-	if (madvise(first, size, MADV_HUGEPAGE) < 0)
+	return madvise(first, size, MADV_HUGEPAGE) < 0 ? NULL : first;
+}
+
+void ram_hint_huge_pages(uint8_t *at, uint64_t size)
+{
+	advise_huge_pages(at, size);
+}
+
+bool ram_ask_huge_pages(uint8_t *at, uint64_t size)
+{
+	uint8_t *first = advise_huge_pages(at, size);
+	unsigned char resident = 0;
+
+	if (!first)
 		return false;
 	/* Resident, although nobody has touched it: it came with its neighbour. */
 	*(volatile uint8_t *)first = 0;

@@ -34,3 +34,6 @@ int ram_allocate(struct guest_memory *m, const struct ram_config *config, int *f
 /* Asks for transparent huge pages in private memory that nobody has touched, as far as whole ones
  * lie in it; it still reads as zeros. False: there will be none, and nothing has changed. */
 bool ram_ask_huge_pages(uint8_t *at, uint64_t size);
+
+/* The same for where the guest will come to, if it does: nothing is taken now. */
+void ram_hint_huge_pages(uint8_t *at, uint64_t size);

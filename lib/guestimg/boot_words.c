@@ -7,8 +7,8 @@
 
 char *boot_words_join(const struct boot_words *w)
 {
-	const char *const parts[] = {w->machine, w->clock, w->root,  w->net,
-	                             w->level,   w->image, w->append};
+	const char *const parts[] = {w->machine, w->platform, w->root,  w->net,
+	                             w->level,   w->image,    w->append};
 	_cleanup_buffer_ struct buffer b = BUFFER_INIT;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
@@ -25,7 +25,7 @@ char *boot_words_launch(const struct boot_launch *l)
 	    [BOOT_ROOT_PMEM] = l->words_pmem ? l->words_pmem : BOOT_WORDS_ROOT_PMEM,
 	};
 	const struct boot_words words = {.machine = BOOT_WORDS_MACHINE,
-	                                 .clock = l->clock,
+	                                 .platform = l->platform,
 	                                 .root = roots[l->root],
 	                                 .net = l->net,
 	                                 .level = l->level,

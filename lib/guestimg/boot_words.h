@@ -7,8 +7,12 @@
 
 #include <stdbool.h>
 
-/* The console, and an end instead of a restart after a panic. */
-#define BOOT_WORDS_MACHINE "console=ttyS0 panic=-1"
+/* The console, an end instead of a restart after a panic, and no look through the kernel's code for
+ * locks that one processor can do without: each of thousands is patched by itself, at every boot.
+ */
+#define BOOT_WORDS_MACHINE "console=ttyS0 panic=-1 noreplace-smp"
+/* Of machines without PCI: it is not looked for. */
+#define BOOT_WORDS_NO_PCI "pci=off"
 /* Roots of images that do not say their own words: the first virtio-blk or virtio-pmem device. */
 #define BOOT_WORDS_ROOT_BLK  "root=/dev/vda rootfstype=erofs ro"
 #define BOOT_WORDS_ROOT_PMEM "root=/dev/pmem0 rootfstype=erofs rootflags=dax=always ro"
@@ -20,7 +24,7 @@
 /* In the order in which they are passed; NULL and "" are left out. */
 struct boot_words {
 	const char *machine;
-	const char *clock; /* of emulated guests */
+	const char *platform; /* of the machine: BOOT_WORDS_NO_PCI, its clock */
 	const char *root;
 	const char *net;
 	const char *level;
@@ -35,8 +39,8 @@ enum boot_root { BOOT_ROOT_NONE, BOOT_ROOT_BLK, BOOT_ROOT_PMEM };
 struct boot_launch {
 	enum boot_root root;
 	const char *words_blk, *words_pmem; /* the image's own for such a root; NULL: the usual */
-	const char *net;   /* BOOT_WORDS_NET_USER, or another network's; NULL: none */
-	const char *clock; /* as in struct boot_words, like the next */
+	const char *net;      /* BOOT_WORDS_NET_USER, or another network's; NULL: none */
+	const char *platform; /* as in struct boot_words, like the next */
 	const char *level, *image, *append;
 };
 

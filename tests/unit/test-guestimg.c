@@ -198,13 +198,13 @@ TEST(saves_and_loads)
 TEST(boot_words_in_their_order)
 {
 	const struct boot_words all = {.machine = "m",
-	                               .clock = "c",
+	                               .platform = "c",
 	                               .root = "r",
 	                               .net = "n",
 	                               .level = "l",
 	                               .image = "i",
 	                               .append = "a b"};
-	const struct boot_words some = {.clock = "", .root = "r", .append = "a"};
+	const struct boot_words some = {.platform = "", .root = "r", .append = "a"};
 	_cleanup_free_ char *one = boot_words_join(&all), *two = boot_words_join(&some);
 	_cleanup_free_ char *none = boot_words_join(&(struct boot_words){NULL});
 
@@ -213,9 +213,9 @@ TEST(boot_words_in_their_order)
 	const struct boot_launch pmem = {.root = BOOT_ROOT_PMEM, .words_pmem = "p", .append = "a"};
 	_cleanup_free_ char *disk = boot_words_launch(&blk), *mapped = boot_words_launch(&pmem);
 
-	check_str(disk, "console=ttyS0 panic=-1 root=/dev/vda rootfstype=erofs ro "
+	check_str(disk, "console=ttyS0 panic=-1 noreplace-smp root=/dev/vda rootfstype=erofs ro "
 	                "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 i");
-	check_str(mapped, "console=ttyS0 panic=-1 p a");
+	check_str(mapped, "console=ttyS0 panic=-1 noreplace-smp p a");
 	check_str(one, "m c r n l i a b");
 	check_str(two, "r a");
 	check_str(none, "");

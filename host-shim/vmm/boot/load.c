@@ -10,6 +10,17 @@
 #include "host-shim/vmm/boot/tell.h"
 #include "host-shim/vmm/layout.h"
 #include "host-shim/vmm/ram.h"
+#include "lib/base/fs.h"
+
+#define MIB ((uint64_t)1048576)
+/* What Linux takes at its start: below its kernel; beside the list of pages at the top, on either
+ * side; a section of memory and its list's entry for a page (include/linux/mmzone.h, x86-64). */
+#define START_BELOW     (8 * MIB)
+#define START_TOP       (2 * MIB)
+#define SECTION         (128 * MIB)
+#define PAGE_DESCRIPTOR 64
+/* Smaller guests are to stay as small as they are. */
+#define START_MEMORY_MIN (64 * MIB)
 
 unsigned int memory_map(const struct guest_memory *m, struct memory_map_entry *out)
 {
@@ -42,6 +53,17 @@ static int map_pages(uint8_t *to, const struct load_file *f, uint64_t offset, ui
 	return 0;
 }
 
+/* Reading takes no page faults of the file's mapping, and finds a file that was cut meanwhile. */
+static int copy(uint8_t *to, const struct load_file *f, uint64_t offset, uint64_t size,
+                struct error *err)
+{
+	int r = f->fd < 0 ? 0 : fs_pread_all(f->fd, to, size, offset);
+
+	if (f->fd < 0)
+		memcpy(to, f->data + offset, size);
+	return r < 0 ? error_errno(err, -r, "cannot be read into guest memory") : 0;
+}
+
 static int place(const struct guest_memory *m, const struct load_file *f, bool map, uint64_t gpa,
                  uint64_t offset, uint64_t size, struct error *err)
 {
@@ -57,15 +79,34 @@ static int place(const struct guest_memory *m, const struct load_file *f, bool m
 		    "does not fit into the guest's memory (it needs up to %" PRIu64
 		    " MiB): give it more",
 		    (gpa + size + (1u << 20) - 1) >> 20);
-	if (!map || f->fd < 0 || (gpa ^ offset) & (LAYOUT_PAGE - 1) || size < head + LAYOUT_PAGE) {
-		memcpy(to, f->data + offset, size);
-		return 0;
-	}
+	if (!map || f->fd < 0 || (gpa ^ offset) & (LAYOUT_PAGE - 1) || size < head + LAYOUT_PAGE)
+		return copy(to, f, offset, size, err);
 	whole = (size - head) & ~(LAYOUT_PAGE - 1);
 	memcpy(to, f->data + offset, head);
 	memcpy(to + head + whole, f->data + offset + head + whole, size - head - whole);
 	r = map_pages(to + head, f, offset + head, whole, err);
 	return r;
+}
+
+/* Where Linux takes its first pages, nearly each of them (docs/vmm.md has the figures): below its
+ * kernel, and at the top, where the list of all pages is, which come in sections, then what is
+ * allocated before there is a page allocator. In huge pages that is a dozen faults, not thousands.
+ */
+static void hint_start(const struct guest_memory *m, const struct kernel_image *k)
+{
+	const struct guest_region *top = &m->regions[m->n - 1];
+	uint64_t below = k->begin < START_BELOW ? k->begin : START_BELOW, all = 0, list;
+	uint8_t *at = guest_memory_ptr(m, k->begin - below, below, GUEST_WRITE);
+
+	for (unsigned int i = 0; i < m->n; i++)
+		all += m->regions[i].size;
+	if (all < START_MEMORY_MIN)
+		return;
+	list = (all + SECTION - 1) / SECTION * (SECTION / LAYOUT_PAGE * PAGE_DESCRIPTOR);
+	if (at)
+		ram_hint_huge_pages(at, below);
+	if (top->size > list + 2 * START_TOP)
+		ram_hint_huge_pages(top->host + top->size - list - 2 * START_TOP, list + START_TOP);
 }
 
 static int place_kernel(const struct guest_memory *m, const struct load_config *c,
@@ -81,6 +122,8 @@ static int place_kernel(const struct guest_memory *m, const struct load_config *
 		                      (k->end + (1u << 20) - 1) >> 20);
 	/* Linux writes to most pages of its code at its start (alternatives, return thunks): mapped
 	 * pages would be copied one by one, with two faults each. */
+	if (c->map)
+		hint_start(m, k);
 	map = c->map && !ram_ask_huge_pages(at, k->end - k->begin);
 	for (unsigned int i = 0; i < k->n_segments; i++) {
 		const struct kernel_segment *s = &k->segments[i];
