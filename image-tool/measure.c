@@ -374,7 +374,8 @@ static const struct option options[] = {
     ROW("append", OPTION_STRING, append, "WORDS", NULL,
         "More words of the kernel command line, as kihon boot's --append."),
     ROW("root", OPTION_ENUM, root, "DEVICE", "blk|pmem",
-        "How the root is attached, which its words depend on (blk)."),
+        "How the root is attached, which its words depend on (blk, as in confidential\n"
+        "guests; kihon boot --machine q35 has pmem)."),
     ROW("net", OPTION_ENUM, net, "NAME", "user|none",
         "The guest's network, as kihon boot's (user)."),
     ROW("cmdline", OPTION_STRING, cmdline, "WORDS", NULL,

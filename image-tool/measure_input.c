@@ -69,7 +69,7 @@ static bool is_initrd(const struct guestimg *img)
 	return strcmp(img->rootfs.format, "initrd") == 0;
 }
 
-/* The words of `kihon boot` under KVM. */
+/* The words of `kihon boot --machine q35` under KVM: guests that are measured have PCI. */
 static int make_cmdline(struct measure_input *in, const struct measure_options *o,
                         struct error *err)
 {

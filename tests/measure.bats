@@ -121,11 +121,14 @@ refused() { # STATUS TEXT ARGUMENTS...: one line that says so, and nothing else
 	# shellcheck disable=SC2016
 	printf '#!/bin/bash\nwhile [ "$1" != -append ]; do shift; done\necho "$2" >%s/passed\nexit 1\n' "$FILES" >bin/qemu-system-x86_64
 	chmod +x bin/qemu-system-x86_64
-	for dir in erofs initrd; do
-		PATH=$FILES/bin:$PATH XDG_RUNTIME_DIR=$FILES "$ROOT/build/host/bin/kihon" boot "$dir" --accel tcg --append last=1 || true
+	cp -r erofs padded # persistent memory comes in 2 MiB
+	truncate -s 2M padded/rootfs.erofs
+	describe padded erofs rootfs.erofs
+	for dir in padded initrd; do
+		PATH=$FILES/bin:$PATH XDG_RUNTIME_DIR=$FILES "$ROOT/build/host/bin/kihon" boot "$dir" --machine q35 --accel tcg --append last=1 || true
 		# An emulated guest is told the speed of its counter.
 		passed=$(sed 's/ tsc_early_khz=[0-9]* tsc=reliable no_timer_check//' passed)
-		[ "$passed" = "$(words $dir --append last=1)" ]
+		[ "$passed" = "$(words $dir --root pmem --append last=1)" ]
 	done
 }
 

@@ -155,6 +155,7 @@ static const struct {
     {TUNSETOFFLOAD, DEVICES}, /* what the driver of a network device took */
     {TUNGETIFF, DEVICES},     /* of a tap that comes while the guest runs, and the next */
     {TUNSETVNETHDRSZ, DEVICES},
+    {KVM_KVMCLOCK_CTRL, VCPU}, /* after a pause */
 };
 
 /* The kernel looks at the lower half of arguments that are int; musl extends ioctl(2)'s sign. */

@@ -129,6 +129,7 @@ static bool is_wanted(struct vcpus *all)
 static void *run_vcpu(void *data)
 {
 	struct vcpu *v = data;
+	bool stood = false;
 	char name[16];
 
 	snprintf(name, sizeof(name), "vcpu%u", v->id);
@@ -137,6 +138,10 @@ static void *run_vcpu(void *data)
 		vcpus_report(v->all, VCPU_EVENT_FAILED, 0,
 		             "a processor's thread could not be jailed");
 	while (may_run(v)) {
+		/* For the guest's watchdogs; refused where it has no such clock. */
+		if (stood)
+			ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+		stood = true;
 		while (!is_wanted(v->all)) {
 			int r = ioctl(v->fd, KVM_RUN, 0);
 
