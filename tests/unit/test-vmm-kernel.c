@@ -442,6 +442,73 @@ TEST(loading_by_copying)
 	elf_with(false);
 }
 
+TEST(a_file_that_was_cut_meanwhile_is_an_error)
+{
+	struct loaded l;
+
+	make_elf(0x1000100, 0x1000000, 0x1000200);
+	set_up(&l, FILE_SIZE);
+	check_int(ftruncate(l.fd, 0x1800), 0);
+	check_int(load_kernel(&l.memory, &l.config, &l.entry, &l.err), -ENODATA);
+	check(strstr(l.err.text, "cannot be read into guest memory"));
+	done(&l);
+}
+
+/* Whether huge pages were asked for where the host address lies (smaps(5), VmFlags). */
+static bool is_asked_for(const uint8_t *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	bool here = false, asked = false;
+	char line[512];
+
+	check(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long start, end;
+
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start <= (uintptr_t)p && (uintptr_t)p < end;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			asked = strstr(line, " hg") != NULL;
+	}
+	fclose(f);
+	return asked;
+}
+
+/* Below the kernel and at the top, but in small guests; each at its first and last byte, and
+ * beside. */
+TEST(linux_finds_huge_pages_where_it_begins)
+{
+	const struct {
+		uint32_t mib;
+		bool asked; /* in a guest of 128 MiB, with a kernel at 16 MiB */
+	} places[] = {{7, false},   {8, true},   {15, true},  {16, true},  {64, false},
+	              {121, false}, {122, true}, {125, true}, {126, false}};
+
+	for (uint32_t mib = 32; mib <= 128; mib += 96) {
+		struct loaded l;
+		bool can;
+		int none;
+
+		make_elf(0x1000100, 0x1000000, 0x1000200);
+		put_le64(file + 64 + 40, 4u << 20);
+		set_up(&l, FILE_SIZE);
+		guest_memory_clear(&l.memory);
+		check_ok(
+		    ram_allocate(&l.memory, &(struct ram_config){.size = mib << 20}, &none, &l.err),
+		    &l.err);
+		l.config.map = true;
+		check_ok(load_kernel(&l.memory, &l.config, &l.entry, &l.err), &l.err);
+		can = is_asked_for(l.memory.regions[0].host + (16 << 20));
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+			if (places[i].mib < mib)
+				check_int(is_asked_for(l.memory.regions[0].host +
+				                       ((uint64_t)places[i].mib << 20)),
+				          can && places[i].asked &&
+				              (mib == 128 || places[i].mib == 16));
+		done(&l);
+	}
+}
+
 TEST(linux_is_told_of_its_ramdisk_and_memory)
 {
 	struct loaded l;
