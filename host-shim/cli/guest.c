@@ -172,6 +172,11 @@ static int read_confidential(struct guest *g, const struct guest_options *o, str
 	return 0;
 }
 
+static void say_note(void *data, const char *text)
+{
+	cli_say("%s", text);
+}
+
 static int make_hypervisor(struct guest *g, const struct guest_options *o,
                            const struct guest_setup *s, struct error *err)
 {
@@ -206,7 +211,7 @@ static int make_hypervisor(struct guest *g, const struct guest_options *o,
 	    .describe = s->describe,
 	    .slots = s->slots,
 	};
-	struct hypervisor_events e = {g->events.console, g->events.ended, g->events.data};
+	struct hypervisor_events e = {g->events.console, g->events.ended, say_note, g->events.data};
 	int r;
 
 	if (!c.rootfs && !c.initrd)

@@ -41,6 +41,7 @@ struct hypervisor {
 
 /* For back ends: bytes of the guest's console; the end, told to the caller once. */
 void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t size);
+void hypervisor_take_note(struct hypervisor *hv, const char *text);
 void hypervisor_take_end(struct hypervisor *hv, bool failed, const char *text);
 
 extern const struct hypervisor_ops qemu_backend;

@@ -23,6 +23,7 @@
 
 #define ERRORS_KEPT ERROR_TEXT_MAX
 #define DRAIN_MAX   (4u << 20)
+#define NOTES_MAX   16u /* of a guest: more are not passed on */
 #define THREADS_MAX 64u /* beside the processors': storage, devices, and room */
 
 struct builtin {
@@ -30,7 +31,10 @@ struct builtin {
 	char *vsock_path, *stats_path, *requests_path, *group;
 	pid_t pid;
 	int pidfd, console, control, errors; /* our ends */
-	struct loop_source *pid_src, *console_src;
+	struct loop_source *pid_src, *console_src, *control_src;
+	struct builtin_end end; /* when told */
+	bool told;
+	unsigned int n_notes;
 	struct passt passt;
 	int passt_pidfd;
 	struct loop_source *passt_src;
@@ -191,6 +195,7 @@ static int make_net(struct builtin *b, struct builtin_fds *f, struct error *err)
 
 static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data);
 static void on_console(struct loop_source *src, int fd, uint32_t events, void *data);
+static void on_control(struct loop_source *src, int fd, uint32_t events, void *data);
 
 static int prepare(struct hypervisor *hv, struct error *err)
 {
@@ -222,6 +227,9 @@ static int prepare(struct hypervisor *hv, struct error *err)
 	if (r == 0)
 		r = loop_add_fd(hv->loop, b->console, EPOLLIN, on_console, hv, &b->console_src,
 		                err);
+	if (r == 0)
+		r = loop_add_fd(hv->loop, b->control, EPOLLIN, on_control, hv, &b->control_src,
+		                err);
 	return r;
 }
 
@@ -244,12 +252,12 @@ static void drain(struct builtin *b)
 }
 
 /* The last message, or one line that says why there is none. */
-static char *failure(struct builtin *b, const struct builtin_end *end, bool told, int status)
+static char *failure(struct builtin *b, int status)
 {
 	_cleanup_free_ char *memory = group_out_of_memory(b->group);
 
-	if (told)
-		return str_printf("the built-in monitor failed: %s", end->text);
+	if (b->told)
+		return str_printf("the built-in monitor failed: %s", b->end.text);
 	if (b->errors_text.size > 0)
 		return str_printf("%s", buffer_cstr(&b->errors_text));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -260,6 +268,45 @@ static char *failure(struct builtin *b, const struct builtin_end *end, bool told
 		return str_printf("the built-in monitor was killed by signal %d (%s)",
 		                  WTERMSIG(status), strsignal(WTERMSIG(status)));
 	return str_printf("the built-in monitor ended with status %d", WEXITSTATUS(status));
+}
+
+static const char *const notes[] = {
+    [BUILTIN_PANICKED - BUILTIN_NOTE] = "the guest's kernel has panicked",
+    [BUILTIN_OUT_OF_MEMORY - BUILTIN_NOTE] =
+        "the guest was out of memory and took back what its balloon was to keep",
+};
+
+static void take_note(struct builtin *b, uint32_t kind)
+{
+	if (kind - BUILTIN_NOTE < sizeof(notes) / sizeof(notes[0]) && b->n_notes++ < NOTES_MAX)
+		hypervisor_take_note(&b->hv, notes[kind - BUILTIN_NOTE]);
+}
+
+/* False: there is no further one, for now or for good. */
+static bool take_message(struct builtin *b)
+{
+	struct builtin_end m;
+
+	if (b->told || recv(b->control, &m, sizeof(m), MSG_DONTWAIT) != (ssize_t)sizeof(m))
+		return false;
+	if (m.kind >= BUILTIN_NOTE) {
+		take_note(b, m.kind);
+		return true;
+	}
+	m.text[sizeof(m.text) - 1] = '\0';
+	b->end = m;
+	b->told = true;
+	return false;
+}
+
+static void on_control(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct builtin *b = data;
+
+	if (take_message(b))
+		return;
+	loop_source_free(src);
+	b->control_src = NULL;
 }
 
 /* It follows the end, whole. */
@@ -274,9 +321,8 @@ static void take_stats(struct builtin *b)
 static void process_ended(struct loop_source *src, int fd, uint32_t events, void *data)
 {
 	struct builtin *b = data;
-	struct builtin_end end = {0};
+	const struct builtin_end *end = &b->end;
 	_cleanup_free_ char *text = NULL;
-	bool told;
 	int status = 0;
 
 	loop_source_free(b->pid_src);
@@ -285,19 +331,19 @@ static void process_ended(struct loop_source *src, int fd, uint32_t events, void
 		status = 0;
 	b->pid = 0;
 	drain(b);
-	told = recv(b->control, &end, sizeof(end), MSG_DONTWAIT) == (ssize_t)sizeof(end);
-	end.text[sizeof(end.text) - 1] = '\0';
-	if (told)
+	while (take_message(b))
+		;
+	if (b->told)
 		take_stats(b);
-	if (told)
+	if (b->told)
 		b->hv.exit_status =
-		    end.kind == VM_END_EXIT ? (int)(end.value & 0xff) : end.exit_status;
-	b->hv.saved = told && end.kind == BUILTIN_SAVED;
-	if (told && end.kind != VM_END_FAILED) {
+		    end->kind == VM_END_EXIT ? (int)(end->value & 0xff) : end->exit_status;
+	b->hv.saved = b->told && end->kind == BUILTIN_SAVED;
+	if (b->told && end->kind != VM_END_FAILED) {
 		hypervisor_take_end(&b->hv, false, "");
 		return;
 	}
-	text = failure(b, &end, told, status);
+	text = failure(b, status);
 	hypervisor_take_end(&b->hv, true, text ? text : "the built-in monitor failed");
 }
 
@@ -398,7 +444,7 @@ static void release(struct hypervisor *hv)
 	child_drop(&b->passt_src, &b->passt_pidfd);
 	passt_stop(&b->passt);
 	child_drop(&b->console_src, &b->console);
-	close_fd(&b->control);
+	child_drop(&b->control_src, &b->control);
 	close_fd(&b->errors);
 	if (b->vsock_path)
 		unlink(b->vsock_path);

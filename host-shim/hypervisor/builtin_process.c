@@ -130,6 +130,25 @@ static void ended(void *data, const struct vm_end *end)
 	loop_exit(m->loop, 0);
 }
 
+static void note(struct monitor *m, enum builtin_note kind)
+{
+	struct builtin_end e = {.kind = kind};
+
+	/* The guest does not wait for who should read it. */
+	if (send(m->fds->control, &e, sizeof(e), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return;
+}
+
+static void panicked(void *data)
+{
+	note(data, BUILTIN_PANICKED);
+}
+
+static void out_of_memory(void *data)
+{
+	note(data, BUILTIN_OUT_OF_MEMORY);
+}
+
 static bool is_recorded(const struct hypervisor_config *c)
 {
 	return c->from && c->from->record;
@@ -243,7 +262,8 @@ static int make(struct monitor *m, struct error *err)
 	    .trace_pages = is_recorded(c),
 	    .enter_vcpu = c->no_jail ? NULL : enter_vcpu,
 	};
-	const struct vm_events events = {.ended = ended, .data = m};
+	const struct vm_events events = {
+	    .panicked = panicked, .out_of_memory = out_of_memory, .ended = ended, .data = m};
 	int r;
 
 	make_room_for_files(m->fds->control);

@@ -22,12 +22,15 @@ struct builtin_go {
 /* Later, when the guest is to be saved: one byte. The end that comes back is of this kind, or of
  * kind VM_END_FAILED. */
 #define BUILTIN_SAVE  's'
-#define BUILTIN_SAVED 0x100u /* not one of enum vm_end_kind */
+#define BUILTIN_SAVED 0x100u /* not one of enum vm_end_kind, like the next */
+#define BUILTIN_NOTE  0x200u /* the first of enum builtin_note, which are no end */
 
-/* What comes back there, once: the machine's end. With hypervisor_config.stats a second message
- * follows: vm_stats_json(). */
+enum builtin_note { BUILTIN_PANICKED = BUILTIN_NOTE, BUILTIN_OUT_OF_MEMORY };
+
+/* What comes back there: notes, and, once, the machine's end. With hypervisor_config.stats a last
+ * message follows: vm_stats_json(). */
 struct builtin_end {
-	uint32_t kind; /* enum vm_end_kind */
+	uint32_t kind; /* enum vm_end_kind or builtin_note */
 	uint32_t value;
 	int32_t exit_status; /* of the guest's program, as it told the exit port; -1: it did not */
 	char text[160];

@@ -277,6 +277,12 @@ void hypervisor_take_console(struct hypervisor *hv, const uint8_t *bytes, size_t
 	buffer_append(b, bytes, size);
 }
 
+void hypervisor_take_note(struct hypervisor *hv, const char *text)
+{
+	if (hv->events.note)
+		hv->events.note(hv->events.data, text);
+}
+
 void hypervisor_take_end(struct hypervisor *hv, bool failed, const char *text)
 {
 	struct hypervisor_end end = {.asked = hv->asked,

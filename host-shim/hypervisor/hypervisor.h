@@ -120,6 +120,9 @@ struct hypervisor_end {
 struct hypervisor_events {
 	void (*console)(void *data, const uint8_t *bytes, size_t size); /* may be NULL */
 	void (*ended)(void *data, const struct hypervisor_end *end);    /* once */
+	/* One line of what happened in a guest that runs on; may be NULL. The built-in monitor
+	 * alone notices. */
+	void (*note)(void *data, const char *text);
 	void *data;
 };
 
