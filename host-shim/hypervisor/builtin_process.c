@@ -26,7 +26,7 @@
 /* A guest's clock is kvm-clock, or a TSC that KVM calls invariant. Holding the two against each
  * other twice a second keeps an idle guest from its rest; a clone, where each goes on by itself,
  * would call its TSC unstable. */
-#define PLATFORM_WORDS BOOT_WORDS_NO_PCI " tsc=nowatchdog"
+#define CLOCK_WORDS "tsc=nowatchdog"
 
 /* For the kernel of a template to do what it put off: each clone would do it again. */
 #define SETTLE_MS 2000
@@ -288,7 +288,9 @@ static char *make_cmdline(const struct hypervisor_config *c)
 	const struct boot_launch launch = {.root = c->rootfs ? BOOT_ROOT_PMEM : BOOT_ROOT_NONE,
 	                                   .words_pmem = c->root_words_pmem,
 	                                   .net = net,
-	                                   .platform = PLATFORM_WORDS,
+	                                   .platform = c->lacks & HYPERVISOR_LACKS_PCI
+	                                                   ? CLOCK_WORDS
+	                                                   : BOOT_WORDS_NO_PCI " " CLOCK_WORDS,
 	                                   .image = c->cmdline};
 
 	guest_net_word(&c->net, net);

@@ -25,7 +25,7 @@ struct machine {
 	const char *global;  /* of -global; NULL: none */
 	const char *suffix;  /* of virtio device names */
 	const char *net_extra;
-	const char *words; /* for the kernel */
+	const char *words; /* for kernels with PCI; NULL: none */
 	bool pmem_root;    /* the root is virtio-pmem with DAX, else virtio-blk */
 	bool confidential;
 };
@@ -152,7 +152,7 @@ static int add_base(struct strv *a, const struct machine *m, const struct hyperv
 static char *platform_words(const struct machine *m, const struct hypervisor_config *c,
                             const struct qemu_start *start)
 {
-	const char *words = m->words ? m->words : "";
+	const char *words = m->words && !(c->lacks & HYPERVISOR_LACKS_PCI) ? m->words : "";
 
 	if (c->accel != ACCEL_TCG || start->tsc_khz == 0)
 		return str_printf("%s", words);

@@ -11,7 +11,8 @@
  * locks that one processor can do without: each of thousands is patched by itself, at every boot.
  */
 #define BOOT_WORDS_MACHINE "console=ttyS0 panic=-1 noreplace-smp"
-/* Of machines without PCI: it is not looked for. */
+/* Of machines without PCI, for kernels that would look for it; others would take it for a word of
+ * the program's. */
 #define BOOT_WORDS_NO_PCI "pci=off"
 /* Roots of images that do not say their own words: the first virtio-blk or virtio-pmem device. */
 #define BOOT_WORDS_ROOT_BLK  "root=/dev/vda rootfstype=erofs ro"

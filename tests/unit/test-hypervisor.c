@@ -145,6 +145,11 @@ TEST(kernels_that_lack_something)
 	check(strstr(text, "-machine microvm,acpi=off,"));
 	check(!strstr(text, "acpi=on"));
 	check(strstr(text, "name=kihon.exit"));
+	check(!strstr(text, "pci=off"));
+	free(text);
+	c.lacks = HYPERVISOR_LACKS_ACPI;
+	text = joined(&c, &s);
+	check(strstr(text, " noreplace-smp pci=off "));
 	free(text);
 	c.machine = "q35";
 	check_int(qemu_args(&args, &c, &s, &err), -EINVAL);
@@ -153,6 +158,7 @@ TEST(kernels_that_lack_something)
 	c.lacks = HYPERVISOR_LACKS_NET;
 	text = joined(&c, &s);
 	check(strstr(text, "-machine q35,"));
+	check(!strstr(text, "pci=off"));
 	free(text);
 }
 
