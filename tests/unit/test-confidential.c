@@ -186,7 +186,7 @@ TEST(qemu_is_told_of_sev_snp)
 	                  "JCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0BBQkNERUZH"
 	                  "SElKS0xNTk9QUVJTVFVWV1hZWltcXV5f,id-auth=AAAA"));
 	check(strstr(all, "AA==,author-key-enabled=on -kernel bzImage -append console=ttyS0 "
-	                  "panic=-1 root=/dev/dm-0 quiet "));
+	                  "panic=-1 noreplace-smp root=/dev/dm-0 quiet "));
 	/* The root is not mapped into private memory. */
 	check(strstr(all, "-device virtio-blk-pci,drive=root "));
 	check(!strstr(all, "pmem"));
