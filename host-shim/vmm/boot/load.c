@@ -57,10 +57,13 @@ static int map_pages(uint8_t *to, const struct load_file *f, uint64_t offset, ui
 static int copy(uint8_t *to, const struct load_file *f, uint64_t offset, uint64_t size,
                 struct error *err)
 {
-	int r = f->fd < 0 ? 0 : fs_pread_all(f->fd, to, size, offset);
+	int r;
 
-	if (f->fd < 0)
+	if (f->fd < 0) {
 		memcpy(to, f->data + offset, size);
+		return 0;
+	}
+	r = fs_pread_all(f->fd, to, size, offset);
 	return r < 0 ? error_errno(err, -r, "cannot be read into guest memory") : 0;
 }
 
